@@ -1,0 +1,1 @@
+"""Messages between services: one port, two adapters (rabbitmq, memory), one topology module."""

@@ -1,0 +1,104 @@
+"""The transport every service speaks: queues with acknowledgement, events, calls with a deadline.
+
+Owns: the semantics both adapters must show; `tests/integration/bus` runs one contract on both.
+May not: know any message type beyond the envelope.
+Crash story: a message may be lost, doubled, delayed or reordered (rule 1 of docs/architecture.md);
+an unacknowledged delivery of a dead consumer is delivered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from common.messages.base import Message
+
+
+class QueueKind(Enum):
+    """How much a queue must survive; arguments per kind are in common/bus/topology.py."""
+
+    WORK = "work"  # durable quorum queue, delivery limit, dead letters: conductor, scheduler
+    HOST = "host"  # durable classic queue of one host, dead letters
+    LOSSY = "lossy"  # bounded, drop-head, non-persistent messages: heartbeats
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A named queue; publishers and consumers declare it identically."""
+
+    name: str
+    kind: QueueKind
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message as received. `reply_to` is opaque: pass it to `Bus.reply`."""
+
+    message: Message
+    redelivered: bool = False
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    user_id: str | None = None
+    """The broker-validated sender, where per-service broker users are configured."""
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+"""Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
+for another delivery (bounded by the delivery limit), with a log line."""
+
+
+class RejectMessage(Exception):
+    """This message can never be handled; it goes to the dead-letter queue."""
+
+
+class Unroutable(Exception):
+    """A mandatory message reached no queue (the consumer's queue does not exist)."""
+
+
+class BusClosed(Exception):
+    """The connection is down; the publish was not confirmed and may or may not arrive."""
+
+
+class Subscription(Protocol):
+    async def cancel(self) -> None:
+        """Stop receiving; deliveries in flight are finished, unstarted ones go back."""
+
+
+class Bus(Protocol):
+    """One connection of one service."""
+
+    @property
+    def connected(self) -> bool:
+        """True while the broker can be reached; liveness judgements must not be made otherwise."""
+
+    async def start(self) -> None:
+        """Connect (waiting and retrying with jitter while the broker is not there yet)."""
+
+    async def stop(self) -> None:
+        """Finish publishes in flight, close."""
+
+    async def crash(self) -> None:
+        """Drop the connection without a word: unacknowledged deliveries go back to their queues."""
+
+    async def publish(self, queue: Queue, message: Message, *, timeout_s: float = 5.0) -> None:
+        """Send to a queue and return when the broker has it (confirmed). Declares the queue for
+        WORK and LOSSY; a HOST queue is declared by its consumer only, so publishing to a host that
+        never existed raises `Unroutable`. Raises `BusClosed` when not confirmed in time."""
+
+    async def publish_event(self, topic: str, message: Message) -> None:
+        """Best-effort fan-out to every `subscribe(topic)` of this moment; never raises."""
+
+    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> Subscription:
+        """Up to `prefetch` deliveries are handled concurrently. Survives reconnects."""
+
+    async def subscribe(self, topic: str, handler: Handler) -> Subscription:
+        """Receive events published from now on; exclusive to this process, no redelivery."""
+
+    async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
+        """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,
+        `Unroutable`, `BusClosed`. A reply that comes later is dropped with a counter."""
+
+    async def reply(self, delivery: Delivery, message: Message) -> None:
+        """Answer a call. A caller that is gone is not an error: it will ask again."""

@@ -1,0 +1,265 @@
+"""Every setting of every service, with unit, limit and reason.
+
+Owns: the only reading of the environment and of the configuration file.
+Sources, later ones win: defaults, the TOML file named by MUSTER_CONFIG, environment variables
+`MUSTER_<SECTION>__<FIELD>`. Unknown fields in the file are refused by name.
+May not: be changed after load. Crash story: none.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+log = structlog.get_logger(__name__)
+
+DOWN_TIME_FACTOR = 2.5
+"""A host must be allowed to miss a report: service_down_time is at least this many intervals."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    url: str = "postgresql://muster@127.0.0.1:5432/muster"
+    """libpq URL; `?host=/dir` for a unix socket."""
+    password: SecretStr | None = None
+    """Kept out of `url` so that the URL may be logged."""
+    pool_size: int = Field(default=10, ge=2, le=200)
+    command_timeout_s: float = Field(default=10.0, gt=0)
+
+
+class BusSettings(Section):
+    url: str = "amqp://guest@127.0.0.1:5672/"
+    password: SecretStr | None = SecretStr("guest")
+    prefetch: int = Field(default=200, ge=1)
+    """Deliveries one consumer may hold unacknowledged."""
+    call_timeout_s: float = Field(default=10.0, gt=0)
+
+
+class ServiceGroupSettings(Section):
+    report_interval_s: float = Field(default=10.0, gt=0)
+    """Seconds between two heartbeats of a host (Nova's report_interval)."""
+    service_down_time_s: float = Field(default=60.0, gt=0)
+    """Seconds without a heartbeat after which a host counts as down (Nova's service_down_time)."""
+    beat_interval_s: float = Field(default=0.5, gt=0)
+    """Seconds between two batched writes of heartbeats by a conductor."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _raise_down_time(cls, values: object) -> object:
+        if isinstance(values, dict):
+            interval = float(values.get("report_interval_s", 10.0))
+            down_time = float(values.get("service_down_time_s", 60.0))
+            if down_time <= interval:
+                raised = DOWN_TIME_FACTOR * interval
+                log.warning(
+                    "service_down_time_raised",
+                    service_down_time_s=down_time,
+                    report_interval_s=interval,
+                    raised_to_s=raised,
+                )
+                return {**values, "service_down_time_s": raised}
+        return values
+
+
+class ApiSettings(Section):
+    listen_host: str = "127.0.0.1"
+    listen_port: int = Field(default=8774, ge=0, le=65535)
+    """0 chooses a free port."""
+    max_body_bytes: int = 114_688
+    max_limit: int = Field(default=1000, ge=1)
+    """Largest page of a list."""
+    rate_limit_per_s: float = Field(default=0.0, ge=0)
+    """Requests per second and project; 0 means no limit."""
+    rate_limit_burst: int = Field(default=200, ge=1)
+    host_status_precedence: Literal["documented", "nova"] = "documented"
+    """Which wins when a host is both forced down and disabled: `documented` says MAINTENANCE
+    (UP < UNKNOWN < DOWN < MAINTENANCE), `nova` says DOWN."""
+    policy_file: Path | None = None
+    """An ordinary oslo.policy policy.yaml; absent means the defaults."""
+    default_availability_zone: str = "nova"
+    internal_availability_zone: str = "internal"
+    host_name: str = Field(default_factory=socket.gethostname)
+    """Name under which this process appears in os-services."""
+
+
+class QuotaSettings(Section):
+    """Defaults per project; -1 is unlimited."""
+
+    instances: int = 10
+    cores: int = 20
+    ram_mib: int = 51200
+    metadata_items: int = 128
+    key_pairs: int = 100
+    server_groups: int = 10
+    server_group_members: int = 10
+    injected_files: int = 5
+    injected_file_content_bytes: int = 10240
+    injected_file_path_bytes: int = 255
+
+
+class IdentitySettings(Section):
+    """The service user with which Muster checks tokens and calls its neighbours."""
+
+    auth_url: str = "http://127.0.0.1:5000/identity"
+    username: str = "muster"
+    password: SecretStr = SecretStr("muster")
+    project_name: str = "service"
+    user_domain_name: str = "Default"
+    project_domain_name: str = "Default"
+    region: str = "RegionOne"
+    interface: Literal["public", "internal", "admin"] = "internal"
+    """Which catalog endpoints Muster itself uses."""
+    token_cache_s: float = Field(default=60.0, ge=0)
+    """How long a checked token is believed without asking again."""
+    www_authenticate_url: str | None = None
+    """Shown to clients with a 401; default is auth_url."""
+
+
+class NeighbourSettings(Section):
+    """How image and network services are called."""
+
+    timeout_s: float = Field(default=10.0, gt=0)
+    attempts: int = Field(default=4, ge=1)
+    image_endpoint: str | None = None
+    """Overrides the catalog."""
+    network_endpoint: str | None = None
+
+
+class ConductorSettings(Section):
+    host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    lease_s: float = Field(default=6.0, gt=0)
+    """A conductor that does not renew for this long has lost its workflows to another."""
+    sweep_interval_s: float = Field(default=1.0, gt=0)
+    max_workflows: int = Field(default=400, ge=1)
+    """Workflows one conductor runs at the same time; the rest wait in the queue."""
+    max_attempts: int = Field(default=3, ge=1)
+    """Hosts tried for one build (Nova's scheduler.max_attempts)."""
+    host_command_deadline_s: float = Field(default=60.0, gt=0)
+    """A host that has not carried out a command after this long has failed it."""
+    host_command_resend_s: float = Field(default=3.0, gt=0)
+    """A command without an answer is sent again after this long (hosts drop doubles)."""
+
+
+class SchedulerSettings(Section):
+    host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    cpu_allocation_ratio: float = Field(default=4.0, gt=0)
+    ram_allocation_ratio: float = Field(default=1.0, gt=0)
+    disk_allocation_ratio: float = Field(default=1.0, gt=0)
+    snapshot_max_age_s: float = Field(default=0.25, ge=0)
+    max_alternates: int = Field(default=2, ge=0)
+    ram_weight_multiplier: float = 1.0
+    cpu_weight_multiplier: float = 1.0
+    disk_weight_multiplier: float = 1.0
+    build_failure_weight_multiplier: float = 1_000_000.0
+
+
+class SimulatedDriverSettings(Section):
+    """Capacity and latency of simulated hosts."""
+
+    vcpus: int = Field(default=16, ge=1)
+    memory_mib: int = Field(default=65_536, ge=1)
+    disk_gib: int = Field(default=1000, ge=0)
+    reserved_memory_mib: int = Field(default=512, ge=0)
+    spawn_delay_s: float = Field(default=0.2, ge=0)
+    """Mean seconds a guest takes to start; other verbs scale from it."""
+    delay_jitter: float = Field(default=0.3, ge=0, le=1)
+    """Each delay varies by plus or minus this share."""
+    seed: int | None = None
+
+
+class ComputeSettings(Section):
+    host_name: str = Field(default_factory=socket.gethostname)
+    hosts: list[str] = Field(default_factory=list)
+    """Several hosts in one agent process; empty means just `host_name`."""
+    driver: Literal["simulated"] = "simulated"
+    state_dir: Path = Path(".muster/compute")
+    inventory_interval_s: float = Field(default=30.0, gt=0)
+    """Seconds between two full reports of guests and power states."""
+    fence_gap_s: float = Field(default=2.0, gt=0)
+    """An agent that was stopped for longer than this holds its guests until it has asked for the
+    truth about them."""
+    simulated: SimulatedDriverSettings = SimulatedDriverSettings()
+
+
+class StandinSettings(Section):
+    listen_host: str = "127.0.0.1"
+    listen_port: int = Field(default=5000, ge=0, le=65535)
+    state_dir: Path = Path(".muster/standins")
+    admin_password: SecretStr = SecretStr("admin")
+    demo_password: SecretStr = SecretStr("demo")
+    service_password: SecretStr = SecretStr("muster")
+    compute_public_url: str = "http://127.0.0.1:8774/v2.1"
+    compute_internal_url: str | None = None
+    """Default: the public one."""
+    public_url: str | None = None
+    """Base that clients use, e.g. http://127.0.0.1:5000; default: the listen address."""
+    internal_url: str | None = None
+    """Base that Muster's services use; default: public_url."""
+    token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    region: str = "RegionOne"
+
+
+class HealthSettings(Section):
+    """/healthz, /readyz and /metrics of services that have no API of their own."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: int | None = None
+    """None: no listener."""
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """The whole tree. `load()` reads it once at start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MUSTER_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    bus: BusSettings = BusSettings()
+    servicegroup: ServiceGroupSettings = ServiceGroupSettings()
+    api: ApiSettings = ApiSettings()
+    quota: QuotaSettings = QuotaSettings()
+    identity: IdentitySettings = IdentitySettings()
+    neighbours: NeighbourSettings = NeighbourSettings()
+    conductor: ConductorSettings = ConductorSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+    compute: ComputeSettings = ComputeSettings()
+    standins: StandinSettings = StandinSettings()
+    health: HealthSettings = HealthSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, os.environ.get("MUSTER_CONFIG"))
+        return init_settings, env_settings, file
+
+
+def load() -> Settings:
+    """Read file and environment; raises pydantic's ValidationError that names each bad field."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Every message on the wire, frozen, versioned and append-only. One module per topic."""
