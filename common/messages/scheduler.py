@@ -1,0 +1,48 @@
+"""The one question schedulers answer: where can this server go?
+
+Crash story: asking twice is safe; a claim that exists for the server is returned again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from common.messages.base import Message
+
+
+class SelectHost(Message):
+    """Choose a host and claim the resources on it. Call on the scheduler queue."""
+
+    TYPE: ClassVar[str] = "scheduler.select_host"
+    server_uuid: str
+    project_id: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    purpose: Literal["server", "migration"] = "server"
+    flavor: dict[str, Any] = Field(default_factory=dict)
+    image_properties: dict[str, Any] = Field(default_factory=dict)
+    availability_zone: str | None = None
+    force_host: str | None = None
+    """Skips the filters (zone:host by an administrator, forced evacuation); capacity still counts."""
+    requested_host: str | None = None
+    """Only this host, filters apply."""
+    exclude_hosts: list[str] = Field(default_factory=list)
+    """Hosts that failed already, or the source of a move."""
+    scheduler_hints: dict[str, Any] = Field(default_factory=dict)
+    server_group: str | None = None
+
+
+class HostSelected(Message):
+    TYPE: ClassVar[str] = "scheduler.host_selected"
+    host: str | None
+    """None: no host; `reason` says why."""
+    node: str | None = None
+    availability_zone: str | None = None
+    alternates: list[str] = Field(default_factory=list)
+    reason: str | None = None
+    """For the fault: "No valid host was found. 2 hosts: 1 removed by ComputeFilter (down), ..."."""
+    eliminated: dict[str, int] = Field(default_factory=dict)
+    """Hosts removed per filter."""
