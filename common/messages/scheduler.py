@@ -26,7 +26,7 @@ class SelectHost(Message):
     image_properties: dict[str, Any] = Field(default_factory=dict)
     availability_zone: str | None = None
     force_host: str | None = None
-    """Skips the filters (zone:host by an administrator, forced evacuation); capacity still counts."""
+    """Skips the filters (zone:host by an administrator); capacity still counts."""
     requested_host: str | None = None
     """Only this host, filters apply."""
     exclude_hosts: list[str] = Field(default_factory=list)

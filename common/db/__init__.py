@@ -1,0 +1,1 @@
+"""PostgreSQL, the truth: pool, migrations, named queries, typed store functions."""

@@ -1,0 +1,266 @@
+-- Expand: the whole first schema.
+
+-- Flavors -----------------------------------------------------------------------------------
+create table flavors (
+    id            bigint generated always as identity primary key,
+    flavorid      text not null,                -- the id users see
+    name          text not null,
+    description   text,
+    vcpus         integer not null check (vcpus > 0),
+    memory_mib    integer not null check (memory_mib > 0),
+    root_gib      integer not null check (root_gib >= 0),
+    ephemeral_gib integer not null default 0 check (ephemeral_gib >= 0),
+    swap_mib      integer not null default 0 check (swap_mib >= 0),
+    rxtx_factor   double precision not null default 1.0,
+    is_public     boolean not null default true,
+    disabled      boolean not null default false,
+    extra_specs   jsonb not null default '{}',
+    created_at    timestamptz not null default now(),
+    updated_at    timestamptz,
+    constraint flavors_flavorid_key unique (flavorid),
+    constraint flavors_name_key unique (name)
+);
+
+create table flavor_access (
+    flavor_id  bigint not null references flavors (id) on delete cascade,
+    project_id text not null,
+    primary key (flavor_id, project_id)
+);
+
+-- Key pairs ---------------------------------------------------------------------------------
+create table keypairs (
+    id          bigint generated always as identity primary key,
+    user_id     text not null,
+    name        text not null,
+    type        text not null default 'ssh' check (type in ('ssh', 'x509')),
+    fingerprint text not null,
+    public_key  text not null,
+    created_at  timestamptz not null default now(),
+    constraint keypairs_user_name_key unique (user_id, name)
+);
+
+-- Services and hosts ------------------------------------------------------------------------
+create table services (
+    id               bigint generated always as identity primary key,
+    uuid             uuid not null unique,
+    host             text not null,
+    binary_name      text not null,             -- nova-compute, nova-conductor, nova-scheduler, ...
+    disabled         boolean not null default false,
+    disabled_reason  text,
+    forced_down      boolean not null default false,
+    last_seen_up     timestamptz,               -- written by reports only
+    lease_expires_at timestamptz,               -- up until then, in observed time (see observer)
+    host_id          text,                      -- identity kept in the host's own state directory
+    epoch            text,                      -- which process life reports; other lives are ignored
+    created_at       timestamptz not null default now(),
+    updated_at       timestamptz,
+    constraint services_host_binary_key unique (host, binary_name)
+);
+
+-- Heartbeats are judged only by time during which somebody was there to receive them. Conductors
+-- move beat_at; while none does, observed time stands still and nobody goes down.
+create table observer (
+    only_row boolean primary key default true check (only_row),
+    beat_at  timestamptz not null default now()
+);
+insert into observer default values;
+
+create function observed_now() returns timestamptz language sql stable as
+$$ select least(now(), beat_at + interval '2 seconds') from observer $$;
+
+create table compute_nodes (
+    id                   bigint generated always as identity primary key,
+    uuid                 uuid not null unique,
+    host                 text not null unique,
+    service_id           bigint not null references services (id) on delete cascade,
+    hypervisor_hostname  text not null,
+    hypervisor_type      text not null,
+    hypervisor_version   integer not null,
+    host_ip              text not null,
+    cpu_info             jsonb not null default '{}',
+    supported_instances  jsonb not null default '[]',
+    uptime               text,
+    vcpus                integer not null check (vcpus >= 0),
+    memory_mib           integer not null check (memory_mib >= 0),
+    disk_gib             integer not null check (disk_gib >= 0),
+    reserved_vcpus       integer not null default 0,
+    reserved_memory_mib  integer not null default 0,
+    reserved_disk_gib    integer not null default 0,
+    -- The ledger: always the sum over allocations of this host (kept by the claim statements).
+    vcpus_used           integer not null default 0 check (vcpus_used >= 0),
+    memory_mib_used      integer not null default 0 check (memory_mib_used >= 0),
+    disk_gib_used        integer not null default 0 check (disk_gib_used >= 0),
+    allocations_count    integer not null default 0 check (allocations_count >= 0),
+    failed_builds        integer not null default 0,
+    running_guests       integer not null default 0,
+    created_at           timestamptz not null default now(),
+    updated_at           timestamptz
+);
+
+create table allocations (
+    server_uuid uuid not null,
+    host        text not null references compute_nodes (host) on delete restrict,
+    purpose     text not null default 'server' check (purpose in ('server', 'migration')),
+    vcpus       integer not null,
+    memory_mib  integer not null,
+    disk_gib    integer not null,
+    created_at  timestamptz not null default now(),
+    -- a resize on the same host holds two: the flavor it has and the flavor it goes to
+    primary key (server_uuid, host, purpose)
+);
+create index allocations_host_idx on allocations (host);
+
+-- Servers -----------------------------------------------------------------------------------
+create table servers (
+    uuid                uuid primary key,
+    project_id          text not null,
+    user_id             text not null,
+    name                text not null,
+    hostname            text not null,
+    description         text,
+    reservation_id      text not null,
+    launch_index        integer not null default 0,
+    -- state: written through servers_transition only
+    vm_state            text not null,
+    task_state          text,
+    power_state         integer not null default 0,
+    generation          integer not null default 0,   -- of the guest that is this server; older ones are over
+    last_generation     integer not null default 0,   -- highest ever given to a host for this server
+    progress            integer not null default 0,
+    -- place
+    host                text,
+    node                text,
+    availability_zone        text,                    -- requested; shown until a host is known
+    pinned_availability_zone text,
+    -- what it is
+    flavor              jsonb not null,               -- the flavor as it was at boot, with extra specs
+    old_flavor          jsonb,                        -- held while a resize waits for its confirmation
+    flavorid            text not null,
+    vcpus               integer not null,
+    memory_mib          integer not null,
+    root_gib            integer not null,
+    ephemeral_gib       integer not null,
+    swap_mib            integer not null,
+    image_ref           text,
+    image_properties    jsonb not null default '{}',
+    kernel_id           text not null default '',
+    ramdisk_id          text not null default '',
+    root_device_name    text,
+    config_drive        text not null default '',
+    auto_disk_config    boolean not null default false,
+    key_name            text,
+    key_data            text,
+    user_data           text,
+    metadata            jsonb not null default '{}',
+    system_metadata     jsonb not null default '{}',
+    tags                text[] not null default '{}',
+    security_groups     jsonb not null default '[]',  -- names shown
+    requested_networks  jsonb not null default '[]',  -- as asked: [{"uuid"|"port"|"fixed_ip"|"tag"}], "auto", "none"
+    network_info        jsonb not null default '[]',  -- ports as the network service gave them
+    access_ip_v4        text,
+    access_ip_v6        text,
+    scheduler_hints     jsonb not null default '{}',
+    trusted_certs       jsonb,
+    server_group        uuid,
+    -- lock
+    locked_by           text check (locked_by in ('owner', 'admin')),
+    locked_reason       text,
+    -- latest fault: {"code", "message", "details", "created"}
+    fault               jsonb,
+    created_at          timestamptz not null default clock_timestamp(),
+    updated_at          timestamptz not null default clock_timestamp(),
+    launched_at         timestamptz,
+    terminated_at       timestamptz,
+    deleted_at          timestamptz                   -- not null: the row is history
+);
+create index servers_project_idx on servers (project_id, created_at desc, uuid)
+    include (vcpus, memory_mib) where deleted_at is null;
+create index servers_created_idx on servers (created_at desc, uuid) where deleted_at is null;
+create index servers_host_idx on servers (host) where deleted_at is null;
+create index servers_updated_idx on servers (updated_at);
+create index servers_reservation_idx on servers (reservation_id);
+
+-- Instance actions --------------------------------------------------------------------------
+create table instance_actions (
+    id          bigint generated always as identity primary key,
+    server_uuid uuid not null,
+    action      text not null,
+    request_id  text not null,
+    user_id     text,
+    project_id  text,
+    start_time  timestamptz not null default clock_timestamp(),
+    updated_at  timestamptz,
+    finish_time timestamptz,
+    message     text,
+    constraint instance_actions_server_request_key unique (server_uuid, request_id)
+);
+
+create table instance_action_events (
+    id          bigint generated always as identity primary key,
+    action_id   bigint not null references instance_actions (id) on delete cascade,
+    event       text not null,
+    host        text,
+    start_time  timestamptz not null default clock_timestamp(),
+    finish_time timestamptz,
+    result      text check (result in ('Success', 'Error')),
+    details     text,
+    traceback   text
+);
+create index instance_action_events_action_idx on instance_action_events (action_id);
+
+-- Workflows ---------------------------------------------------------------------------------
+-- One row per change in progress; gone when it has ended. The oldest row of a server runs, the
+-- others wait. Any conductor may take a row whose lease has expired.
+create table workflows (
+    id               bigint generated always as identity primary key,
+    kind             text not null,              -- build, delete, start, ...: file name in conductor/workflows
+    server_uuid      uuid not null,
+    request_id       text not null,
+    action_id        bigint,
+    state            jsonb not null default '{}', -- input and the outputs of finished steps
+    step             integer not null default 0, -- next step to do (or, unwinding, to undo)
+    attempt          integer not null default 0, -- of this step, across crashes
+    unwinding        boolean not null default false,
+    error            jsonb,                      -- why it unwinds: {"code", "message"}
+    cancel_requested boolean not null default false,
+    lease_owner      text,
+    lease_epoch      integer not null default 0, -- a writer with an older epoch has lost the row
+    lease_expires_at timestamptz not null default '-infinity',
+    wake_at          timestamptz not null default '-infinity', -- do not take before (waiting on purpose)
+    deadline_at      timestamptz not null,       -- then it fails and unwinds, whoever it waits for
+    created_at       timestamptz not null default clock_timestamp()
+);
+create index workflows_server_idx on workflows (server_uuid, id);
+create index workflows_lease_idx on workflows (lease_expires_at);
+
+-- Migrations --------------------------------------------------------------------------------
+create table migrations (
+    id                bigint generated always as identity primary key,
+    uuid              uuid not null unique,
+    server_uuid       uuid not null,
+    migration_type    text not null check (migration_type in ('evacuation', 'live-migration', 'migration', 'resize')),
+    status            text not null,
+    source_compute    text,
+    source_node       text,
+    source_generation integer,                   -- generation of the guest left behind
+    dest_compute      text,
+    dest_node         text,
+    dest_host         text,
+    old_flavor_id     bigint,
+    new_flavor_id     bigint,
+    user_id           text,
+    project_id        text,
+    hidden            boolean not null default false,
+    details           jsonb not null default '{}', -- live migration progress
+    created_at        timestamptz not null default clock_timestamp(),
+    updated_at        timestamptz
+);
+create index migrations_server_idx on migrations (server_uuid);
+create index migrations_source_idx on migrations (source_compute, status);
+
+-- Quotas ------------------------------------------------------------------------------------
+-- Usage is counted from servers under this row's lock, so there is no ledger that could drift.
+create table quota_projects (
+    project_id text primary key,
+    limits     jsonb not null default '{}'       -- overrides of the configured defaults
+);

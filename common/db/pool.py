@@ -1,0 +1,121 @@
+"""Connections to PostgreSQL.
+
+Owns: how a pool is made (JSON codecs, timeouts, waiting for a server that starts later) and
+the check that the schema is the one this code was written for.
+May not: run business queries. Crash story: a lost connection fails its query; callers retry
+at their own level (a request fails, a workflow step is repeated).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from common.config.settings import DatabaseSettings
+from common.db.version import SCHEMA_VERSION
+from common.errors import MusterError
+from common.runtime.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+Pool = asyncpg.Pool
+Connection = asyncpg.Connection
+Record = asyncpg.Record
+
+
+class DatabaseUnusable(MusterError):
+    """The database cannot be used and waiting will not help."""
+
+    code = "database_unusable"
+
+
+def dumps(value: Any) -> str:
+    """JSON text for a jsonb parameter."""
+    return orjson.dumps(value).decode()
+
+
+async def _init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, encoder=dumps, decoder=orjson.loads, schema="pg_catalog", format="text"
+        )
+
+
+async def create_pool(
+    settings: DatabaseSettings, *, application: str = "muster", min_size: int = 2
+) -> asyncpg.Pool[asyncpg.Record]:
+    """A ready pool; raises OSError or asyncpg errors while the server cannot be reached."""
+    return await asyncpg.create_pool(
+        settings.url,
+        password=settings.password.get_secret_value() if settings.password else None,
+        min_size=min_size,
+        max_size=settings.pool_size,
+        command_timeout=settings.command_timeout_s,
+        max_inactive_connection_lifetime=0,
+        init=_init,
+        server_settings={"application_name": application, "jit": "off", "timezone": "UTC"},
+    )
+
+
+_WAIT_FOR = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError)
+
+
+async def open_pool(
+    settings: DatabaseSettings, clock: Clock, *, application: str
+) -> asyncpg.Pool[asyncpg.Record]:
+    """Wait until the server answers and its schema is ours.
+
+    Raises `DatabaseUnusable` for wrong credentials, a missing database or a newer schema; an older
+    one is waited for, because the migration may be running right now.
+    """
+    said = ""
+    while True:
+        try:
+            pool = await create_pool(settings, application=application)
+        except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as e:
+            raise DatabaseUnusable(
+                f"{settings.url}: {e}; set MUSTER_DATABASE__URL and MUSTER_DATABASE__PASSWORD"
+            ) from e
+        except asyncpg.InvalidCatalogNameError as e:
+            raise DatabaseUnusable(f"{settings.url}: {e}; create it first") from e
+        except _WAIT_FOR as e:
+            reason = f"database not reachable: {e}"
+        else:
+            found = await schema_version(pool)
+            if found == SCHEMA_VERSION:
+                return pool
+            await pool.close()
+            if found is not None and found > SCHEMA_VERSION:
+                raise DatabaseUnusable(
+                    f"the database has schema {found}, this Muster knows {SCHEMA_VERSION}: "
+                    "run a newer Muster, or point it at another database"
+                )
+            reason = (
+                f"the database has schema {found or 'none'}, {SCHEMA_VERSION} is needed: "
+                "run `muster db upgrade`"
+            )
+        if reason != said:
+            log.warning("waiting_for_database", reason=reason)
+            said = reason
+        await clock.sleep(0.3)
+
+
+async def schema_version(pool: asyncpg.Pool[asyncpg.Record]) -> str | None:
+    """The migration the database is at, e.g. "0001"; None when it has no Muster schema."""
+    try:
+        version: str | None = await pool.fetchval("select version_num from alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    return version
+
+
+async def close_pool(pool: asyncpg.Pool[asyncpg.Record], timeout_s: float = 5.0) -> None:
+    """Close politely, then by force: a frozen server must not hold up our own stop."""
+    try:
+        await asyncio.wait_for(pool.close(), timeout_s)
+    except TimeoutError:
+        pool.terminate()

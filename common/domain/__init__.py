@@ -1,0 +1,1 @@
+"""Pure rules and tables: states, actions, host status. No I/O."""
