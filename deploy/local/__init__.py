@@ -1,0 +1,1 @@
+"""Clusters without containers: one process (embedded) or one process per service (processes)."""
