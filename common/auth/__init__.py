@@ -1,0 +1,1 @@
+"""Who Muster is to its neighbours, and who a caller is to Muster."""
