@@ -97,6 +97,12 @@ class HostCommandFailed(MusterError):
     code = "host_command_failed"
 
 
+class StaleGeneration(HostCommandFailed):
+    """The command is for a generation of the guest that this host knows to be over."""
+
+    code = "stale_generation"
+
+
 class Bug(MusterError):
     """A broken promise inside Muster; never the caller's fault."""
 

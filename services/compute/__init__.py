@@ -1,0 +1,1 @@
+"""The compute agent: carries out commands about the guests of its host or simulated hosts."""

@@ -1,0 +1,1 @@
+"""Drivers: what turns commands about guests into guests on this host."""

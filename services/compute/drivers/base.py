@@ -1,0 +1,256 @@
+"""What every driver offers to the compute agent.
+
+Owns: the mandatory verbs (`Driver`), the optional ones (one small Protocol each), their data and
+their errors. May not: know the bus, the database or any particular driver.
+Crash story: a driver keeps what it needs on its host. After a kill at any point `start()` finds
+every guest again, a half-made one as `Phase.BUILDING`, which the repeated `spawn` finishes.
+
+Rules for every verb that takes `generation`
+* it is idempotent: what is already so is success;
+* `StaleGeneration` when the host has seen a higher generation of that server, `NotFound` when there
+  is no guest of that generation, `GuestHeld` while the guest may not execute, `Conflict` when its
+  power state does not allow the verb, `HostCommandFailed` when the host could not do it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Literal, Protocol, runtime_checkable
+
+from common.errors import HostCommandFailed, Unavailable
+from common.messages.compute import GuestSpec, Resources
+
+
+class PowerState(IntEnum):
+    """The numbers the Compute API shows."""
+
+    PENDING = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class Phase(Enum):
+    """How much of a guest is on this host."""
+
+    BUILDING = "building"  # reserved or half made; it never executed in this generation
+    READY = "ready"
+    MIGRATED_OUT = "migrated_out"  # its disk is kept until the move is confirmed or reverted
+
+
+@dataclass(frozen=True, slots=True)
+class GuestInfo:
+    """A guest as its host sees it. `held`: it does not execute whatever `power_state` says."""
+
+    uuid: str
+    generation: int
+    name: str
+    power_state: PowerState
+    since: dt.datetime
+    """UTC time of the last change of `power_state` or `phase`."""
+    phase: Phase
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What this driver can do beyond the mandatory verbs; each name is a Protocol below."""
+
+    pause: bool = False
+    suspend: bool = False
+    rescue: bool = False
+    snapshot: bool = False
+    admin_password: bool = False
+    crash_dump: bool = False
+    migrate: bool = False
+    live_migrate: bool = False
+    fencing: bool = False
+
+
+class GuestHeld(Unavailable):
+    """The host stood still; nothing runs until it has been told the truth about its guests."""
+
+
+class MigrationAborted(HostCommandFailed):
+    """The live migration was aborted; the guest stayed where it was."""
+
+
+RebootType = Literal["soft", "hard"]
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """The mandatory verbs."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def start(self) -> None:
+        """Find the guests of an earlier life again; raises `Conflict` when another agent serves
+        this host, `HostCommandFailed` when its state cannot be read."""
+
+    async def stop(self) -> None:
+        """Let go of the host in good order."""
+
+    async def crash(self) -> None:
+        """Let go at once, leaving on disk what a killed process would leave."""
+
+    async def resources(self) -> Resources:
+        """Capacity and identity of the host."""
+
+    async def list_guests(self) -> list[GuestInfo]:
+        """Every guest of which anything is on this host."""
+
+    async def guest_info(self, uuid: str) -> GuestInfo:
+        """One of them; raises `NotFound`."""
+
+    async def spawn(self, spec: GuestSpec) -> GuestInfo:
+        """Make the guest, powered on if `spec.power_on`. The same generation again returns what is
+        there or finishes what is half made; a higher one replaces the guest (rebuild). Raises
+        `StaleGeneration` below the highest generation ever seen here, also of destroyed guests,
+        and up to the destroyed generation."""
+
+    async def destroy(self, uuid: str, generation: int) -> None:
+        """Remove the guest if its generation is at most `generation` and remember that for ever
+        after. Absent, or of a higher generation: success, nothing is touched. Overtakes a spawn in
+        flight and works on held guests."""
+
+    async def power_on(self, uuid: str, generation: int) -> None: ...
+
+    async def power_off(self, uuid: str, generation: int, timeout_s: float = 60.0) -> None:
+        """Ask the guest to shut down; cut its power after `timeout_s` (0: at once)."""
+
+    async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
+        """`soft` needs a running guest; `hard` starts it from any power state."""
+
+    async def console_output(self, uuid: str, length: int | None = None) -> str:
+        """The last `length` lines of the console, all without `length`; raises `NotFound`."""
+
+
+@runtime_checkable
+class Pause(Protocol):
+    async def pause(self, uuid: str, generation: int) -> None: ...
+
+    async def unpause(self, uuid: str, generation: int) -> None: ...
+
+
+@runtime_checkable
+class Suspend(Protocol):
+    async def suspend(self, uuid: str, generation: int) -> None: ...
+
+    async def resume(self, uuid: str, generation: int) -> None: ...
+
+
+@runtime_checkable
+class Rescue(Protocol):
+    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
+        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it."""
+
+    async def unrescue(self, uuid: str, generation: int) -> None: ...
+
+
+@runtime_checkable
+class Snapshot(Protocol):
+    def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
+        """The bytes of an image of the root disk, in chunks; the power state stays."""
+
+
+@runtime_checkable
+class AdminPassword(Protocol):
+    async def set_admin_password(self, uuid: str, generation: int, password: str) -> None: ...
+
+
+@runtime_checkable
+class CrashDump(Protocol):
+    async def inject_nmi(self, uuid: str, generation: int) -> None: ...
+
+
+@runtime_checkable
+class Migrate(Protocol):
+    """Moving a guest: the destination prepares, the source lets go, the destination finishes under
+    a new generation; then the source destroys what it kept (confirm), or the destination destroys
+    and the source reverts."""
+
+    async def prepare_destination(self, spec: GuestSpec) -> None:
+        """Reserve the guest here (`Phase.BUILDING`); `destroy` gives it up."""
+
+    async def migrate_out(self, uuid: str, generation: int) -> None:
+        """On the source: power off, keep the disk (`Phase.MIGRATED_OUT`)."""
+
+    async def finish_migration(
+        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING
+    ) -> GuestInfo:
+        """On the destination: the guest goes on here in `power_state`."""
+
+    async def revert_migration(
+        self, uuid: str, generation: int, new_generation: int, power_on: bool = True
+    ) -> None:
+        """On the source: the kept guest of `generation` goes on as `new_generation`."""
+
+
+@dataclass(frozen=True)
+class MigrationProgress:
+    memory_total_bytes: int
+    memory_processed_bytes: int
+
+    @property
+    def memory_remaining_bytes(self) -> int:
+        return self.memory_total_bytes - self.memory_processed_bytes
+
+
+@runtime_checkable
+class LiveMigrate(Migrate, Protocol):
+    async def live_migrate(self, uuid: str, generation: int) -> None:
+        """On the source: copy memory while the guest runs, then stop it here
+        (`Phase.MIGRATED_OUT`). Raises `MigrationAborted` with the guest untouched."""
+
+    async def live_migration_progress(self, uuid: str) -> MigrationProgress:
+        """Raises `NotFound` when none is going on; so do the next two."""
+
+    async def live_migration_abort(self, uuid: str) -> None: ...
+
+    async def live_migration_force_complete(self, uuid: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which this host's guests did not execute although nobody stopped them."""
+
+    number: int
+    """Counts up from 1 in each life of the driver."""
+    since: dt.datetime
+    until: dt.datetime
+    reason: str
+
+
+@runtime_checkable
+class Fencing(Protocol):
+    """For drivers whose guests stop with the agent: a host that was frozen or restarted must not
+    let a guest go on that lives elsewhere by now."""
+
+    on_gap: Callable[[Gap], None] | None
+    """Called at once when a gap is noticed; every guest is held by then. Set before `start()`."""
+
+    @property
+    def gaps(self) -> int:
+        """Gaps so far. Read it before asking for the truth and give it to `release`."""
+
+    def held_guests(self) -> list[GuestInfo]: ...
+
+    def hold(self, uuid: str, reason: str) -> None:
+        """Stop letting the guest execute; unknown guests are ignored."""
+
+    def release(self, uuid: str, generation: int, *, gaps: int) -> None:
+        """Let it execute again; a guest that is not held is success. Raises `GuestHeld` when a gap
+        came since the truth was asked for, `NotFound` and `StaleGeneration` as the verbs do."""
+
+
+@runtime_checkable
+class GuestEvents(Protocol):
+    on_guest_event: Callable[[GuestInfo], None] | None
+    """Called when a guest changed its power state by itself. Set before `start()`."""

@@ -1,0 +1,79 @@
+"""The console text of a simulated guest, made on demand from its history.
+
+Owns: the wording. May not: keep anything; the history is part of the guest's stored state, so the
+same text comes back after a restart of the agent.
+Crash story: none.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from services.compute.drivers.simulated.store import Guest
+
+_BOOT = """\
+[    0.000000] Booting simulated guest {name} ({uuid})
+[    0.000000] Command line: root=/dev/vda1 console=ttyS0{rescue}
+[    0.004112] CPU: {vcpus} virtual processors
+[    0.010020] Memory: {memory_mib} MiB available
+[    0.118377] Image: {image}
+[    0.233120] vda: {root_gib} GiB root disk
+[    0.341984] EXT4-fs (vda1): mounted filesystem
+[    0.502771] init: entering runlevel 3
+{interfaces}
+[    0.910233] cloud-init: instance-id {uuid}, hostname {hostname}
+[    0.987650] cloud-init: public key {key}
+[    1.204001] sshd: listening on port 22
+{stamp} boot finished
+
+{hostname} login:"""
+
+_LINES = {
+    "boot": _BOOT,
+    "reboot": "{stamp} reboot: restarting system\n" + _BOOT,
+    "shutdown": "{stamp} reboot: power down",
+    "panic": "{stamp} Kernel panic - not syncing: simulated crash",
+    "nmi": "{stamp} NMI received: writing crash dump to /var/crash",
+    "pause": "{stamp} clocksource: stopped",
+    "unpause": "{stamp} clocksource: running again",
+    "suspend": "{stamp} PM: suspend entry",
+    "resume": "{stamp} PM: suspend exit",
+    "password": "{stamp} passwd: password of the administrator changed",
+    "left": "{stamp} migration: leaving this host",
+    "migrated": "{stamp} migration: running on a new host",
+}
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def render(guest: Guest, length: int | None) -> str:
+    """The last `length` lines, all when None or negative; lines end with a newline."""
+    spec = guest.spec
+    facts = {
+        "name": spec.name,
+        "uuid": spec.uuid,
+        "hostname": spec.hostname,
+        "vcpus": spec.vcpus,
+        "memory_mib": spec.memory_mib,
+        "root_gib": spec.root_gib,
+        "image": spec.image_id or "none",
+        "key": spec.key_name or "none",
+        "rescue": f" rescue={guest.rescue_image}" if guest.rescue_image else "",
+    }
+    # Names come from users: one that holds a line break must not add lines.
+    facts = {name: _UNPRINTABLE.sub("?", str(value)) for name, value in facts.items()}
+    facts["interfaces"] = (
+        "\n".join(
+            f"[    0.7{n:02}000] eth{n}: {i.mac_address} {' '.join(i.fixed_ips) or 'no address'}"
+            for n, i in enumerate(spec.interfaces)
+        )
+        or "[    0.700000] net: no interfaces"
+    )
+    text: list[str] = []
+    for when, kind in guest.history:
+        stamp = dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text += _LINES[kind].format(stamp=stamp, **facts).split("\n")
+    if length is not None and length >= 0:
+        text = text[len(text) - min(length, len(text)) :]
+    return "".join(line + "\n" for line in text)

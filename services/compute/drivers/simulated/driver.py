@@ -1,0 +1,300 @@
+"""The verbs of a simulated host.
+
+Owns: what each verb does to a guest, in one synchronous step after its latency (`host.py`).
+May not: write files or logs itself, or touch a guest that is held, except to destroy it.
+Crash story: see `store.py` (state) and `execution.py` (what ran when).
+
+A rebuild is a `spawn` under a new generation; an unrescue is a boot without the rescue image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from common.config.settings import ComputeSettings
+from common.errors import Conflict, InvalidInput, NotFound, StaleGeneration
+from common.messages.compute import GuestSpec
+from common.runtime.ports import Clock
+from services.compute.drivers.base import (
+    Capabilities,
+    GuestHeld,
+    GuestInfo,
+    MigrationAborted,
+    MigrationProgress,
+    Phase,
+    PowerState,
+    RebootType,
+)
+from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.faults import FaultRegistry
+from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.store import Guest, check_uuid
+
+SNAPSHOT_CHUNK_BYTES = 65_536
+SNAPSHOT_CHUNKS = 4
+
+LIVE_MIGRATION_STEPS = 20
+"""Memory is copied in this many steps; an abort or a forced completion waits for the next one."""
+
+_MIB = 1024 * 1024
+
+
+@dataclass(slots=True)
+class LiveMigration:
+    """One that is going on; it dies with the agent and the guest stays."""
+
+    total_bytes: int
+    processed_bytes: int = 0
+    aborted: bool = False
+    forced: bool = False
+
+
+class SimulatedDriver(SimulatedHost):
+    """All protocols of `drivers/base.py` for one simulated host."""
+
+    capabilities = Capabilities(
+        pause=True,
+        suspend=True,
+        rescue=True,
+        snapshot=True,
+        admin_password=True,
+        crash_dump=True,
+        migrate=True,
+        live_migrate=True,
+        fencing=True,
+    )
+
+    def __init__(
+        self,
+        host: str,
+        settings: ComputeSettings,
+        clock: Clock,
+        *,
+        faults: FaultRegistry | None = None,
+    ) -> None:
+        super().__init__(host, settings, clock, faults=faults)
+        self._live: dict[str, LiveMigration] = {}
+
+    async def spawn(self, spec: GuestSpec) -> GuestInfo:
+        power_state = PowerState.RUNNING if spec.power_on else PowerState.SHUTDOWN
+        return await self._make("spawn", spec, power_state, "boot")
+
+    async def destroy(self, uuid: str, generation: int) -> None:
+        def apply() -> None:
+            guest = self._guests.get(uuid)
+            if guest is not None and guest.generation > generation:
+                return
+            self._store.bury(uuid, generation, self._execution.now())
+            if guest is not None:
+                self._execution.destroyed(guest)
+
+        await self._run("destroy", uuid, apply, pretend=_nothing)
+
+    async def power_on(self, uuid: str, generation: int) -> None:
+        await self._power("power_on", uuid, generation)
+
+    async def power_off(self, uuid: str, generation: int, timeout_s: float = 60.0) -> None:
+        await self._power("power_off", uuid, generation, longest_s=timeout_s)
+
+    async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
+        await self._power("reboot", uuid, generation, change=f"reboot_{kind}")
+
+    async def console_output(self, uuid: str, length: int | None = None) -> str:
+        def apply() -> str:
+            return console.render(self._find(uuid), length)
+
+        return await self._run("console_output", uuid, apply, pretend=str)
+
+    async def pause(self, uuid: str, generation: int) -> None:
+        await self._power("pause", uuid, generation)
+
+    async def unpause(self, uuid: str, generation: int) -> None:
+        await self._power("unpause", uuid, generation)
+
+    async def suspend(self, uuid: str, generation: int) -> None:
+        await self._power("suspend", uuid, generation)
+
+    async def resume(self, uuid: str, generation: int) -> None:
+        await self._power("resume", uuid, generation)
+
+    async def set_admin_password(self, uuid: str, generation: int, password: str) -> None:  # noqa: ARG002 - a simulated guest keeps no secret
+        await self._power("set_admin_password", uuid, generation)
+
+    async def inject_nmi(self, uuid: str, generation: int) -> None:
+        await self._power("inject_nmi", uuid, generation)
+
+    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
+        def apply() -> None:
+            guest = self._usable(uuid, generation)
+            if guest.rescue_image is None:
+                guest.rescue_image = image_id or guest.spec.image_id or "default"
+                self._settle(guest, Phase.READY, PowerState.RUNNING, "boot")
+
+        await self._run("rescue", uuid, apply, pretend=_nothing)
+
+    async def unrescue(self, uuid: str, generation: int) -> None:
+        def apply() -> None:
+            guest = self._usable(uuid, generation)
+            if guest.rescue_image is not None:
+                guest.rescue_image = None
+                self._settle(guest, Phase.READY, PowerState.RUNNING, "boot")
+
+        await self._run("unrescue", uuid, apply, pretend=_nothing)
+
+    async def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
+        """A small image: a line that says whose it is, then zeros."""
+
+        def apply() -> bytes:
+            guest = self._usable(uuid, generation)
+            title = f"muster-simulated-image {guest.uuid} {guest.generation}\n"
+            return title.encode().ljust(SNAPSHOT_CHUNK_BYTES, b"\0")
+
+        yield await self._run("snapshot", uuid, apply, pretend=bytes)
+        for _ in range(SNAPSHOT_CHUNKS - 1):
+            yield bytes(SNAPSHOT_CHUNK_BYTES)
+
+    # Moving
+
+    async def prepare_destination(self, spec: GuestSpec) -> None:
+        await self._run(
+            "prepare_destination", spec.uuid, lambda: self._reserve(spec), pretend=_nothing
+        )
+
+    async def migrate_out(self, uuid: str, generation: int) -> None:
+        await self._run(
+            "migrate_out", uuid, lambda: self._leave(uuid, generation), pretend=_nothing
+        )
+
+    async def finish_migration(
+        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING
+    ) -> GuestInfo:
+        return await self._make("finish_migration", spec, power_state, "migrated")
+
+    async def revert_migration(
+        self, uuid: str, generation: int, new_generation: int, power_on: bool = True
+    ) -> None:
+        def apply() -> None:
+            guest = self._guests.get(uuid)
+            if guest and guest.generation == new_generation and guest.phase is Phase.READY:
+                return
+            guest = self._usable(uuid, generation, Phase.MIGRATED_OUT)
+            guest.spec = guest.spec.model_copy(update={"generation": new_generation})
+            power_state = PowerState.RUNNING if power_on else PowerState.SHUTDOWN
+            self._settle(guest, Phase.READY, power_state, "boot" if power_on else "shutdown")
+
+        if new_generation < generation:
+            raise InvalidInput(f"new_generation {new_generation} is below {generation}")
+        await self._run("revert_migration", uuid, apply, pretend=_nothing)
+
+    async def live_migrate(self, uuid: str, generation: int) -> None:
+        self._observe()
+        guest = self._find(uuid, generation)
+        if uuid in self._live:
+            raise Conflict(f"guest {uuid} is being migrated already")
+        migration = LiveMigration(guest.spec.memory_mib * _MIB)
+
+        def apply() -> None:
+            if migration.aborted:
+                raise MigrationAborted
+            self._leave(uuid, generation)
+
+        self._live[uuid] = migration
+        try:
+            await self._run(
+                "live_migrate",
+                uuid,
+                apply,
+                pretend=_nothing,
+                wait=lambda: self._copy_memory(migration),
+            )
+        finally:
+            del self._live[uuid]
+
+    async def live_migration_progress(self, uuid: str) -> MigrationProgress:
+        migration = self._live_migration(uuid)
+        return MigrationProgress(migration.total_bytes, migration.processed_bytes)
+
+    async def live_migration_abort(self, uuid: str) -> None:
+        self._live_migration(uuid).aborted = True
+
+    async def live_migration_force_complete(self, uuid: str) -> None:
+        self._live_migration(uuid).forced = True
+
+    # What several verbs share
+
+    async def _power(
+        self,
+        verb: str,
+        uuid: str,
+        generation: int,
+        *,
+        change: str | None = None,
+        longest_s: float | None = None,
+    ) -> None:
+        await self._run(
+            verb,
+            uuid,
+            lambda: self._change_power(self._usable(uuid, generation), change or verb),
+            pretend=_nothing,
+            wait=lambda: self._take_time(verb, longest_s),
+        )
+
+    async def _make(
+        self, verb: str, spec: GuestSpec, power_state: PowerState, console_text: str
+    ) -> GuestInfo:
+        def apply() -> GuestInfo:
+            guest = self._guests.get(spec.uuid)
+            if guest is None or guest.generation != spec.generation:
+                raise StaleGeneration(f"guest {spec.uuid} was destroyed or replaced meanwhile")
+            if guest.phase is Phase.BUILDING:
+                guest = self._usable(spec.uuid, spec.generation, Phase.BUILDING)
+                off = power_state is PowerState.SHUTDOWN
+                self._settle(guest, Phase.READY, power_state, "shutdown" if off else console_text)
+            return self._info(self._usable(spec.uuid, spec.generation))
+
+        def pretend() -> GuestInfo:
+            since = self._clock.utcnow()
+            return GuestInfo(spec.uuid, spec.generation, spec.name, power_state, since, Phase.READY)
+
+        return await self._run(
+            verb, spec.uuid, apply, pretend=pretend, reserve=lambda: self._reserve(spec)
+        )
+
+    def _reserve(self, spec: GuestSpec) -> None:
+        """Have a guest of this generation here, half made if it is new."""
+        check_uuid(spec.uuid)
+        guest = self._guests.get(spec.uuid)
+        destroyed = self._store.destroyed_generation(spec.uuid)
+        if spec.generation <= destroyed or (guest and spec.generation < guest.generation):
+            raise StaleGeneration(
+                f"generation {spec.generation} of {spec.uuid} is over on host {self.host}"
+            )
+        if spec.uuid in self._execution.held:
+            raise GuestHeld(f"guest {spec.uuid} is held on host {self.host}")
+        if guest is None or guest.generation < spec.generation:
+            made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
+            self._store.save(made)
+            self._execution.update(made, "replaced")
+
+    def _leave(self, uuid: str, generation: int) -> None:
+        if self._find(uuid, generation).phase is not Phase.MIGRATED_OUT:
+            guest = self._usable(uuid, generation)
+            self._settle(guest, Phase.MIGRATED_OUT, PowerState.SHUTDOWN, "left")
+
+    async def _copy_memory(self, migration: LiveMigration) -> None:
+        for step in range(1, LIVE_MIGRATION_STEPS + 1):
+            if migration.aborted or migration.forced:
+                return
+            await self._take_time("live_migrate", share=1 / LIVE_MIGRATION_STEPS)
+            migration.processed_bytes = migration.total_bytes * step // LIVE_MIGRATION_STEPS
+
+    def _live_migration(self, uuid: str) -> LiveMigration:
+        try:
+            return self._live[uuid]
+        except KeyError:
+            raise NotFound(f"no live migration of {uuid} is going on") from None
+
+
+def _nothing() -> None:
+    """What a verb without a result pretends to return."""
