@@ -69,6 +69,12 @@ insert into observer default values;
 create function observed_now() returns timestamptz language sql stable as
 $$ select least(now(), beat_at + interval '2 seconds') from observer $$;
 
+-- A host is judged in observed time; services that write their own row are judged by the clock.
+create function is_fresh(service services) returns boolean language sql stable as
+$$ select coalesce(service.lease_expires_at >=
+                   case service.binary_name when 'nova-compute' then observed_now() else now() end,
+                   false) $$;
+
 create table compute_nodes (
     id                   bigint generated always as identity primary key,
     uuid                 uuid not null unique,

@@ -7,6 +7,7 @@ agent answers a repeated `command_id` from memory and drops one of an older work
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -74,6 +75,9 @@ class HostCommand(Message):
     """A method of the driver: spawn, destroy, power_on, power_off, reboot, ..."""
     spec: GuestSpec | None = None
     params: dict[str, Any] = Field(default_factory=dict)
+    sent_at: dt.datetime | None = None
+    """When the conductor sent it (this time). A spawn that is not fresh is checked against the
+    truth before it is carried out: the server may have been placed elsewhere since."""
 
     @property
     def command_id(self) -> str:
@@ -123,6 +127,8 @@ class GuestReport(Part):
     power_state: int
     held: bool = False
     """Not executing until the truth about it has been told."""
+    pending: bool = False
+    """Not there yet: a spawn that may be out of date, asked about before it is carried out."""
 
 
 class HostReport(Message):

@@ -16,7 +16,9 @@ import structlog
 
 from common.config.settings import LogSettings
 
-SECRET_KEYS = frozenset({"password", "admin_pass", "token", "auth_token", "authorization", "secret"})
+SECRET_KEYS = frozenset(
+    {"password", "admin_pass", "token", "auth_token", "authorization", "secret"}
+)
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NOISY_LIBRARIES = ("aio_pika", "aiormq", "aiohttp.access", "asyncio", "alembic")
