@@ -1,0 +1,98 @@
+"""The stand-ins' composition root and server.
+
+Owns: one listener that carries every stand-in under its own path, and their life cycle.
+May not: know a resource.
+Crash story: `crash()` drops connections in mid-sentence and closes the files without a word; what
+was acknowledged is there at the next start.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import structlog
+from aiohttp import web
+
+from common.config.settings import Settings
+from common.errors import Unavailable
+from common.runtime.ports import Ports
+from services.standins.identity.service import Identity
+from services.standins.web import StandIn, mount
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 5.0
+"""How long requests under way may take to finish at a graceful stop."""
+
+
+class Standins:
+    """All stand-ins of one process, behind one port."""
+
+    port: int = 0
+    """Where it listens; known after `start()`."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings.standins
+        self._ports = ports
+        self._runner: web.AppRunner | None = None
+        self._stand_ins: list[StandIn] = []
+
+    async def start(self) -> None:
+        settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
+        identity = Identity(settings, clock, ids)
+        self._stand_ins = [identity]
+        app = web.Application()
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._health)
+        try:
+            for stand_in in self._stand_ins:
+                stand_in.store.open()
+                with stand_in.store.transaction():
+                    stand_in.seed()
+                mount(app, stand_in, identity.tokens.authenticate, ids, settings.public_url)
+            await self._listen(app)
+        except BaseException:
+            await self.stop()
+            raise
+        log.info("standins_ready", host=settings.listen_host, port=self.port)
+
+    async def _listen(self, app: web.Application) -> None:
+        host, port = self._settings.listen_host, self._settings.listen_port
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_S)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"failed ({error})"
+            raise Unavailable(
+                f"stand-ins: port {port} on {host} {reason}; stop what uses it, or set"
+                f" MUSTER_STANDINS__LISTEN_PORT (listen_host is MUSTER_STANDINS__LISTEN_HOST)"
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        # The listener opens after the last seed, so whoever is answered is served.
+        return web.json_response({"status": "ok"})
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._close_stores()
+
+    async def crash(self) -> None:
+        self._close_stores()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            if runner.server is not None:
+                for connection in runner.server.connections:
+                    connection.force_close()
+            await runner.cleanup()
+
+    def _close_stores(self) -> None:
+        for stand_in in self._stand_ins:
+            stand_in.store.close()
+
+
+def create(settings: Settings, ports: Ports) -> Standins:
+    return Standins(settings, ports)
