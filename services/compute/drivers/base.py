@@ -174,7 +174,7 @@ class CrashDump(Protocol):
 class Migrate(Protocol):
     """Moving a guest: the destination prepares, the source lets go, the destination finishes under
     a new generation; then the source destroys what it kept (confirm), or the destination destroys
-    and the source reverts."""
+    and the source reverts. They are two hosts; a host refuses (`Conflict`) to be both."""
 
     async def prepare_destination(self, spec: GuestSpec) -> None:
         """Reserve the guest here (`Phase.BUILDING`); `destroy` gives it up."""

@@ -10,7 +10,7 @@ A rebuild is a `spawn` under a new generation; an unrescue is a boot without the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.config.settings import ComputeSettings
 from common.errors import Conflict, InvalidInput, NotFound, StaleGeneration
@@ -30,6 +30,7 @@ from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.faults import FaultRegistry
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest, check_uuid
+from services.compute.drivers.simulated.verbs import POWER_CHANGES
 
 SNAPSHOT_CHUNK_BYTES = 65_536
 SNAPSHOT_CHUNKS = 4
@@ -98,7 +99,10 @@ class SimulatedDriver(SimulatedHost):
         await self._power("power_off", uuid, generation, longest_s=timeout_s)
 
     async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
-        await self._power("reboot", uuid, generation, change=f"reboot_{kind}")
+        change = f"reboot_{kind}"
+        if change not in POWER_CHANGES:
+            raise InvalidInput(f"kind: {kind!r} is no way to reboot; use soft or hard")
+        await self._power("reboot", uuid, generation, change=change)
 
     async def console_output(self, uuid: str, length: int | None = None) -> str:
         def apply() -> str:
@@ -128,8 +132,8 @@ class SimulatedDriver(SimulatedHost):
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is None:
-                guest.rescue_image = image_id or guest.spec.image_id or "default"
-                self._settle(guest, Phase.READY, PowerState.RUNNING, "boot")
+                image = image_id or guest.spec.image_id or "default"
+                self._boot(replace(guest, rescue_image=image))
 
         await self._run("rescue", uuid, apply, pretend=_nothing)
 
@@ -137,8 +141,7 @@ class SimulatedDriver(SimulatedHost):
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is not None:
-                guest.rescue_image = None
-                self._settle(guest, Phase.READY, PowerState.RUNNING, "boot")
+                self._boot(replace(guest, rescue_image=None))
 
         await self._run("unrescue", uuid, apply, pretend=_nothing)
 
@@ -157,9 +160,11 @@ class SimulatedDriver(SimulatedHost):
     # Moving
 
     async def prepare_destination(self, spec: GuestSpec) -> None:
-        await self._run(
-            "prepare_destination", spec.uuid, lambda: self._reserve(spec), pretend=_nothing
-        )
+        def apply() -> None:
+            self._refuse_own_source(spec)
+            self._reserve(spec)
+
+        await self._run("prepare_destination", spec.uuid, apply, pretend=_nothing)
 
     async def migrate_out(self, uuid: str, generation: int) -> None:
         await self._run(
@@ -169,7 +174,8 @@ class SimulatedDriver(SimulatedHost):
     async def finish_migration(
         self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING
     ) -> GuestInfo:
-        return await self._make("finish_migration", spec, power_state, "migrated")
+        self._refuse_own_source(spec)
+        return await self._make("finish_migration", spec, PowerState(power_state), "migrated")
 
     async def revert_migration(
         self, uuid: str, generation: int, new_generation: int, power_on: bool = True
@@ -179,9 +185,12 @@ class SimulatedDriver(SimulatedHost):
             if guest and guest.generation == new_generation and guest.phase is Phase.READY:
                 return
             guest = self._usable(uuid, generation, Phase.MIGRATED_OUT)
-            guest.spec = guest.spec.model_copy(update={"generation": new_generation})
-            power_state = PowerState.RUNNING if power_on else PowerState.SHUTDOWN
-            self._settle(guest, Phase.READY, power_state, "boot" if power_on else "shutdown")
+            spec = guest.spec.model_copy(update={"generation": new_generation})
+            guest = replace(guest, spec=spec, phase=Phase.READY)
+            if power_on:
+                self._boot(guest)
+            else:
+                self._settle(guest, "shutdown")
 
         if new_generation < generation:
             raise InvalidInput(f"new_generation {new_generation} is below {generation}")
@@ -250,7 +259,8 @@ class SimulatedDriver(SimulatedHost):
             if guest.phase is Phase.BUILDING:
                 guest = self._usable(spec.uuid, spec.generation, Phase.BUILDING)
                 off = power_state is PowerState.SHUTDOWN
-                self._settle(guest, Phase.READY, power_state, "shutdown" if off else console_text)
+                ready = replace(guest, phase=Phase.READY, power_state=power_state)
+                self._settle(ready, "shutdown" if off else console_text)
             return self._info(self._usable(spec.uuid, spec.generation))
 
         def pretend() -> GuestInfo:
@@ -260,6 +270,13 @@ class SimulatedDriver(SimulatedHost):
         return await self._run(
             verb, spec.uuid, apply, pretend=pretend, reserve=lambda: self._reserve(spec)
         )
+
+    def _refuse_own_source(self, spec: GuestSpec) -> None:
+        """There is one guest per server on a host: arriving here would overwrite the one to move
+        and leave nothing to revert to."""
+        guest = self._guests.get(spec.uuid)
+        if guest is not None and guest.generation < spec.generation:
+            raise Conflict(f"guest {spec.uuid} is on host {self.host} already")
 
     def _reserve(self, spec: GuestSpec) -> None:
         """Have a guest of this generation here, half made if it is new."""
@@ -277,10 +294,14 @@ class SimulatedDriver(SimulatedHost):
             self._store.save(made)
             self._execution.update(made, "replaced")
 
+    def _boot(self, guest: Guest) -> None:
+        self._settle(replace(guest, power_state=PowerState.RUNNING), "boot")
+
     def _leave(self, uuid: str, generation: int) -> None:
         if self._find(uuid, generation).phase is not Phase.MIGRATED_OUT:
             guest = self._usable(uuid, generation)
-            self._settle(guest, Phase.MIGRATED_OUT, PowerState.SHUTDOWN, "left")
+            off = PowerState.SHUTDOWN
+            self._settle(replace(guest, phase=Phase.MIGRATED_OUT, power_state=off), "left")
 
     async def _copy_memory(self, migration: LiveMigration) -> None:
         for step in range(1, LIVE_MIGRATION_STEPS + 1):

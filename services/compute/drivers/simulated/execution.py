@@ -71,6 +71,7 @@ class Execution:
                 self._log.write("stopped", uuid, generation, reason=reason)
             self._log.mark_alive(self._wall)
         self._running.clear()
+        self.held.clear()
         self._log.close()
 
     def now(self) -> float:

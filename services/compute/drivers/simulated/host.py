@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import zlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from common.config.settings import ComputeSettings
@@ -20,7 +21,7 @@ from common.errors import Conflict, HostCommandFailed, NotFound, StaleGeneration
 from common.messages.compute import Resources
 from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase, PowerState
+from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated.execution import Execution
 from services.compute.drivers.simulated.faults import Effect, FaultRegistry, FaultRule
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
@@ -28,6 +29,9 @@ from services.compute.drivers.simulated.verbs import LATENCY, POWER_CHANGES
 
 TICK_S = 0.5
 """Longest time between two ticks; shorter when `fence_gap_s` asks for it."""
+
+HISTORY_KEPT = 20
+"""Console events kept per guest."""
 
 HYPERVISOR_VERSION = 1_000_000
 
@@ -244,18 +248,16 @@ class SimulatedHost:
             raise Conflict(
                 f"cannot {change_name} guest {guest.uuid}: it is {guest.power_state.name.lower()}"
             )
-        self._settle(guest, Phase.READY, change.to, change.console)
+        power_state = guest.power_state if change.to is None else change.to
+        self._settle(replace(guest, power_state=power_state), change.console)
 
-    def _settle(
-        self, guest: Guest, phase: Phase, power_state: PowerState | None, reason: str
-    ) -> None:
-        """The one place where a guest changes: memory, disk, then execution and its log. A kill
+    def _settle(self, guest: Guest, reason: str) -> None:
+        """The one place where a guest changes: disk and memory, then execution and its log. A kill
         between disk and log is closed by the next life's `host_started` record."""
-        now = self._execution.now()
-        if power_state is not None:
-            guest.power_state, guest.since = power_state, now
-        guest.phase = phase
-        guest.note(now, reason)
+        before, now = self._guests[guest.uuid], self._execution.now()
+        same = (before.phase, before.power_state) == (guest.phase, guest.power_state)
+        history = (*before.history, (now, reason))[-HISTORY_KEPT:]
+        guest = replace(guest, since=before.since if same else now, history=history)
         self._store.save(guest)
         self._execution.update(guest, reason)
 

@@ -16,7 +16,7 @@ import errno
 import fcntl
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,17 @@ from services.compute.drivers.base import Phase, PowerState
 TOMBSTONE_KEPT_S = 7 * 24 * 3600.0
 """Far longer than any command can wait in a queue; older ones are dropped at `open()`."""
 
-HISTORY_KEPT = 20
-"""Console events kept per guest."""
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Guest:
-    """One guest. `since` and the times in `history` are epoch seconds."""
+    """One guest at one moment; a change makes a new value. Times are epoch seconds."""
 
     spec: GuestSpec
     phase: Phase
     power_state: PowerState
     since: float
     rescue_image: str | None = None
-    history: list[tuple[float, str]] = field(default_factory=list)
+    history: tuple[tuple[float, str], ...] = ()
     """(when, console text kind): the console is made from it on demand."""
 
     @property
@@ -56,10 +53,6 @@ class Guest:
     @property
     def wants_to_run(self) -> bool:
         return self.phase is Phase.READY and self.power_state is PowerState.RUNNING
-
-    def note(self, when: float, kind: str) -> None:
-        self.history.append((when, kind))
-        del self.history[:-HISTORY_KEPT]
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -93,6 +86,7 @@ class GuestStore:
         """Take the host and read everything; see `Driver.start` for the errors."""
         Path(self._guests_dir).mkdir(parents=True, exist_ok=True)
         self._lock()
+        self.guests.clear()
         try:
             self._read_tombstones(now)
             self._read_guests()
@@ -108,7 +102,7 @@ class GuestStore:
         self._tombstone_fd = self._lock_fd = -1
 
     def save(self, guest: Guest) -> None:
-        self.guests[guest.uuid] = guest
+        """Put `guest` in the place of what was known of it; all or nothing."""
         data = orjson.dumps(
             {
                 "v": 1,
@@ -121,12 +115,13 @@ class GuestStore:
             }
         )
         replace_file(f"{self._guests_dir}/{guest.uuid}.json", data)
+        self.guests[guest.uuid] = guest
 
     def bury(self, uuid: str, generation: int, now: float) -> None:
         """Remove the guest, if any, and remember that up to `generation` all is over."""
         if generation > self._tombstones.get(uuid, -1):
-            self._tombstones[uuid] = generation
             os.write(self._tombstone_fd, _tombstone_line(uuid, generation, now))
+            self._tombstones[uuid] = generation
         if self.guests.pop(uuid, None) is not None:
             Path(self._guests_dir, f"{uuid}.json").unlink(missing_ok=True)
 
@@ -196,7 +191,7 @@ def _read_guest(path: Path) -> Guest:
             power_state=PowerState(data["power_state"]),
             since=data["since"],
             rescue_image=data["rescue_image"],
-            history=[(when, kind) for when, kind in data["history"]],
+            history=tuple((when, kind) for when, kind in data["history"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HostCommandFailed(
