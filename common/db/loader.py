@@ -16,36 +16,39 @@ from aiosql.adapters.asyncpg import AsyncPGAdapter
 _QUERIES = Path(__file__).parent / "queries"
 
 
-class _DirectAdapter(AsyncPGAdapter):  # type: ignore[misc]
+class _DirectAdapter(AsyncPGAdapter):
     """aiosql's asyncpg adapter without its search for `acquire`.
 
     Pools and connections answer the same calls; looking through `dir()` each time to tell them
     apart costs more than sending the query.
     """
 
+    def _ordered(self, query_name: str, parameters: Any) -> Any:
+        return self.maybe_order_params(query_name, parameters)  # type: ignore[no-untyped-call]
+
     async def select(
         self, conn: Any, query_name: str, sql: str, parameters: Any, record_class: Any = None
     ) -> AsyncIterator[Any]:
         assert record_class is None
-        for record in await conn.fetch(sql, *self.maybe_order_params(query_name, parameters)):
+        for record in await conn.fetch(sql, *self._ordered(query_name, parameters)):
             yield record
 
     async def select_one(
         self, conn: Any, query_name: str, sql: str, parameters: Any, record_class: Any = None
     ) -> Any:
         assert record_class is None
-        return await conn.fetchrow(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.fetchrow(sql, *self._ordered(query_name, parameters))
 
     async def select_value(self, conn: Any, query_name: str, sql: str, parameters: Any) -> Any:
-        return await conn.fetchval(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.fetchval(sql, *self._ordered(query_name, parameters))
 
     async def insert_update_delete(
         self, conn: Any, query_name: str, sql: str, parameters: Any
     ) -> Any:
-        return await conn.execute(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.execute(sql, *self._ordered(query_name, parameters))
 
 
-aiosql.register_adapter("muster-asyncpg", _DirectAdapter)
+aiosql.register_adapter("muster-asyncpg", _DirectAdapter)  # type: ignore[arg-type]
 
 
 def load(name: str) -> Any:

@@ -5,7 +5,8 @@ update workflows w
        lease_expires_at = now() + make_interval(secs => :lease_s)
  where w.id = :id and w.lease_expires_at < now() and w.wake_at <= now()
    and not exists (select 1 from workflows o where o.server_uuid = w.server_uuid and o.id < w.id)
-returning w.*;
+returning w.*,
+    extract(epoch from w.deadline_at - now())::double precision as remaining_s;
 
 -- name: lease_next(server_uuid, owner, lease_s)^
 -- Take what waits on this server, now that its predecessor has ended.
@@ -14,7 +15,8 @@ update workflows w
        lease_expires_at = now() + make_interval(secs => :lease_s)
  where w.id = (select min(o.id) from workflows o where o.server_uuid = :server_uuid)
    and w.lease_expires_at < now() and w.wake_at <= now()
-returning w.*;
+returning w.*,
+    extract(epoch from w.deadline_at - now())::double precision as remaining_s;
 
 -- name: sweep(owner, lease_s, most)
 -- Take what nobody holds: wake-ups that were lost, owners that died.
@@ -28,7 +30,8 @@ update workflows w
    set lease_owner = :owner, lease_epoch = lease_epoch + 1,
        lease_expires_at = now() + make_interval(secs => :lease_s)
   from due where w.id = due.id
-returning w.*;
+returning w.*,
+    extract(epoch from w.deadline_at - now())::double precision as remaining_s;
 
 -- name: renew(owner, ids, lease_s)
 -- Keep what is ours; an id that does not come back has been lost to another conductor.
@@ -52,3 +55,9 @@ select cancel_requested from workflows where id = :id and lease_epoch = :lease_e
 
 -- name: waiting()$
 select count(*) from workflows;
+
+-- name: count_failed_build(host)!
+update compute_nodes set failed_builds = failed_builds + 1 where host = :host;
+
+-- name: server(uuid)^
+select * from servers where uuid = :uuid;

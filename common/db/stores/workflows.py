@@ -9,7 +9,6 @@ happen together or not at all, and a conductor that has lost the lease writes no
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,18 @@ from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Pool, Record
+from common.domain.server import Server
 
 _sql = load("workflows")
+
+
+class Sql(str):
+    """A column's new value as an SQL expression, e.g. `NOW`; never made from input."""
+
+    __slots__ = ()
+
+
+NOW = Sql("clock_timestamp()")
 
 
 @dataclass
@@ -37,7 +46,8 @@ class Workflow:
     error: dict[str, Any] | None
     cancel_requested: bool
     lease_epoch: int
-    deadline_at: dt.datetime
+    remaining_s: float
+    """Until its deadline, by the database's clock at the time of the lease."""
 
     @classmethod
     def from_row(cls, row: Record) -> Workflow:
@@ -69,6 +79,8 @@ class Changes:
     migration: dict[str, Any] = field(default_factory=dict)
     """Columns of the migration row named by `migration_uuid`."""
     migration_uuid: UUID | None = None
+    built_on: str | None = None
+    """A host that has just built a server: its failures are forgiven."""
 
 
 class _Statement:
@@ -83,7 +95,10 @@ class _Statement:
         return f"${len(self.parameters)}{cast}"
 
     def assignments(self, columns: dict[str, Any]) -> str:
-        return ", ".join(f"{name} = {self.p(value)}" for name, value in columns.items())
+        return ", ".join(
+            f"{name} = {value if isinstance(value, Sql) else self.p(value)}"
+            for name, value in columns.items()
+        )
 
 
 async def lease(pool: Pool, workflow_id: int, owner: str, lease_s: float) -> Workflow | None:
@@ -138,6 +153,17 @@ async def waiting(pool: Pool) -> int:
     return int(await _sql.waiting(pool))
 
 
+async def server_read(pool: Pool, uuid: UUID) -> Server | None:
+    """The server a workflow works on, deleted ones included."""
+    row = await _sql.server(pool, uuid=uuid)
+    return Server.from_row(row) if row else None
+
+
+async def failed_build_count(pool: Pool, host: str) -> None:
+    """Make the scheduler prefer other hosts."""
+    await _sql.count_failed_build(pool, host=host)
+
+
 async def commit(
     pool: Pool, workflow: Workflow, changes: Changes, *, ended: bool, even_if_cancelled: bool
 ) -> bool:
@@ -171,6 +197,11 @@ async def commit(
             f"mg as (update migrations set {s.assignments(changes.migration)}, "
             "updated_at = clock_timestamp() from wf "
             f"where migrations.uuid = {s.p(changes.migration_uuid)})"
+        )
+    if changes.built_on:
+        s.parts.append(
+            "cn as (update compute_nodes n set failed_builds = 0 from wf "
+            f"where n.host = {s.p(changes.built_on)} and n.failed_builds <> 0)"
         )
     _add_events(s, changes)
     text = f"with {', '.join(s.parts)} select count(*) from wf"
