@@ -1,0 +1,37 @@
+"""The simulated driver passes the contract of every Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.runtime.ports import Clock
+from services.compute.drivers.simulated import SimulatedDriver
+from tests.integration.drivers import contract
+from tests.integration.drivers.support import make_settings
+
+
+class TestSimulatedDriver(
+    contract.DriverContract,
+    contract.PauseContract,
+    contract.SuspendContract,
+    contract.RescueContract,
+    contract.SnapshotContract,
+    contract.GuestAgentContract,
+    contract.LiveMigrateContract,
+    contract.FencingContract,
+):
+    @pytest.fixture
+    def make_driver(self, tmp_path: Path) -> Callable[[], SimulatedDriver]:
+        return lambda: SimulatedDriver("host-1", make_settings(tmp_path), Clock())
+
+    @pytest.fixture
+    def make_other_driver(self, tmp_path: Path) -> Callable[[], SimulatedDriver]:
+        return lambda: SimulatedDriver("host-2", make_settings(tmp_path), Clock())
+
+    async def settle(self, driver: Any) -> None:
+        for guest in driver.held_guests():
+            driver.release(guest.uuid, guest.generation, gaps=driver.gaps)
