@@ -149,10 +149,9 @@ class SimulatedHost:
     def simulate_guest_event(self, uuid: str, event: str) -> None:
         """The guest does `shutdown` or `crash` by itself; raises as the verbs do."""
         self._observe()
-        guest = self._usable(uuid, self._find(uuid).generation)
-        self._change_power(guest, event)
+        self._change_power(self._usable(uuid, self._find(uuid).generation), event)
         if self.on_guest_event is not None:
-            self.on_guest_event(self._info(guest))
+            self.on_guest_event(self._info(self._find(uuid)))
 
     # How a verb is carried out
 
