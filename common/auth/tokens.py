@@ -14,11 +14,15 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import structlog
+
 from common.auth.session import Json, ServiceSession
 from common.config.settings import IdentitySettings
 from common.errors import MusterError, Unauthorized, Unavailable
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks
+
+log = structlog.get_logger(__name__)
 
 MAX_CACHED = 50_000
 """Tokens remembered at once; the least recently used goes first."""
@@ -85,7 +89,8 @@ class TokenChecker:
                 headers={"X-Subject-Token": token},
             )
         except Unavailable as error:
-            return error
+            log.warning("token_not_checked", reason=str(error))
+            return Unavailable("The identity service is temporarily unavailable.")
         if status not in {200, 404}:
             return Unavailable(f"identity service answered a token check with {status}")
         verdict: Verdict = Unauthorized("The request you have made requires authentication.")

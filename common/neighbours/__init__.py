@@ -1,0 +1,1 @@
+"""The services next to Muster, as far as Muster uses them: typed calls over common/auth/session."""

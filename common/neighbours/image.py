@@ -1,0 +1,92 @@
+"""The image service: what can be booted.
+
+Owns: the record of an image as Muster uses it. May not: cache; an image may change or go at any
+time. Crash story: reads only, so nothing can be left half done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from common.auth.session import ServiceSession
+from common.neighbours.answers import accepted
+
+_FIXED = frozenset(
+    {
+        "id", "name", "status", "visibility", "owner", "disk_format", "container_format", "size",
+        "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram",
+        "protected", "os_hidden", "tags", "created_at", "updated_at", "self", "file", "schema",
+        "locations", "direct_url", "stores",
+    }
+)  # fmt: skip
+"""Fields of the record itself; every other key is a property."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image. Times are ISO 8601 texts as the service wrote them."""
+
+    id: str
+    name: str | None
+    status: str
+    visibility: str
+    owner: str | None
+    disk_format: str | None
+    container_format: str | None
+    size_bytes: int | None
+    min_disk_gib: int
+    min_ram_mib: int
+    created_at: str
+    updated_at: str
+    tags: tuple[str, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+class ImageClient:
+    """Calls are made with the caller's `token`, so that the caller sees what is theirs; without
+    one, as the service user."""
+
+    def __init__(self, session: ServiceSession) -> None:
+        self._session = session
+
+    async def get(self, image_id: str, *, token: str | None = None) -> Image:
+        """Raises `NotFound` for an unknown image or one the caller may not see."""
+        path = f"/v2/images/{quote(image_id, safe='')}"
+        status, body = await self._session.request("image", "GET", path, token=token)
+        return _image(accepted("image", status, body, 200))
+
+    async def list(
+        self, *, token: str | None = None, filters: dict[str, str] | None = None
+    ) -> list[Image]:
+        """All images that match; `filters` are the service's own query parameters."""
+        found: list[Image] = []
+        path, params = "/v2/images", filters
+        while path:
+            status, body = await self._session.request(
+                "image", "GET", path, params=params, token=token
+            )
+            page = accepted("image", status, body, 200)
+            found.extend(map(_image, page["images"]))
+            path, params = page.get("next", ""), None
+        return found
+
+
+def _image(body: dict[str, Any]) -> Image:
+    return Image(
+        id=body["id"],
+        name=body.get("name"),
+        status=body["status"],
+        visibility=body.get("visibility", "private"),
+        owner=body.get("owner"),
+        disk_format=body.get("disk_format"),
+        container_format=body.get("container_format"),
+        size_bytes=body.get("size"),
+        min_disk_gib=body.get("min_disk") or 0,
+        min_ram_mib=body.get("min_ram") or 0,
+        created_at=body.get("created_at", ""),
+        updated_at=body.get("updated_at", ""),
+        tags=tuple(body.get("tags", ())),
+        properties={k: v for k, v in body.items() if k not in _FIXED and isinstance(v, str)},
+    )

@@ -1,0 +1,141 @@
+"""Builds the API service and starts and stops it.
+
+Owns: the only place where the API's objects are made and joined; the listening socket; the row
+that says this process lives. May not: hold business rules.
+Crash story: nothing here must survive; clients repeat what was not answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp import web
+
+from common.auth.session import ServiceSession
+from common.auth.tokens import TokenChecker
+from common.config.settings import Settings
+from common.neighbours.image import ImageClient
+from common.neighbours.network import NetworkClient
+from common.runtime.ports import Ports
+from common.runtime.tasks import Tasks
+from common.telemetry.health import HealthServer
+from services.api.auth import Authenticator
+from services.api.front import Front
+from services.api.handlers import all_operations
+from services.api.policies import all_rules
+from services.api.policy import Policy
+from services.api.ratelimit import RateLimit
+from services.api.request import Deps
+from services.api.router import Router
+
+POLICY_CHECK_INTERVAL_S = 2.0
+STOP_GRACE_S = 10.0
+"""How long requests in progress may take when the service stops."""
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class ApiService:
+    """One API process. `port` is the real one after `start()`."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        if ports.pool is None:
+            raise ValueError("the API needs a database pool in its ports")
+        self._settings = settings
+        self._ports = ports
+        self._pool = ports.pool
+        self._tasks = Tasks(ports.clock)
+        self._http: aiohttp.ClientSession | None = None
+        self._runner: web.ServerRunner | None = None
+        self._server: web.Server | None = None
+        self._health = HealthServer("", 0, self._checks)
+        self._front: Front
+        self._ready = False
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen. Neighbours may come later: until then requests that need them get 503."""
+        api = self._settings.api
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
+        self._front = self._build(self._http)
+        self._server = web.Server(self._answer, request_factory=self._request_factory())
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_GRACE_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, api.listen_host, api.listen_port, backlog=1024)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Refuse new connections, finish requests in progress."""
+        self._ready = False
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._close()
+
+    async def crash(self) -> None:
+        """Cut every connection, as a killed process would."""
+        self._ready = False
+        if self._runner is not None and self._server is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            for connection in list(self._server.connections):
+                if connection.transport is not None:
+                    connection.transport.abort()
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._tasks.stop()
+        if self._http is not None:
+            await self._http.close()
+
+    def _build(self, http: aiohttp.ClientSession) -> Front:
+        settings, ports = self._settings, self._ports
+        policy = Policy(all_rules(), settings.api.policy_file)
+        session = ServiceSession(settings.identity, settings.neighbours, http, ports.clock)
+        tokens = TokenChecker(settings.identity, session, ports.clock, self._tasks)
+        deps = Deps(
+            settings=settings,
+            pool=self._pool,
+            bus=ports.bus,
+            clock=ports.clock,
+            ids=ports.ids,
+            random=ports.random,
+            tasks=self._tasks,
+            policy=policy,
+            session=session,
+            image=ImageClient(session),
+            network=NetworkClient(session),
+        )
+        if settings.api.policy_file is not None:
+            self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
+        return Front(
+            deps,
+            Router(all_operations()),
+            Authenticator(tokens, policy),
+            RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
+            settings.identity.www_authenticate_url or settings.identity.auth_url,
+        )
+
+    def _checks(self) -> dict[str, bool]:
+        bus = self._ports.bus
+        return {"started": self._ready, "bus": bus is not None and bus.connected}
+
+    def _request_factory(self) -> Callable[..., web.BaseRequest]:
+        """aiohttp's requests, with our size limit."""
+        loop, limit = asyncio.get_running_loop(), self._settings.api.max_body_bytes
+        return lambda message, payload, protocol, writer, task: web.BaseRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=limit
+        )
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path in _HEALTH_PATHS:
+            status, kind, body = self._health.answer(request.method, request.path)
+            return web.Response(status=status, body=body, headers={"Content-Type": kind})
+        return await self._front.answer(request)
+
+
+def create(settings: Settings, ports: Ports) -> ApiService:
+    """The service, not yet started."""
+    return ApiService(settings, ports)

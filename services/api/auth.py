@@ -1,0 +1,49 @@
+"""From a token to the caller.
+
+Owns: who a request belongs to, and the answer when it belongs to nobody.
+May not: decide about operations. Crash story: see common/auth/tokens.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from common.auth.tokens import TokenChecker
+from common.errors import Unauthorized
+from services.api.policy import ADMIN_RULE, Policy
+from services.api.request import RequestContext
+
+TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - a header's name
+GLOBAL_REQUEST_ID_HEADER = "X-OpenStack-Request-ID"
+
+
+class Authenticator:
+    """Makes the context of a request."""
+
+    def __init__(self, tokens: TokenChecker, policy: Policy) -> None:
+        self._tokens = tokens
+        self._policy = policy
+
+    async def context(self, headers: Mapping[str, str], request_id: str) -> RequestContext:
+        """Raises `Unauthorized` without a good token, `Unavailable` when identity is away."""
+        token = headers.get(TOKEN_HEADER, "")
+        if not token or not token.isascii() or not token.isprintable():
+            raise Unauthorized("The request you have made requires authentication.")
+        identity = await self._tokens.check(token)
+        context = RequestContext(
+            request_id=request_id,
+            user_id=identity.user_id,
+            user_name=identity.user_name,
+            user_domain_id=identity.user_domain_id,
+            project_id=identity.project_id or "",
+            project_name=identity.project_name or "",
+            project_domain_id=identity.project_domain_id or "",
+            roles=identity.roles,
+            is_admin=False,
+            global_request_id=headers.get(GLOBAL_REQUEST_ID_HEADER),
+            token=token,
+        )
+        if self._policy.allows(ADMIN_RULE, context):
+            return replace(context, is_admin=True)
+        return context

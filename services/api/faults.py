@@ -1,0 +1,83 @@
+"""What a failure looks like to a client of the Compute API.
+
+Owns: the names of fault bodies per status, and the mapping of every exception to one of them.
+May not: tell a caller about an unexpected failure more than its class. Crash story: none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import asyncpg
+
+from common.errors import Bug, MusterError
+
+_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    429: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+
+_DATABASE_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class HttpError(MusterError):
+    """A failure that only exists at the HTTP border and names its own status."""
+
+    code: ClassVar[str] = "http"
+
+    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+def status_of(error: BaseException) -> int:
+    """The status a failure is answered with; 500 for everything nobody expected."""
+    if isinstance(error, HttpError):
+        return error.status
+    if isinstance(error, MusterError):
+        return error.http_status
+    return 503 if isinstance(error, _DATABASE_AWAY) else 500
+
+
+def expected(error: BaseException) -> bool:
+    """False for what must be logged with its traceback."""
+    return isinstance(error, (MusterError, *_DATABASE_AWAY)) and not isinstance(error, Bug)
+
+
+def message_of(error: BaseException) -> str:
+    """The text for the caller."""
+    if isinstance(error, MusterError) and not isinstance(error, Bug):
+        return str(error)
+    if isinstance(error, _DATABASE_AWAY):
+        return "The database cannot be reached. Please try again later."
+    return (
+        "Unexpected API Error. The service's log has the details under this request's id.\n"
+        f"{type(error)}"
+    )
+
+
+def body(status: int, message: str, retry_after_s: int | None = None) -> dict[str, Any]:
+    """The fault object: exactly one key that names the kind."""
+    fault: dict[str, Any] = {"code": status, "message": message}
+    if retry_after_s is not None:
+        fault["retryAfter"] = str(retry_after_s)
+    return {_NAMES.get(status, "computeFault"): fault}

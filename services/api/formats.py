@@ -1,0 +1,89 @@
+"""Formats of text that JSON Schema does not know, as the Compute API means them.
+
+Owns: one predicate per format, used by the engine that decides and by the one that words failures.
+May not: raise. Crash story: none, pure functions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import ipaddress
+import re
+import unicodedata
+import uuid
+from collections.abc import Callable
+
+_BMP_LIMIT = 0x10000
+
+
+def _succeeds(parse: Callable[[str], object]) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            parse(text)
+        except (ValueError, TypeError, OverflowError, re.error, binascii.Error, RecursionError):
+            return False
+        return True
+
+    return check
+
+
+def _is_printable(character: str) -> bool:
+    """Visible or an ordinary blank; no control, format, surrogate or unassigned character."""
+    category = unicodedata.category(character)
+    return category[0] != "C" and category not in {"Zl", "Zp"}
+
+
+def _printable(text: str) -> bool:
+    return all(map(_is_printable, text))
+
+
+def _name(text: str) -> bool:
+    return _printable(text) and text == text.strip() and text != ""
+
+
+def _loose_name(text: str) -> bool:
+    return _printable(text) and text.strip() != ""
+
+
+def _description(text: str) -> bool:
+    """Any text the database can hold that is no control character except line breaks and tabs."""
+    return all(
+        ord(c) < _BMP_LIMIT and (c in "\n\r\t" or unicodedata.category(c) != "Cc") for c in text
+    )
+
+
+def _parse_time(text: str) -> None:
+    dt.datetime.fromisoformat(text)
+
+
+def _parse_base64(text: str) -> None:
+    base64.decodebytes(text.encode("utf-8"))
+
+
+def _parse_regex(text: str) -> None:
+    if not text:
+        raise ValueError
+    re.compile(text)
+
+
+def _uri(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", text) is not None
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "name": _name,
+    "name_with_leading_trailing_spaces": _loose_name,
+    "az_name": lambda text: _name(text) and ":" not in text,
+    "az_name_with_leading_trailing_spaces": lambda text: _loose_name(text) and ":" not in text,
+    "nova-printable": _description,
+    "uuid": _succeeds(uuid.UUID),
+    "date-time": _succeeds(_parse_time),
+    "cidr": _succeeds(lambda text: ipaddress.ip_network(text, strict=False)),
+    "ipv4": _succeeds(ipaddress.IPv4Address),
+    "ipv6": _succeeds(ipaddress.IPv6Address),
+    "base64": _succeeds(_parse_base64),
+    "regex": _succeeds(_parse_regex),
+    "uri": _uri,
+}

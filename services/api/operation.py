@@ -1,0 +1,63 @@
+"""The one declaration of an operation, from which everything else about it follows.
+
+Owns: the shape of a row. Router, policy check, validation, metrics and the coverage test read it.
+May not: hold behaviour. Crash story: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.api.microversion import MAX, MIN
+from services.api.request import Request
+
+Schema = dict[str, Any]
+SchemaOf = Callable[[int], Schema]
+"""Microversion to JSON Schema (2020-12). Called once per operation and microversion."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a handler answers. `body` is anything orjson can write; None sends no body."""
+
+    body: Any = None
+    status: int | None = None
+    """None: the operation's `success`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method and path (and, for actions, body key) over a range of microversions."""
+
+    method: str
+    path: str
+    """Relative to /v2.1[/{project_id}], e.g. "/servers/{server_id}"."""
+    handler: Handler
+    policy: str | None
+    """Rule checked before the handler with the caller's own project as target; None: the handler
+    checks after it has loaded the target."""
+    since: int = MIN
+    until: int = MAX
+    body: SchemaOf | None = None
+    """None: a body is ignored."""
+    query: SchemaOf | None = None
+    """Schema of {name: [values]}; None: a GET takes no parameters (unknown ones are dropped
+    below 2.102 and refused from there), other methods ignore them."""
+    success: int | Callable[[int], int] = 200
+    action: str | None = None
+    """The single key of the body, for POST .../action."""
+
+    @property
+    def id(self) -> str:
+        """Stable name, e.g. "POST /servers/{server_id}/action#reboot"."""
+        suffix = f"#{self.action}" if self.action else ""
+        return f"{self.method} {self.path}{suffix}"
+
+    def status(self, version: int) -> int:
+        return self.success if isinstance(self.success, int) else self.success(version)

@@ -1,0 +1,2 @@
+"""Request schemas, one module per resource, composed per microversion from the parts in `parts`
+and `query`."""

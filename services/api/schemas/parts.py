@@ -1,0 +1,68 @@
+"""The pieces request schemas are made of.
+
+Owns: types that occur in several resources. Each is a plain JSON Schema (2020-12) dict; schema
+functions must not change them. May not: know any resource. Crash story: none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.api.operation import Schema
+
+INT32_MAX = 2**31 - 1
+
+_TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
+_FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
+
+BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [*_TRUE, *_FALSE]}
+"""A boolean or one of the words for it; read it with `truth`."""
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
+DESCRIPTION: Schema = {"type": ["string", "null"], "maxLength": 65535, "format": "nova-printable"}
+HOST: Schema = {
+    "type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9\-._]*$"
+}  # fmt: skip
+PROJECT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+UUID: Schema = {"type": "string", "format": "uuid"}
+TEXT: Schema = {"type": "string"}
+SHORT_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+
+
+def truth(value: bool | str) -> bool:
+    """The meaning of a value that `BOOLEAN` allowed."""
+    return value in _TRUE
+
+
+def integer(low: int, high: int = INT32_MAX) -> Schema:
+    """A whole number, also as text."""
+    return {
+        "type": ["integer", "string"],
+        "pattern": "^-?[0-9]+$" if low < 0 else "^[0-9]+$",
+        "minimum": low,
+        "maximum": high,
+        "textRange": [low, high],
+    }
+
+
+def record(properties: dict[str, Schema], *, required: tuple[str, ...] = ()) -> Schema:
+    """An object with these keys and no others."""
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return {**schema, "required": list(required)} if required else schema
+
+
+def wrapped(key: str, schema: Schema) -> Schema:
+    """The body that has the one key `key`."""
+    return record({key: schema}, required=(key,))
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
+    kinds: Any = schema["type"]
+    made = {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
+    if "enum" in made:
+        made["enum"] = [*made["enum"], None]
+    return made

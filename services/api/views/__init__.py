@@ -1,0 +1,1 @@
+"""What resources look like in answers, one module per resource."""
