@@ -1,0 +1,132 @@
+"""The conductor: runs workflows, hears hosts.
+
+Owns: wiring of the engine, the hosts' conversation and the periodic turns.
+May not: answer users. Any number of conductors run side by side.
+Crash story: leases run out and another conductor resumes each workflow at its next step.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import aiohttp
+import structlog
+from prometheus_client import Counter, Gauge
+
+from common.auth.session import ServiceSession
+from common.bus.port import Delivery, RejectMessage, Subscription
+from common.bus.topology import CONDUCTOR, HEARTBEATS
+from common.config.settings import Settings
+from common.db.stores import services as services_store
+from common.messages.compute import GuestEvent, HostGoodbye, HostReport
+from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
+from common.neighbours.network import NetworkClient
+from common.runtime.ports import Ports
+from common.runtime.tasks import Tasks
+from services.conductor.engine.context import Deps
+from services.conductor.engine.crew import Crew
+from services.conductor.hosts import Hosts
+from services.conductor.workflows import DEFINITIONS
+
+log = structlog.get_logger(__name__)
+
+BINARY = "nova-conductor"
+
+STEPS = Counter(
+    "muster_workflow_steps", "Workflow steps by outcome", ["workflow", "step", "outcome"]
+)
+RUNNING = Gauge("muster_workflows_running", "Workflows this conductor holds")
+
+
+def _count(workflow: str, step: str, outcome: str) -> None:
+    STEPS.labels(workflow, step, outcome).inc()
+
+
+class Conductor:
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        assert ports.pool is not None, "a conductor needs the database"
+        self._settings = settings
+        self._ports = ports
+        self._pool = ports.pool
+        self._tasks = Tasks(ports.clock)
+        self._work = Tasks(ports.clock)
+        self._subscriptions: list[Subscription] = []
+        self._http: aiohttp.ClientSession | None = None
+        self._crew: Crew | None = None
+
+    async def start(self) -> None:
+        settings, ports = self._settings, self._ports
+        timeout = aiohttp.ClientTimeout(total=settings.neighbours.timeout_s)
+        self._http = aiohttp.ClientSession(timeout=timeout)
+        session = ServiceSession(settings, self._http, ports.clock)
+        deps = Deps(
+            settings=settings,
+            pool=self._pool,
+            bus=ports.bus,
+            clock=ports.clock,
+            ids=ports.ids,
+            random=ports.random,
+            network=NetworkClient(session),
+        )
+        self._crew = crew = Crew(deps, DEFINITIONS, self._work, _count)
+        self._hosts = Hosts(deps)
+        RUNNING.set_function(lambda: len(crew))
+        prefetch = settings.bus.prefetch
+        self._subscriptions = [
+            await ports.bus.consume(HEARTBEATS, self._hosts.on_heartbeat, prefetch=1000),
+            await ports.bus.subscribe(CANCEL_TOPIC, self._on_cancel),
+            await ports.bus.consume(CONDUCTOR, self._on_message, prefetch=prefetch),
+        ]
+        conductor, group = settings.conductor, settings.servicegroup
+        self._tasks.loop("beat", group.beat_interval_s, self._hosts.beat)
+        self._tasks.loop("renew", conductor.lease_s / 4, crew.renew)
+        self._tasks.loop("sweep", conductor.sweep_interval_s, crew.sweep)
+        self._tasks.loop("report", group.report_interval_s, self._report)
+
+    async def _report(self) -> None:
+        await services_store.service_report(
+            self._pool, self._settings.conductor.host_name, BINARY, self._settings.servicegroup
+        )
+
+    async def _on_cancel(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.message, CancelWorkflow), delivery.message
+        assert self._crew is not None
+        self._crew.overtake(UUID(delivery.message.server_uuid))
+
+    async def _on_message(self, delivery: Delivery) -> None:
+        message = delivery.message
+        assert self._crew is not None
+        if isinstance(message, RunWorkflow):
+            await self._crew.wake(message.workflow_id)
+        elif isinstance(message, HostReport):
+            await self._ports.bus.reply(delivery, await self._hosts.on_report(message))
+        elif isinstance(message, HostGoodbye):
+            await self._hosts.on_goodbye(message)
+        elif isinstance(message, GuestEvent):
+            await self._hosts.on_guest_event(message)
+        else:
+            raise RejectMessage(f"a conductor does not take {message.TYPE}")
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            await subscription.cancel()
+        if self._crew is not None:
+            await self._crew.hand_over()
+        await self._tasks.stop()
+        await self._work.stop()
+        await services_store.service_goodbye(self._pool, self._settings.conductor.host_name, BINARY)
+        await self._close()
+
+    async def crash(self) -> None:
+        await self._tasks.stop()
+        await self._work.stop()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+
+def create(settings: Settings, ports: Ports) -> Conductor:
+    """A conductor; see common/runtime/service.py for its life cycle."""
+    return Conductor(settings, ports)

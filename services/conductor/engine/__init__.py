@@ -1,0 +1,1 @@
+"""The workflow engine: leases, steps, retries, unwinding, recovery."""

@@ -1,0 +1,175 @@
+"""What a step can see and do.
+
+Owns: the run of one step: the server as last committed, the changes to commit with the step,
+host commands that wait for their answer.
+May not: write the server directly. Crash story: everything here is rebuilt from the workflow row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from common.bus.port import Bus, BusClosed, Unroutable
+from common.bus.topology import SCHEDULER, host_queue
+from common.config.settings import Settings
+from common.db.pool import Pool
+from common.db.stores import services as services_store
+from common.db.stores.workflows import Changes, Event, Workflow
+from common.domain.server import Server
+from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
+from common.messages.base import Message
+from common.messages.compute import GuestSpec, HostCommand, HostReply
+from common.neighbours.network import NetworkClient
+from common.runtime.ports import Clock, Ids, Random
+
+log = structlog.get_logger(__name__)
+
+
+class HostDown(HostCommandFailed):
+    """The host is down; what it was told may or may not have been done."""
+
+    code = "host_down"
+
+
+class LeaseLost(Exception):
+    """Another conductor has this workflow now; stop without writing anything."""
+
+
+class Overtaken(MusterError):
+    """A delete has overtaken this workflow."""
+
+    code = "overtaken"
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What every step may use."""
+
+    settings: Settings
+    pool: Pool
+    bus: Bus
+    clock: Clock
+    ids: Ids
+    random: Random
+    network: NetworkClient
+
+
+@dataclass
+class Context:
+    """One attempt at one step."""
+
+    deps: Deps
+    workflow: Workflow
+    server: Server
+    step_name: str
+    deadline: float
+    """Monotonic time at which the step has failed."""
+    resumed: bool = False
+    """The step may have been done before, wholly or in part."""
+    error: MusterError | None = None
+    """Why the workflow unwinds."""
+    changes: Changes = field(default_factory=Changes)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Input and outputs of earlier steps; what is put here is committed with the step."""
+        return self.workflow.state
+
+    def change_server(self, **columns: Any) -> None:
+        """Columns of the server to write with this step."""
+        self.changes.server.update(columns)
+
+    def event_start(self, name: str, host: str | None = None) -> None:
+        """An instance-action event that a later step will finish."""
+        self.changes.insert_events.append(Event(name, host))
+
+    def event_finish(self, name: str, error: Exception | None = None) -> None:
+        """Finish an event that an earlier step started."""
+        result, details = ("Error", str(error)) if error else ("Success", None)
+        self.changes.finish_events.append(Event(name, result=result, details=details))
+        self.changes.action_failed = self.changes.action_failed or error is not None
+
+    def event(
+        self, name: str, host: str | None, started: float, error: Exception | None = None
+    ) -> None:
+        """An event that started (at monotonic `started`) and finished within one step."""
+        result, details = ("Error", str(error)) if error else ("Success", None)
+        ago_s = max(0.0, self.deps.clock.monotonic() - started)
+        self.changes.insert_events.append(Event(name, host, result, details, ago_s))
+        self.changes.action_failed = self.changes.action_failed or error is not None
+
+    def fault(self, error: Exception, message: str | None = None) -> dict[str, Any]:
+        """The server's `fault` for `error`. Unexpected errors show only their class to users."""
+        expected = isinstance(error, MusterError)
+        return {
+            "code": 500,
+            "message": message or (str(error) if expected else type(error).__name__),
+            "details": f"{type(error).__name__}: {error}",
+            "created": self.deps.clock.utcnow().isoformat(),
+        }
+
+    async def call_scheduler(self, message: Message) -> Message:
+        try:
+            return await self.deps.bus.call(
+                SCHEDULER, message, timeout_s=self.deps.settings.bus.call_timeout_s
+            )
+        except (BusClosed, Unroutable) as error:
+            raise Unavailable(f"no scheduler answers: {error}") from error
+
+    async def command(
+        self,
+        verb: str,
+        *,
+        host: str,
+        generation: int,
+        spec: GuestSpec | None = None,
+        **params: Any,
+    ) -> HostReply:
+        """Tell `host` to do `verb` and wait until it has answered.
+
+        The command is sent again (same id) when no answer comes; the host drops doubles. Raises
+        what the host reports, `HostDown` when the host is down, `Timeout` at the step's deadline.
+        """
+        deps = self.deps
+        resend_s = deps.settings.conductor.host_command_resend_s
+        while True:
+            left_s = self.deadline - deps.clock.monotonic()
+            if left_s <= 0:
+                raise Timeout(f"host {host} did not answer {verb!r} in time")
+            message = HostCommand(
+                request_id=self.workflow.request_id,
+                workflow_id=self.workflow.id,
+                step=f"{self.step_name}.{verb}",
+                attempt=self.workflow.attempt,
+                server_uuid=str(self.server.uuid),
+                generation=generation,
+                verb=verb,
+                spec=spec,
+                params=params,
+                sent_at=deps.clock.utcnow(),
+            )
+            try:
+                reply = await deps.bus.call(
+                    host_queue(host), message, timeout_s=min(resend_s, left_s)
+                )
+            except Timeout:
+                resend_s *= 1.5
+            except (BusClosed, Unroutable) as error:
+                log.info("host_command_not_sent", host=host, verb=verb, error=repr(error))
+                await deps.clock.sleep(deps.random.uniform(0.2, 0.6))
+            else:
+                return self._answer(host, verb, reply)
+            if not await services_store.host_is_up(deps.pool, host):
+                raise HostDown(f"host {host} is down; it did not answer {verb!r}")
+
+    @staticmethod
+    def _answer(host: str, verb: str, reply: Message) -> HostReply:
+        if not isinstance(reply, HostReply):
+            raise Bug(f"host {host} answered {verb!r} with {reply.TYPE}")
+        if reply.error is None:
+            return reply
+        error = from_code(reply.error.code, reply.error.message)
+        raise HostCommandFailed(reply.error.message) if isinstance(error, Bug) else error

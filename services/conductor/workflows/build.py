@@ -1,0 +1,114 @@
+"""Build a server: from a row in BUILD to a running guest, or to ERROR with the reason.
+
+    schedule   claim a host                    undo: give the claim back
+    network    ports, bound to the host        undo: delete them, unbind the user's own
+    spawn      the guest runs                  undo: destroy it
+
+A host that cannot do it, or is down, is left out and the schedule step is taken again, up to
+`conductor.max_attempts` hosts. Input: state {"force_host", "requested_host",
+"availability_zone", "security_group_ids"}, all optional.
+"""
+
+from __future__ import annotations
+
+from common.db.stores import workflows as store
+from common.db.stores.workflows import NOW
+from common.domain.states import TaskState, VmState
+from common.errors import HostCommandFailed, MusterError, NoValidHost, Timeout
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import placing, ports
+
+EVENT = "compute__do_build_and_run_instance"
+
+
+async def schedule(context: Context) -> None:
+    state, server = context.state, context.server
+    selected = await placing.select_host(
+        context,
+        force_host=state.get("force_host"),
+        requested_host=state.get("requested_host"),
+        availability_zone=state.get("availability_zone"),
+        exclude_hosts=state.get("failed_hosts", []),
+    )
+    state["host"] = selected.host
+    generation = server.last_generation + 1
+    context.event_start(EVENT, selected.host)
+    context.change_server(
+        host=selected.host,
+        node=selected.node,
+        generation=generation,
+        last_generation=generation,
+        task_state=TaskState.NETWORKING,
+    )
+
+
+async def schedule_undo(context: Context) -> None:
+    await placing.release_claim(context, context.state.get("host"))
+    context.change_server(host=None, node=None, task_state=TaskState.SCHEDULING)
+
+
+async def network(context: Context) -> None:
+    vifs = await ports.plug(context, context.state["host"])
+    context.change_server(network_info=vifs, task_state=TaskState.SPAWNING)
+
+
+async def network_undo(context: Context) -> None:
+    await ports.unplug(context)
+    context.change_server(network_info=[])
+
+
+async def spawn(context: Context) -> None:
+    host = context.state["host"]
+    reply = await placing.spawn_guest(context, host=host, generation=context.server.generation)
+    context.changes.built_on = host
+    context.event_finish(EVENT)
+    context.change_server(
+        vm_state=VmState.ACTIVE, task_state=None, power_state=reply.power_state, launched_at=NOW
+    )
+
+
+async def spawn_undo(context: Context) -> None:
+    host = context.state["host"]
+    await placing.destroy_guest(context, host=host, generation=context.server.generation)
+    await store.failed_build_count(context.deps.pool, host)
+
+
+def reroute(context: Context, error: Exception) -> str | None:
+    """Another host, unless it is not the host's fault or enough were tried."""
+    if context.step_name != "spawn" or not isinstance(error, HostCommandFailed | Timeout):
+        return None
+    state = context.state
+    state["failed_hosts"] = [*state.get("failed_hosts", []), state["host"]]
+    state["last_host_error"] = str(error)
+    context.event_finish(EVENT, error)
+    if len(state["failed_hosts"]) >= context.deps.settings.conductor.max_attempts:
+        return None
+    return "schedule"
+
+
+async def failed(context: Context) -> None:
+    error = context.error or MusterError()
+    if (last := context.state.get("last_host_error")) is not None:
+        tried = len(context.state["failed_hosts"])
+        error = NoValidHost(
+            "No valid host was found. MaxRetriesExceeded: "
+            f"{tried} host(s) failed to build the server, the last with: {last}"
+        )
+    elif context.server.last_generation:  # it had been scheduled
+        context.event_finish(EVENT, error)
+    context.change_server(
+        vm_state=VmState.ERROR, task_state=None, host=None, node=None, fault=context.fault(error)
+    )
+
+
+BUILD = Definition(
+    "build",
+    (
+        Step("schedule", schedule, schedule_undo, deadline_s=60),
+        Step("network", network, network_undo, deadline_s=60),
+        Step("spawn", spawn, spawn_undo, deadline_s=120),
+    ),
+    failed=failed,
+    reroute=reroute,
+)

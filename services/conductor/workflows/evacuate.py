@@ -1,0 +1,149 @@
+"""Evacuate a server: rebuild it on another host because its own is down.
+
+    schedule   claim a host                      undo: give the claim back
+    network    bind the ports there              undo: bind them to the old host
+    spawn      the guest runs there; from the commit of this step the server *is* the new guest
+    finish     give back the claim on the old host
+
+The guest left behind keeps the older generation: its host is told to hold it while this runs,
+and to destroy it afterwards, before it may execute again. When the evacuation fails the old
+guest is still the server's. Input: state {"host": target or null, "force", "migration_uuid",
+"stay_stopped"}.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from common.db.stores.workflows import NOW
+from common.domain.states import TaskState, VmState
+from common.errors import MusterError
+from common.messages.compute import HostRecheck
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import placing, ports
+
+CONDUCTOR_EVENT = "rebuild_server"
+EVENT = "compute_rebuild_instance"
+
+
+def _migration(context: Context, **columns: object) -> None:
+    if uuid := context.state.get("migration_uuid"):
+        context.changes.migration_uuid = UUID(uuid)
+        context.changes.migration = columns
+
+
+async def schedule(context: Context) -> None:
+    state, server = context.state, context.server
+    started = context.deps.clock.monotonic()
+    state.setdefault("source", server.host)
+    target = state.get("host")
+    selected = await placing.select_host(
+        context,
+        force_host=target if state.get("force") else None,
+        requested_host=None if state.get("force") else target,
+        availability_zone=server.pinned_availability_zone,
+        exclude_hosts=[state["source"]] if state["source"] else [],
+    )
+    generation = server.last_generation + 1
+    state.update(dest=selected.host, node=selected.node, generation=generation)
+    context.event(CONDUCTOR_EVENT, None, started)
+    context.event_start(EVENT, selected.host)
+    context.change_server(
+        last_generation=generation, task_state=TaskState.REBUILD_BLOCK_DEVICE_MAPPING
+    )
+    _migration(context, status="pre-migrating", dest_compute=selected.host, dest_node=selected.node)
+
+
+def _has_moved(context: Context) -> bool:
+    """The new guest is the server: there is nothing to go back to."""
+    return context.server.generation == context.state.get("generation")
+
+
+async def schedule_undo(context: Context) -> None:
+    if not _has_moved(context):
+        await placing.release_claim(context, context.state.get("dest"))
+
+
+async def network(context: Context) -> None:
+    await ports.rebind(context, context.state["dest"])
+    context.change_server(task_state=TaskState.REBUILD_SPAWNING)
+
+
+async def network_undo(context: Context) -> None:
+    if (source := context.state.get("source")) and not _has_moved(context):
+        await ports.rebind(context, source)
+
+
+def _stays_stopped(context: Context) -> bool:
+    return context.server.vm_state == VmState.STOPPED or bool(context.state.get("stay_stopped"))
+
+
+def _settled(context: Context) -> VmState:
+    return VmState.STOPPED if context.state["stopped"] else VmState.ACTIVE
+
+
+async def spawn(context: Context) -> None:
+    state = context.state
+    reply = await placing.spawn_guest(
+        context,
+        host=state["dest"],
+        generation=state["generation"],
+        power_on=not _stays_stopped(context),
+    )
+    state["stopped"] = _stays_stopped(context)
+    context.change_server(
+        host=state["dest"],
+        node=state["node"],
+        generation=state["generation"],
+        power_state=reply.power_state,
+    )
+    _migration(context, status="done")
+
+
+async def spawn_undo(context: Context) -> None:
+    state = context.state
+    if not _has_moved(context):
+        await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+
+
+async def finish(context: Context) -> None:
+    state = context.state
+    await placing.release_claim(context, state.get("source"))
+    context.event_finish(EVENT)
+    context.change_server(
+        vm_state=_settled(context),
+        task_state=None,
+        fault=None,
+        launched_at=NOW,
+    )
+    await context.deps.bus.publish_event(
+        f"host.{state['source']}", HostRecheck(host=state["source"])
+    )
+
+
+async def failed(context: Context) -> None:
+    error = context.error or MusterError()
+    if _has_moved(context):
+        # Only the old claim is left over; the guest is good and the server must not be lost.
+        context.event_finish(EVENT, error)
+        context.change_server(vm_state=_settled(context), task_state=None)
+        return
+    if "dest" in context.state:
+        context.event_finish(EVENT, error)
+    else:
+        context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic(), error)
+    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+    _migration(context, status="error")
+
+
+EVACUATE = Definition(
+    "evacuate",
+    (
+        Step("schedule", schedule, schedule_undo, deadline_s=60),
+        Step("network", network, network_undo, deadline_s=60),
+        Step("spawn", spawn, spawn_undo, deadline_s=120),
+        Step("finish", finish, deadline_s=60),
+    ),
+    failed=failed,
+)

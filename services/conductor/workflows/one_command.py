@@ -1,0 +1,51 @@
+"""Workflows that are one verb on the server's host: start, stop, reboot and their like.
+
+Owns: their common shape. On failure the server is in the stable state it was in before, and the
+instance action says what went wrong: a guest that may have obeyed after all is found by the
+power-state report of its host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from common.errors import Conflict, MusterError
+from common.messages.compute import HostReply
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+
+
+def one_command(
+    kind: str,
+    *,
+    event: str,
+    verb: str,
+    done: Callable[[Context, HostReply], dict[str, Any]],
+    params: Callable[[Context], dict[str, Any]] = lambda _: {},
+    before: Callable[[Context], Awaitable[None]] | None = None,
+    deadline_s: float = 60.0,
+) -> Definition:
+    """A workflow that tells the host `verb` and then writes `done(context, reply)` columns."""
+
+    async def command(context: Context) -> None:
+        started = context.deps.clock.monotonic()
+        server = context.server
+        if server.host is None:
+            raise Conflict(f"Instance {server.uuid} is not ready")
+        if before is not None:
+            await before(context)
+        reply = await context.command(
+            verb, host=server.host, generation=server.generation, **params(context)
+        )
+        context.event(event, server.host, started)
+        context.change_server(
+            task_state=None, power_state=reply.power_state, **done(context, reply)
+        )
+
+    async def failed(context: Context) -> None:
+        error = context.error or MusterError()
+        context.event(event, context.server.host, context.deps.clock.monotonic(), error)
+        context.change_server(task_state=None)
+
+    return Definition(kind, (Step(verb, command, deadline_s=deadline_s),), failed=failed)

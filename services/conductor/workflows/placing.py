@@ -1,0 +1,110 @@
+"""Steps that several workflows share: claim a host, make a guest there, give a claim back.
+
+Owns: how the scheduler is asked, how a guest is described and spawned.
+May not: decide states. Crash story: a claim is found again by its server, a guest by its
+generation, so each step may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.db.stores import claims
+from common.domain.server import Server
+from common.errors import Bug, NoValidHost
+from common.messages.compute import GuestSpec, HostReply, NetworkInterface
+from common.messages.scheduler import HostSelected, SelectHost
+from services.conductor.engine.context import Context, HostDown
+
+
+async def select_host(
+    context: Context,
+    *,
+    force_host: str | None = None,
+    requested_host: str | None = None,
+    availability_zone: str | None = None,
+    exclude_hosts: Sequence[str] = (),
+) -> HostSelected:
+    """A claimed host for the server; raises NoValidHost with the scheduler's reason."""
+    server = context.server
+    selected = await context.call_scheduler(
+        SelectHost(
+            request_id=context.workflow.request_id,
+            server_uuid=str(server.uuid),
+            project_id=server.project_id,
+            vcpus=server.vcpus,
+            memory_mib=server.memory_mib,
+            disk_gib=server.disk_gib,
+            flavor=server.flavor,
+            image_properties=server.image_properties,
+            availability_zone=availability_zone,
+            force_host=force_host,
+            requested_host=requested_host,
+            exclude_hosts=list(exclude_hosts),
+            scheduler_hints=server.scheduler_hints,
+            server_group=str(server.server_group) if server.server_group else None,
+        )
+    )
+    if not isinstance(selected, HostSelected):
+        raise Bug(f"the scheduler answered with {selected.TYPE}")
+    if selected.host is None:
+        raise NoValidHost(selected.reason or "No valid host was found.")
+    return selected
+
+
+async def release_claim(context: Context, host: str | None) -> None:
+    """Give back what the server claims on `host`; nothing when it claims nothing there."""
+    if host:
+        await claims.release(context.deps.pool, context.server.uuid, host=host)
+
+
+def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
+    """The server as a driver needs to know it."""
+    return GuestSpec(
+        uuid=str(server.uuid),
+        generation=generation,
+        name=server.name,
+        hostname=server.hostname,
+        project_id=server.project_id,
+        user_id=server.user_id,
+        vcpus=server.vcpus,
+        memory_mib=server.memory_mib,
+        root_gib=server.root_gib,
+        ephemeral_gib=server.ephemeral_gib,
+        swap_mib=server.swap_mib,
+        flavor=server.flavor,
+        image_id=server.image_ref,
+        image_properties=server.image_properties,
+        interfaces=[
+            NetworkInterface(
+                port_id=vif["port_id"],
+                mac_address=vif["mac"],
+                network_id=vif["network_id"],
+                fixed_ips=[ip["address"] for ip in vif["fixed_ips"]],
+            )
+            for vif in server.network_info
+        ],
+        metadata=server.metadata,
+        key_name=server.key_name,
+        public_key=server.key_data,
+        user_data=server.user_data,
+        config_drive=bool(server.config_drive),
+        power_on=power_on,
+    )
+
+
+async def spawn_guest(
+    context: Context, *, host: str, generation: int, power_on: bool = True
+) -> HostReply:
+    """Make the guest on `host`; a guest of this generation that is there already is the answer."""
+    spec = guest_spec(context.server, generation, power_on=power_on)
+    return await context.command("spawn", host=host, generation=generation, spec=spec)
+
+
+async def destroy_guest(context: Context, *, host: str, generation: int) -> None:
+    """Remove the guest. A host that is down does it when it comes back: it asks about its guests
+    before it serves, and is told that this generation is over."""
+    try:
+        await context.command("destroy", host=host, generation=generation)
+    except HostDown:
+        return
