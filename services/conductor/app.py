@@ -7,6 +7,7 @@ Crash story: leases run out and another conductor resumes each workflow at its n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import aiohttp
@@ -25,6 +26,7 @@ from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps
 from services.conductor.engine.crew import Crew
+from services.conductor.engine.definition import Definition
 from services.conductor.hosts import Hosts
 from services.conductor.workflows import DEFINITIONS
 
@@ -43,8 +45,11 @@ def _count(workflow: str, step: str, outcome: str) -> None:
 
 
 class Conductor:
-    def __init__(self, settings: Settings, ports: Ports) -> None:
+    def __init__(
+        self, settings: Settings, ports: Ports, definitions: Mapping[str, Definition]
+    ) -> None:
         assert ports.pool is not None, "a conductor needs the database"
+        self._definitions = definitions
         self._settings = settings
         self._ports = ports
         self._pool = ports.pool
@@ -58,7 +63,7 @@ class Conductor:
         settings, ports = self._settings, self._ports
         timeout = aiohttp.ClientTimeout(total=settings.neighbours.timeout_s)
         self._http = aiohttp.ClientSession(timeout=timeout)
-        session = ServiceSession(settings, self._http, ports.clock)
+        session = ServiceSession(settings.identity, settings.neighbours, self._http, ports.clock)
         deps = Deps(
             settings=settings,
             pool=self._pool,
@@ -68,7 +73,7 @@ class Conductor:
             random=ports.random,
             network=NetworkClient(session),
         )
-        self._crew = crew = Crew(deps, DEFINITIONS, self._work, _count)
+        self._crew = crew = Crew(deps, self._definitions, self._work, _count)
         self._hosts = Hosts(deps)
         RUNNING.set_function(lambda: len(crew))
         prefetch = settings.bus.prefetch
@@ -127,6 +132,9 @@ class Conductor:
             await self._http.close()
 
 
-def create(settings: Settings, ports: Ports) -> Conductor:
-    """A conductor; see common/runtime/service.py for its life cycle."""
-    return Conductor(settings, ports)
+def create(
+    settings: Settings, ports: Ports, definitions: Mapping[str, Definition] = DEFINITIONS
+) -> Conductor:
+    """A conductor; see common/runtime/service.py for its life cycle. Tests pass `definitions`
+    whose steps fail where they want them to."""
+    return Conductor(settings, ports, definitions)
