@@ -1,0 +1,5 @@
+"""`python -m deploy.cli`, which ./muster calls."""
+
+from deploy.cli.app import main
+
+main()

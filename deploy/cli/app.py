@@ -1,0 +1,317 @@
+"""Every command of `./muster`, its options and its help.
+
+Owns: the command line's words. Each command imports what it does when it is called, so that
+`--help` and `status` are quick.
+May not: do the work. Exit codes: 0 done, 1 could not be done, 2 not understood, 130 interrupted.
+Crash story: none.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from deploy.cli import terminal
+from deploy.local.home import ROOT, Home, LocalClusterError
+from deploy.local.plan import Options
+
+app = App(
+    name="muster",
+    help="Muster: a compute control plane that speaks the OpenStack Compute API.",
+    version=lambda: version_text(),  # noqa: PLW0108 - defined below
+    version_flags=["--version"],
+    usage="Usage: ./muster COMMAND [OPTIONS]   (./muster COMMAND --help tells more)",
+)
+
+
+def version_text() -> str:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+@app.command(sort_key=1)
+def up(
+    *,
+    hosts: Annotated[int, Parameter(help="Number of simulated compute hosts.")] = 3,
+    processes: Annotated[
+        bool, Parameter(help="Each service in a process of its own, over RabbitMQ.", negative="")
+    ] = False,
+    foreground: Annotated[
+        bool, Parameter(help="Stay in the terminal; Ctrl-C stops the cluster.", negative="")
+    ] = False,
+    listen: Annotated[
+        str | None, Parameter(help="Address of the HTTP services (default 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None, Parameter(help="Port of the Compute API (default 8774, 0: a free one).")
+    ] = None,
+    identity_port: Annotated[
+        int | None, Parameter(help="Port of the stand-ins (default 5000, 0: a free one).")
+    ] = None,
+    broker_url: Annotated[
+        str | None, Parameter(help="Use this RabbitMQ instead of a private one.")
+    ] = None,
+    database_url: Annotated[
+        str | None, Parameter(help="Use this PostgreSQL instead of an embedded one.")
+    ] = None,
+    spawn_delay: Annotated[
+        float | None, Parameter(help="Mean seconds a simulated guest takes to start.")
+    ] = None,
+) -> int:
+    """Start a local cluster in the background and return when it is ready.
+
+    Without --processes everything runs in one process and nothing needs to be installed.
+    State is kept in $MUSTER_HOME (default: .muster here) and comes back with the next `up`.
+    """
+    if hosts < 0 or (spawn_delay is not None and spawn_delay < 0):
+        raise UsageError("--hosts and --spawn-delay cannot be negative")
+    if broker_url and not processes:
+        raise UsageError("--broker-url needs --processes: one process uses no broker")
+    from deploy.cli.up import up as start
+
+    options = Options(
+        hosts=hosts,
+        processes=processes,
+        listen=listen,
+        port=port,
+        identity_port=identity_port,
+        broker_url=broker_url,
+        database_url=database_url,
+        spawn_delay_s=spawn_delay,
+    )
+    return start(options, foreground=foreground)
+
+
+@app.command(sort_key=2)
+def down(
+    *,
+    purge: Annotated[
+        bool, Parameter(help="Also remove its data: servers, users, logs.", negative="")
+    ] = False,
+) -> int:
+    """Stop the cluster in order. Harmless when none runs."""
+    from deploy.cli.up import down as stop
+
+    return stop(purge=purge)
+
+
+@app.command(sort_key=3)
+def status(
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")] = False,
+    memory: Annotated[
+        bool, Parameter(help="Memory of each process (PSS, Linux).", negative="")
+    ] = False,
+) -> int:
+    """Show services and hosts. Exit code 1 when no cluster runs or something in it does not."""
+    from deploy.cli.status import status as show
+
+    return show(as_json=as_json, memory=memory)
+
+
+@app.command(sort_key=4)
+def demo() -> int:
+    """Show what Muster does, in a minute: servers, a dying host, host_status, evacuation."""
+    from deploy.cli.demo import demo as play
+
+    return play()
+
+
+def _act(action: str, names: tuple[str, ...]) -> int:
+    from deploy.local import control
+
+    if not names:
+        raise UsageError(f"name a service or host: ./muster {action} compute-1")
+    cluster = control.connect(Home.find())
+    for name in names:
+        terminal.say(f"{name}: {cluster.act(action, name)}")
+    return 0
+
+
+@app.command(sort_key=10)
+def kill(*names: str) -> int:
+    """Kill services or hosts at once, as a power cut or `kill -9` does."""
+    return _act("kill", names)
+
+
+@app.command(sort_key=11)
+def stop(*names: str) -> int:
+    """Stop services or hosts in order: they finish, say goodbye, end."""
+    return _act("stop", names)
+
+
+@app.command(sort_key=12)
+def start(*names: str) -> int:
+    """Start what was stopped or killed; a host comes back with its guests."""
+    return _act("start", names)
+
+
+@app.command(sort_key=13)
+def freeze(*names: str) -> int:
+    """Freeze hosts (with --processes any service): alive but silent, as under SIGSTOP."""
+    return _act("freeze", names)
+
+
+@app.command(sort_key=14)
+def thaw(*names: str) -> int:
+    """Let frozen ones go on."""
+    return _act("thaw", names)
+
+
+@app.command(sort_key=20)
+def logs(
+    name: Annotated[str | None, Parameter(help="Only this service.")] = None,
+    *,
+    follow: Annotated[
+        bool, Parameter(name=["--follow", "-f"], help="Go on as lines come.", negative="")
+    ] = False,
+    lines: Annotated[int, Parameter(name=["--lines", "-n"], help="Lines from the end.")] = 50,
+) -> int:
+    """Show the cluster's log."""
+    from deploy.cli.logs import logs as show
+
+    return show(name, follow=follow, lines=lines)
+
+
+@app.command(sort_key=21, help_flags=[], version_flags=[])
+def openstack(
+    *arguments: Annotated[str, Parameter(allow_leading_hyphen=True)],
+) -> int:
+    """Run the unmodified `openstack` client against the cluster (OS_CLOUD=admin or demo)."""
+    # The launcher catches this command before Python starts; here it only has its help text.
+    return subprocess.call([str(ROOT / "muster"), "openstack", *arguments])
+
+
+@app.command(sort_key=30, help_flags=[], version_flags=[])
+def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Run the tests; arguments go to pytest."""
+    from deploy.cli.checks import test as run
+
+    return run(arguments)
+
+
+@app.command(sort_key=31)
+def lint() -> int:
+    """Run the linter, the type checker and the check of the layers."""
+    from deploy.cli.checks import lint as run
+
+    return run()
+
+
+db = App(name="db", help="The database's schema (MUSTER_DATABASE__URL names it).", sort_key=40)
+app.command(db)
+
+
+@db.command
+def upgrade() -> int:
+    """Bring the database to this release's schema. Safe to repeat, safe while services run."""
+    from deploy.cli.database import upgrade as run
+
+    return run()
+
+
+@db.command
+def current() -> int:
+    """Show the schema version of the database and the one this release needs."""
+    from deploy.cli.database import current as run
+
+    return run()
+
+
+config = App(name="config", help="Settings (MUSTER_CONFIG and MUSTER_* variables).", sort_key=41)
+app.command(config)
+
+
+@config.command
+def show(
+    *,
+    form: Annotated[Literal["toml", "json"], Parameter(name="--format", help="How.")] = "toml",
+) -> int:
+    """Show every setting as it is now, without secrets."""
+    from common.runtime.main import load_settings
+
+    tree = load_settings("config").model_dump(mode="json")
+    if form == "json":
+        terminal.print_json(tree)
+    else:
+        from deploy.local.toml import dump
+
+        sys.stdout.write(dump(tree))
+    return 0
+
+
+@app.command(sort_key=50)
+def version(
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")] = False,
+) -> int:
+    """Show Muster's version, its schema's and Python's."""
+    from common.db.version import SCHEMA_VERSION
+
+    facts = {
+        "muster": version_text(),
+        "schema": SCHEMA_VERSION,
+        "python": sys.version.split()[0],
+    }
+    if as_json:
+        terminal.print_json(facts)
+    else:
+        terminal.say("  ".join(f"{name} {value}" for name, value in facts.items()))
+    return 0
+
+
+class UsageError(LocalClusterError):
+    """The command line asks for something that makes no sense."""
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command line; problems are told in one line."""
+    try:
+        result = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except (CycloptsError, UsageError) as error:
+        terminal.complain(f"{error} (see ./muster --help)")
+        return 2
+    except LocalClusterError as error:
+        terminal.complain(str(error))
+        return 1
+    except ValueError as error:
+        from pydantic import ValidationError  # wrong settings, and only then loaded
+
+        from common.runtime.main import explain
+
+        if not isinstance(error, ValidationError):
+            raise
+        for line in explain(error):
+            terminal.complain(line)
+        return 2
+    except OSError as error:
+        terminal.complain(_explain(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return int(result or 0)
+
+
+def _explain(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno == 28:
+        return f"the disk is full{where}; free some space, or set MUSTER_HOME to another disk"
+    return f"{reason}{where}"
+
+
+def main() -> None:
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

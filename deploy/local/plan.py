@@ -1,0 +1,272 @@
+"""What a local cluster consists of: one plan for both ways of running it.
+
+Owns: turning the options of `muster up` plus the user's own settings into the settings of each
+service, the passwords, and the clients' clouds.yaml.
+May not: start anything.
+Crash story: files are replaced in one step; passwords, once made, are kept.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.local.home import Home, LocalClusterError
+
+if TYPE_CHECKING:
+    from common.config.settings import Settings
+
+DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `muster up`; None means: as the settings say."""
+
+    hosts: int = 3
+    processes: bool = False
+    listen: str | None = None
+    port: int | None = None
+    identity_port: int | None = None
+    broker_url: str | None = None
+    database_url: str | None = None
+    spawn_delay_s: float | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Options:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One service instance: `name` is what people type, `kind` the package below services/."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    """What differs from the cluster's common settings."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Members in the order in which they depend on each other."""
+
+    home: Home
+    common: dict[str, Any]
+    members: list[Member]
+    api_url: str
+    identity_url: str
+    passwords: dict[str, str]
+    passwords_generated: bool
+
+    @property
+    def hosts(self) -> list[str]:
+        return [member.name for member in self.members if member.kind == "compute"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reachable_address(host: str) -> str:
+    """The address clients use for a listener on `host`, in the form a URL wants it."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address would be used
+                host = probe.getsockname()[0]
+            except OSError:
+                host = "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner only."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def _passwords(home: Home, settings: Settings, *, loopback: bool) -> tuple[dict[str, str], bool]:
+    """Documented ones on loopback; generated and kept ones when other machines can connect."""
+    chosen = {
+        "admin": settings.standins.admin_password.get_secret_value(),
+        "demo": settings.standins.demo_password.get_secret_value(),
+        "service": settings.standins.service_password.get_secret_value(),
+    }
+    if loopback or chosen != DOCUMENTED_PASSWORDS:
+        return chosen, False
+    file = home.path / "passwords.json"
+    if not file.exists():
+        write_private(file, json.dumps({name: secrets.token_urlsafe(12) for name in chosen}))
+    return json.loads(file.read_text()), True
+
+
+def check_port_free(host: str, port: int, option: str) -> None:
+    """Raises with the name of who holds it; 0 is always free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            holder = _holder_of(port)
+            raise LocalClusterError(
+                f"cannot listen on {host}:{port}: {error.strerror}"
+                f"{f' by {holder}' if holder else ''}; free it or choose another with {option}"
+            ) from error
+
+
+def _holder_of(port: int) -> str | None:
+    """Name and number of the process that listens on `port`, as far as we may see (Linux)."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
+                inodes.add(f"socket:[{words[9]}]")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.readlink(fd) in inodes for fd in (process / "fd").iterdir()):  # noqa: PTH115
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_plan(options: Options, home: Home) -> Plan:
+    """The plan; raises `LocalClusterError` when a port is taken.
+
+    The user's own MUSTER_* settings hold wherever no option says otherwise.
+    """
+    from common.config.settings import load
+
+    base = load()
+    listen = options.listen or base.api.listen_host
+    port = options.port if options.port is not None else base.api.listen_port
+    identity_port = (
+        options.identity_port if options.identity_port is not None else base.standins.listen_port
+    )
+    port = port or _free_port()
+    identity_port = identity_port or _free_port()
+    check_port_free(listen, port, "--port")
+    check_port_free(listen, identity_port, "--identity-port")
+    passwords, generated = _passwords(home, base, loopback=is_loopback(listen))
+    address = reachable_address(listen)
+    local = "127.0.0.1" if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
+    api_url = f"http://{address}:{port}"
+    identity_url = f"http://{address}:{identity_port}/identity"
+    common: dict[str, Any] = {
+        "api": {"listen_host": listen, "listen_port": port},
+        "identity": {
+            "auth_url": f"http://{local}:{identity_port}/identity",
+            "password": passwords["service"],
+            "www_authenticate_url": identity_url,
+        },
+        "standins": {
+            "listen_host": listen,
+            "listen_port": identity_port,
+            "state_dir": str(home.path / "standins"),
+            "admin_password": passwords["admin"],
+            "demo_password": passwords["demo"],
+            "service_password": passwords["service"],
+            "compute_public_url": f"{api_url}/v2.1",
+            "compute_internal_url": f"http://{local}:{port}/v2.1",
+            "public_url": f"http://{address}:{identity_port}",
+            "internal_url": f"http://{local}:{identity_port}",
+        },
+    }
+    if options.spawn_delay_s is not None:
+        common["compute"] = {"simulated": {"spawn_delay_s": options.spawn_delay_s}}
+    return Plan(
+        home=home,
+        common=common,
+        members=_members(options, home),
+        api_url=api_url,
+        identity_url=identity_url,
+        passwords=passwords,
+        passwords_generated=generated,
+    )
+
+
+def _members(options: Options, home: Home) -> list[Member]:
+    controllers = 2 if options.processes else 1
+    members = [Member("standins", "standins", {}), Member("api", "api", {})]
+    for kind in ("conductor", "scheduler"):
+        for number in range(1, controllers + 1):
+            name = f"{kind}-{number}"
+            members.append(Member(name, kind, {kind: {"host_name": name}}))
+    for number in range(1, options.hosts + 1):
+        name = f"compute-{number}"
+        state = str(home.path / "compute" / name)
+        members.append(
+            Member(name, "compute", {"compute": {"host_name": name, "state_dir": state}})
+        )
+    return members
+
+
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries on top of each other, later ones win."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            both = isinstance(below, dict) and isinstance(value, dict)
+            result[key] = merged(below or {}, value) if both else value
+    return result
+
+
+def write_clouds(plan: Plan) -> None:
+    """clouds.yaml (which is JSON here, a subset) with the clouds `admin` and `demo`."""
+    clouds = {
+        user: {
+            "auth": {
+                "auth_url": plan.identity_url,
+                "username": user,
+                "password": plan.passwords[user],
+                "project_name": user,
+                "user_domain_name": "Default",
+                "project_domain_name": "Default",
+            },
+            "region_name": "RegionOne",
+            "identity_api_version": "3",
+        }
+        for user in ("admin", "demo")
+    }
+    write_private(plan.home.clouds_file, json.dumps({"clouds": clouds}, indent=2) + "\n")
+
+
+def describe(plan: Plan, options: Options, pid: int) -> dict[str, Any]:
+    """The content of cluster.json: what the other commands need to find this cluster."""
+    return {
+        "mode": "processes" if options.processes else "one process",
+        "pid": pid,
+        "api_url": plan.api_url,
+        "identity_url": plan.identity_url,
+        "hosts": plan.hosts,
+        "passwords_generated": plan.passwords_generated,
+    }

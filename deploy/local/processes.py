@@ -1,0 +1,246 @@
+"""The cluster of processes: every service, PostgreSQL and RabbitMQ under one supervisor.
+
+Owns: one settings file per service, starting the supervisor, waiting until all are ready.
+May not: know what a service does. Crash story: a supervisor killed by force leaves its children
+behind; `sweep` ends them by their mark when the next cluster starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.local import sweep, toml
+from deploy.local.home import ROOT, LocalClusterError
+from deploy.local.plan import Member, Options, Plan, describe, merged, write_clouds, write_private
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.supervisor import (
+    STOP_WAIT_S,
+    Program,
+    SupervisorControl,
+    supervisor_config,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common.config.settings import Settings
+
+READY_DEADLINE_S = 90.0
+POOL_SIZE = 4
+"""Each database session is a PostgreSQL process; few are enough on one machine."""
+
+
+def _free_ports(count: int) -> list[int]:
+    """Distinct ports that are free now."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def _plain(value: Any) -> Any:
+    """Settings with secrets as text: the file they go into is for its owner only."""
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if hasattr(value, "get_secret_value"):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value
+
+
+class ProcessCluster:
+    """Writes the files of one cluster, starts its supervisor, waits for its services."""
+
+    def __init__(self, plan: Plan, options: Options) -> None:
+        self.plan = plan
+        self._options = options
+        self._programs: list[Program] = []
+        self._ready_urls: dict[str, str] = {}
+        self._common: dict[str, Any] = plan.common
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def write(self) -> None:
+        home = self.plan.home
+        self._add_database()
+        self._add_broker()
+        (home.path / "config").mkdir(mode=0o700, exist_ok=True)
+        ports = _free_ports(len(self.plan.members))
+        for member, port in zip(self.plan.members, ports, strict=True):
+            self._add_member(member, port)
+        write_private(home.path / "supervisord.conf", supervisor_config(home, self._programs))
+
+    def _add_database(self) -> None:
+        home = self.plan.home
+        url = self._options.database_url
+        if url is None:
+            data, run = home.path / "postgres", home.run / "postgres"
+            postgres = EmbeddedPostgres(data, run)
+            url = postgres.url
+            command = [sys.executable, "-m", "deploy.local.postgres", str(data), str(run)]
+            self._programs.append(Program("postgres", command, {}, 10, "INT"))
+        database = {"database": {"url": url, "pool_size": POOL_SIZE}}
+        self._common = merged(self._common, database)
+
+    def _add_broker(self) -> None:
+        bus: dict[str, Any] = {"url": self._options.broker_url}
+        if self._options.broker_url is None:
+            from deploy.local.rabbitmq import PrivateRabbitMQ
+
+            broker = PrivateRabbitMQ(self.plan.home.path / "rabbitmq")
+            bus = {"url": broker.url, "password": broker.password}
+            self._programs.append(Program("rabbitmq", broker.command(), broker.env(), 10))
+        self._common = merged(self._common, {"bus": bus})
+
+    def _add_member(self, member: Member, port: int) -> None:
+        from common.config.settings import Settings
+
+        own = member.settings
+        if member.kind not in {"api", "standins"}:
+            own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
+            self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"
+        settings = Settings(**merged(self._common, own))
+        if member.kind == "api":
+            self._ready_urls[member.name] = f"{self.plan.api_url}/readyz"
+        elif member.kind == "standins":
+            self._ready_urls[member.name] = (
+                self.plan.identity_url.removesuffix("/identity") + "/readyz"
+            )
+        file = self.plan.home.path / "config" / f"{member.name}.toml"
+        write_private(file, toml.dump(_plain(settings.model_dump())))
+        command = [sys.executable, "-m", f"services.{member.kind}"]
+        environment = {"MUSTER_CONFIG": str(file)}
+        self._programs.append(Program(member.name, command, environment, 50))
+
+    def start(self, lock: int, step: Callable[[str], None]) -> None:
+        """Return when all services are ready; the supervisor holds the cluster's lock then."""
+        home = self.plan.home
+        self._supervisor = self._start_supervisor(lock)
+        step("database")
+        asyncio.run(_migrate(self._database_settings(), self._check_alive))
+        self._wait_ready(step)
+        write_clouds(self.plan)
+        description = describe(self.plan, self._options, self._supervisor.pid)
+        write_private(home.cluster_file, json.dumps(description, indent=2))
+
+    def _start_supervisor(self, lock: int) -> subprocess.Popen[bytes]:
+        home = self.plan.home
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")}
+        config = home.path / "supervisord.conf"
+        home.supervisor_socket.unlink(missing_ok=True)
+        with (home.logs / "supervisord.out").open("ab") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=ROOT,
+                env={
+                    **inherited,
+                    "MUSTER_HOME": str(home.path),
+                    sweep.MARK: str(home.path),
+                    "PYTHONPATH": str(ROOT),
+                    # Services hold little; glibc's per-thread arenas would cost more than they do.
+                    "MALLOC_ARENA_MAX": "2",
+                },
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """End what `start` began, in whatever state it is."""
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(STOP_WAIT_S)
+
+    def wait(self) -> int:
+        """The supervisor's exit code, when the cluster has ended."""
+        return self._supervisor.wait() if self._supervisor is not None else 0
+
+    def _database_settings(self) -> Settings:
+        from common.config.settings import Settings
+
+        return Settings(**self._common)
+
+    def _check_alive(self) -> None:
+        """Raises when waiting is in vain."""
+        home = self.plan.home
+        code = self._supervisor.poll() if self._supervisor is not None else None
+        if code is not None:
+            raise LocalClusterError(
+                f"supervisor ended with code {code}; see {home.logs}/supervisord.log"
+            )
+        if not home.supervisor_socket.exists():
+            return
+        for member in SupervisorControl(home).members():
+            if member["state"] in {"failed", "killed"}:
+                name = member["name"]
+                raise LocalClusterError(
+                    f"{name} ended while starting: {_last_reason(home.logs / f'{name}.log')} "
+                    f"(./muster logs {name})"
+                )
+
+    def _wait_ready(self, step: Callable[[str], None]) -> None:
+        """Poll /readyz of every service until each has said yes once."""
+        deadline = time.monotonic() + READY_DEADLINE_S
+        waiting = dict(self._ready_urls)
+        while waiting:
+            waiting = {name: url for name, url in waiting.items() if not _is_ready(url)}
+            self._check_alive()
+            if waiting and time.monotonic() > deadline:
+                raise LocalClusterError(
+                    f"not ready after {READY_DEADLINE_S:.0f} s: {', '.join(waiting)}; "
+                    f"see ./muster logs {next(iter(waiting))}"
+                )
+            total = len(self._ready_urls)
+            step(f"{total - len(waiting)} of {total} services ready")
+            time.sleep(0.1)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own URL
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _last_reason(log: Path) -> str:
+    """The last thing a program said, shortened."""
+    try:
+        last = log.read_text(errors="replace").strip().splitlines()[-1]
+    except (OSError, IndexError):
+        return "it said nothing"
+    with contextlib.suppress(ValueError, AttributeError):
+        entry = json.loads(last)
+        last = str(entry.get("reason") or entry.get("event"))
+    return last[:300]
+
+
+async def _migrate(settings: Settings, check_alive: Callable[[], None]) -> None:
+    """Wait for the server and bring the schema up to date."""
+    from common.db import migrate
+
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while True:
+        try:
+            await migrate.upgrade(settings.database)
+            return
+        except (OSError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                raise LocalClusterError(f"PostgreSQL does not answer: {error}") from error
+        except Exception as error:
+            if "starting up" not in str(error):
+                raise LocalClusterError(f"the database cannot be used: {error}") from error
+        check_alive()
+        await asyncio.sleep(0.05)

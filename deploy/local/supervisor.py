@@ -1,0 +1,172 @@
+"""Supervisor: its configuration, and the control of a cluster through its socket.
+
+Owns: the INI text and the translation between supervisor's words and ours. Supervisor never
+restarts anything here: what was killed stays dead until `muster start`, because people kill
+things in order to see what happens.
+May not: know what a program does. Crash story: see deploy/local/processes.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.control import Control, is_locked
+from deploy.local.home import ROOT, Home, LocalClusterError
+
+STOP_WAIT_S = 30
+STOP_WAVES = (("compute",), ("api", "scheduler"), ("conductor",), ("standins",))
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process under supervisor."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    priority: int
+    stop_signal: str = "TERM"
+
+
+def _quoted(text: str) -> str:
+    """For supervisor's command lines and environments: quotes for the shell words, %% for %."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
+
+
+def _program_section(program: Program, home: Home) -> str:
+    environment = ",".join(f"{key}={_quoted(v)}" for key, v in program.environment.items())
+    log = str(home.logs / f"{program.name}.log").replace("%", "%%")
+    return f"""
+[program:{program.name}]
+command = {" ".join(map(_quoted, program.command))}
+environment = {environment}
+directory = {str(ROOT).replace("%", "%%")}
+priority = {program.priority}
+autorestart = false
+startsecs = 0
+stopsignal = {program.stop_signal}
+stopwaitsecs = {STOP_WAIT_S}
+redirect_stderr = true
+stdout_logfile = {log}
+stdout_logfile_maxbytes = 20MB
+stdout_logfile_backups = 1
+"""
+
+
+def supervisor_config(home: Home, programs: list[Program]) -> str:
+    run = str(home.run).replace("%", "%%")
+    return f"""; Written by `muster up --processes`; changes are lost.
+[unix_http_server]
+file = {run}/supervisor.sock
+chmod = 0600
+
+[supervisord]
+nodaemon = true
+logfile = {str(home.logs).replace("%", "%%")}/supervisord.log
+pidfile = {run}/supervisord.pid
+childlogdir = {str(home.logs).replace("%", "%%")}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+""" + "".join(_program_section(program, home) for program in programs)
+
+
+class SupervisorControl(Control):
+    """The control of a cluster of processes."""
+
+    def __init__(self, home: Home) -> None:
+        from supervisor.xmlrpc import SupervisorTransport
+
+        self._home = home
+        transport = SupervisorTransport(None, None, f"unix://{home.supervisor_socket}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport).supervisor
+
+    def _infos(self) -> list[dict[str, Any]]:
+        try:
+            infos: list[dict[str, Any]] = self._rpc.getAllProcessInfo()
+        except OSError as error:
+            raise LocalClusterError(
+                f"the cluster's supervisor does not answer ({error})"
+            ) from error
+        return infos
+
+    def members(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": info["name"],
+                "kind": info["name"].split("-")[0],
+                "state": _state(info),
+                "pid": info["pid"] or None,
+            }
+            for info in self._infos()
+        ]
+
+    def act(self, action: str, name: str) -> str:
+        states = {member["name"]: member["state"] for member in self.members()}
+        if name not in states:
+            raise LocalClusterError(
+                f"there is no service {name!r}; there are: {', '.join(sorted(states))}"
+            )
+        alive = states[name] in {"running", "frozen"}
+        if action == "start":
+            if not alive:
+                self._rpc.startProcess(name)
+        elif action in {"freeze", "thaw"} and not alive:
+            raise LocalClusterError(f"{name} is {states[name]}; start it first")
+        elif action == "stop" and alive:
+            self._rpc.signalProcess(name, "CONT")  # a frozen one could not hear the request
+            self._rpc.stopProcess(name)
+        elif alive:
+            number = {"kill": "KILL", "freeze": "STOP", "thaw": "CONT"}[action]
+            self._rpc.signalProcess(name, number)
+        wanted = {"kill": "killed", "freeze": "frozen"}.get(action)
+        return self._settled(name, wanted if alive else None)
+
+    def _settled(self, name: str, wanted: str | None) -> str:
+        """The state, once a signal has had its effect."""
+        deadline = time.monotonic() + 3
+        while True:
+            state = next(m["state"] for m in self.members() if m["name"] == name)
+            if wanted in {None, state} or time.monotonic() > deadline:
+                return str(state)
+            time.sleep(0.02)
+
+    def down(self) -> None:
+        """Waves, so that everyone can say goodbye to someone; then the rest."""
+        for wave in STOP_WAVES:
+            names = [m["name"] for m in self.members() if m["kind"] in wave]
+            for name in names:
+                with contextlib.suppress(xmlrpc.client.Fault):
+                    self._rpc.signalProcess(name, "CONT")
+                    self._rpc.stopProcess(name, False)
+            deadline = time.monotonic() + STOP_WAIT_S
+            while time.monotonic() < deadline and any(
+                m["state"] in {"running", "stopping"} for m in self.members() if m["name"] in names
+            ):
+                time.sleep(0.05)
+        self._rpc.shutdown()
+        deadline = time.monotonic() + STOP_WAIT_S
+        while is_locked(self._home) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._home.cluster_file.unlink(missing_ok=True)
+
+
+def _state(info: dict[str, Any]) -> str:
+    """Supervisor's state in our words; a stopped process (SIGSTOP) is still RUNNING to it."""
+    name = str(info["statename"])
+    if name == "RUNNING":
+        try:
+            stat = Path(f"/proc/{info['pid']}/stat").read_text()
+            return "frozen" if stat.rpartition(")")[2].split()[0] == "T" else "running"
+        except OSError:
+            return "running"
+    if name == "EXITED":
+        return {0: "stopped", -1: "killed"}.get(int(info["exitstatus"]), "failed")
+    return {"STARTING": "starting", "STOPPING": "stopping", "STOPPED": "stopped"}.get(
+        name, "failed"
+    )
