@@ -22,6 +22,7 @@ class QueueKind(Enum):
     WORK = "work"  # durable quorum queue, delivery limit, dead letters: conductor, scheduler
     HOST = "host"  # durable classic queue of one host, dead letters
     LOSSY = "lossy"  # bounded, drop-head, non-persistent messages: heartbeats
+    DEAD = "dead"  # what was given up, bounded, for the operator
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One contract, run on every adapter of the bus."""

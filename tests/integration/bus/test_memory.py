@@ -1,0 +1,81 @@
+"""The contract on the in-memory bus, and what only it can do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from common.bus.memory import MemoryBroker, MemoryBus
+from common.bus.port import BusClosed
+from tests.integration.bus.contract import (
+    BusContract,
+    Env,
+    Impatient,
+    Inbox,
+    Job,
+    OutageContract,
+    publish_all,
+    queue,
+)
+from tests.support.wait import wait_for
+
+
+class MemoryEnv:
+    def __init__(self) -> None:
+        self.broker = MemoryBroker()
+        self.buses: list[MemoryBus] = []
+
+    async def connect(self) -> MemoryBus:
+        bus = MemoryBus(self.broker, random=Impatient())
+        self.buses.append(bus)
+        await bus.start()
+        return bus
+
+    async def break_broker(self) -> None:
+        self.broker.stop()
+
+    async def mend_broker(self) -> None:
+        self.broker.start()
+
+
+@pytest.fixture
+async def env() -> AsyncIterator[MemoryEnv]:
+    env = MemoryEnv()
+    yield env
+    for bus in env.buses:
+        await bus.stop()
+
+
+class TestMemoryBus(BusContract):
+    async def test_cut_connection_comes_back(self, env: Env) -> None:
+        assert isinstance(env, MemoryEnv)
+        work, inbox = queue(), Inbox(closed=True)
+        sender, cut = await env.connect(), await env.connect()
+        await cut.consume(work, inbox, prefetch=2)
+        await publish_all(sender, work, 2)
+        await inbox.has(2)
+        env.broker.disconnect(cut)
+        assert sender.connected
+        assert not cut.connected
+        assert await sender.depth(work) == 2
+        with pytest.raises(BusClosed):
+            await cut.publish(work, Job(), timeout_s=0.01)
+        env.broker.reconnect(cut)
+        inbox.gate.set()
+        await wait_for(lambda: inbox.finished == 4)
+        assert inbox.numbers == [0, 1, 0, 1]
+        assert await sender.depth(work) == 0
+
+    async def test_publish_cut_before_its_confirmation_says_so(self, env: Env) -> None:
+        assert isinstance(env, MemoryEnv)
+        work, bus = queue(), await env.connect()
+        publish = asyncio.ensure_future(bus.publish(work, Job()))
+        asyncio.get_running_loop().call_soon(env.broker.disconnect, bus)
+        with pytest.raises(BusClosed):
+            await publish
+
+
+class TestMemoryOutage(OutageContract):
+    pass
