@@ -1,0 +1,1 @@
+"""Chooses hosts: filters, weighers, and the claim that makes a choice true."""
