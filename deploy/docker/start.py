@@ -1,0 +1,84 @@
+"""The image's entry point: `start.py api` becomes that service, anything else is for `muster`.
+
+Owns: giving a container its name. Compose calls containers project-compute-1, but inside one only
+a random hostname is known; the network's own name service is asked which container has our
+address, and the answer is kept beside the state, so that a restarted container is the same host.
+May not: know what a service does. Crash story: the name is written in one step, or asked again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import socket
+import sys
+from pathlib import Path
+
+SERVICES = frozenset({"api", "conductor", "scheduler", "compute", "standins"})
+DEFAULT_PASSWORDS = {
+    "MUSTER_STANDINS__ADMIN_PASSWORD": "admin",
+    "MUSTER_STANDINS__DEMO_PASSWORD": "demo",
+}
+_RANDOM_HOSTNAME = re.compile(r"[0-9a-f]{12}")
+
+
+def container_name(service: str) -> str:
+    """`compute-2` for the second container of the compose service `compute`; else the hostname."""
+    own = socket.gethostname()
+    if not _RANDOM_HOSTNAME.fullmatch(own):
+        return own
+    try:
+        known_as = socket.gethostbyaddr(socket.gethostbyname(own))[0]
+    except OSError:
+        return own
+    found = re.search(rf"{service}[-_](\d+)(?:[._]|$)", known_as)
+    return f"{service}-{found.group(1)}" if found else own
+
+
+def host_name(state_dir: Path) -> str:
+    """The name of this compute host, the same for as long as its state lives."""
+    file = state_dir / "host-name"
+    if file.exists():
+        return file.read_text().strip()
+    name = container_name("compute")
+    state_dir.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    draft.write_text(f"{name}\n")
+    draft.replace(file)
+    return name
+
+
+def warn_about_passwords() -> None:
+    """Ports published beyond this machine and passwords from the documentation do not go well."""
+    if os.environ.get("MUSTER_BIND", "127.0.0.1") in {"127.0.0.1", "::1", "localhost"}:
+        return
+    for variable, default in DEFAULT_PASSWORDS.items():
+        if os.environ.get(variable, default) == default:
+            sys.stderr.write(
+                f"WARNING: ports are published on {os.environ['MUSTER_BIND']} and {variable} is "
+                "the documented default; set another one\n"
+            )
+
+
+def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in SERVICES:
+        service = sys.argv[1]
+        variable = f"MUSTER_{service.upper()}__HOST_NAME"
+        if service == "standins":
+            warn_about_passwords()
+        elif service == "compute":
+            state = Path(os.environ.get("MUSTER_COMPUTE__STATE_DIR", "/var/lib/muster/compute"))
+            os.environ.setdefault(variable, host_name(state))
+        else:
+            os.environ.setdefault(variable, container_name(service))
+        sys.argv = [f"muster-{service}"]
+        runpy.run_module(f"services.{service}", run_name="__main__")
+    else:
+        from deploy.cli.app import main as command_line
+
+        command_line()
+
+
+if __name__ == "__main__":
+    main()
