@@ -1,0 +1,50 @@
+-- name: hypervisors(after_id, pattern, count)
+-- A node whose service record is gone does not exist for operators.
+select n.*, s.id as service_number, s.uuid as service_uuid, s.disabled, s.disabled_reason,
+       is_fresh(s) and not s.forced_down as up,
+       (select count(*) from servers v
+         where v.host = n.host and v.deleted_at is null and v.task_state is not null)::integer
+           as current_workload
+  from compute_nodes n join services s on s.id = n.service_id
+ where n.id > :after_id::bigint
+   and (:pattern::text is null or position(:pattern::text in n.hypervisor_hostname) > 0)
+ order by n.id limit :count;
+
+-- name: hypervisor_by_uuid(uuid)^
+select n.*, s.id as service_number, s.uuid as service_uuid, s.disabled, s.disabled_reason,
+       is_fresh(s) and not s.forced_down as up,
+       (select count(*) from servers v
+         where v.host = n.host and v.deleted_at is null and v.task_state is not null)::integer
+           as current_workload
+  from compute_nodes n join services s on s.id = n.service_id
+ where n.uuid = :uuid;
+
+-- name: hypervisor_by_id(id)^
+select n.*, s.id as service_number, s.uuid as service_uuid, s.disabled, s.disabled_reason,
+       is_fresh(s) and not s.forced_down as up,
+       (select count(*) from servers v
+         where v.host = n.host and v.deleted_at is null and v.task_state is not null)::integer
+           as current_workload
+  from compute_nodes n join services s on s.id = n.service_id
+ where n.id = :id;
+
+-- name: statistics()^
+-- Over the hosts that take servers: disabled ones do not count.
+select count(*)::integer as count,
+       coalesce(sum(n.vcpus), 0)::bigint as vcpus,
+       coalesce(sum(n.vcpus_used), 0)::bigint as vcpus_used,
+       coalesce(sum(n.memory_mib), 0)::bigint as memory_mib,
+       coalesce(sum(n.memory_mib_used + n.reserved_memory_mib), 0)::bigint as memory_mib_used,
+       coalesce(sum(n.disk_gib), 0)::bigint as disk_gib,
+       coalesce(sum(n.disk_gib_used + n.reserved_disk_gib), 0)::bigint as disk_gib_used,
+       coalesce(sum(n.running_guests), 0)::bigint as running_guests,
+       (select count(*) from servers v
+         where v.deleted_at is null and v.host is not null and v.task_state is not null)::integer
+           as current_workload
+  from compute_nodes n join services s on s.id = n.service_id
+ where not s.disabled;
+
+-- name: servers_on(hosts)
+select host, uuid, name from servers
+ where host = any(:hosts::text[]) and deleted_at is null
+ order by created_at, uuid;

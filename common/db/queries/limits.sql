@@ -1,0 +1,27 @@
+-- name: limits_of(project_id, class_row)^
+-- The project's own limits and those of the default class.
+select coalesce((select limits from quota_projects where project_id = :project_id), '{}') as own,
+       coalesce((select limits from quota_projects where project_id = :class_row), '{}') as class;
+
+-- name: lock_project(project_id)$
+-- Held until the transaction ends. Count usage in a later statement: only that one sees what the
+-- holder before us has committed.
+select project_id from quota_projects where project_id = :project_id for update;
+
+-- name: add_project(project_id)!
+insert into quota_projects (project_id) values (:project_id) on conflict do nothing;
+
+-- name: usage(project_id)^
+select count(*)::integer as instances,
+       coalesce(sum(vcpus), 0)::integer as cores,
+       coalesce(sum(memory_mib), 0)::bigint as ram
+  from servers
+ where project_id = :project_id and deleted_at is null and vm_state <> 'soft-delete';
+
+-- name: set_limits(project_id, limits)!
+insert into quota_projects (project_id, limits) values (:project_id, :limits)
+on conflict (project_id) do update set limits = excluded.limits;
+
+-- name: clear_limits(project_id)!
+-- The row stays: it is also the lock under which usage is counted.
+update quota_projects set limits = '{}' where project_id = :project_id;

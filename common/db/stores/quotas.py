@@ -1,0 +1,119 @@
+"""What projects may have, and how much of it they have.
+
+Owns: table `quota_projects`. Usage is never stored: it is counted from `servers` while the
+project's row is locked, so there is nothing that could drift.
+May not: decide whether a request fits; callers do, under `lock`.
+Crash story: a lock ends with its transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from common.config.settings import QuotaSettings
+from common.db.loader import load
+
+_sql = load("limits")
+
+UNLIMITED = -1
+_CLASS_ROW = "class:default"
+"""Limits of the default class share the table; no project id contains a colon."""
+_USERS = "users"
+"""Key below which a project's row keeps the limits of single users."""
+
+Limits = dict[str, int]
+"""Resource name as the API calls it (instances, cores, ram, key_pairs, ...) to limit."""
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    InTransaction = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Executor = asyncpg.Pool[asyncpg.Record] | InTransaction
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a project has now; ram in MiB."""
+
+    instances: int
+    cores: int
+    ram: int
+
+
+@dataclass(frozen=True)
+class ProjectLimits:
+    """Effective limits of a project, and what was set for it or its users."""
+
+    effective: Limits
+    own: Limits = field(default_factory=dict)
+    users: dict[str, Limits] = field(default_factory=dict)
+
+    def of_user(self, user_id: str | None) -> Limits:
+        """The effective limits of one user of the project; None: of the project."""
+        return {**self.effective, **self.users.get(user_id or "", {})}
+
+
+def defaults(settings: QuotaSettings) -> Limits:
+    """The configured limits under their API names."""
+    values = settings.model_dump()
+    values["ram"] = values.pop("ram_mib")
+    return values
+
+
+async def limits(db: Executor, project_id: str, settings: QuotaSettings) -> ProjectLimits:
+    """Configured, overridden by the default class, overridden by the project's own."""
+    row = await _sql.limits_of(db, project_id=project_id, class_row=_CLASS_ROW)
+    own: dict[str, Any] = dict(row["own"])
+    users = own.pop(_USERS, {})
+    return ProjectLimits({**defaults(settings), **row["class"], **own}, own, users)
+
+
+async def class_limits(db: Executor, settings: QuotaSettings) -> Limits:
+    """Limits of projects that have none of their own."""
+    row = await _sql.limits_of(db, project_id=_CLASS_ROW, class_row=_CLASS_ROW)
+    return {**defaults(settings), **row["class"]}
+
+
+async def lock(connection: InTransaction, project_id: str) -> None:
+    """Hold the project until the transaction ends, so that usage cannot grow meanwhile."""
+    if await _sql.lock_project(connection, project_id=project_id) is None:
+        await _sql.add_project(connection, project_id=project_id)
+        await _sql.lock_project(connection, project_id=project_id)
+
+
+async def usage(db: Executor, project_id: str) -> Usage:
+    """Counted now; exact only under `lock`."""
+    return Usage(**dict(await _sql.usage(db, project_id=project_id)))
+
+
+async def set_limits(
+    connection: InTransaction, project_id: str, changes: Limits, *, user_id: str | None = None
+) -> None:
+    """Add or overwrite limits of a project, or of one user in it. Needs `lock`."""
+    row = await _sql.limits_of(connection, project_id=project_id, class_row=_CLASS_ROW)
+    kept: dict[str, Any] = dict(row["own"])
+    if user_id is None:
+        kept.update(changes)
+    else:
+        users = kept.get(_USERS, {})
+        kept[_USERS] = {**users, user_id: {**users.get(user_id, {}), **changes}}
+    await _sql.set_limits(connection, project_id=project_id, limits=kept)
+
+
+async def set_class_limits(connection: InTransaction, changes: Limits) -> None:
+    """Change what projects without limits of their own may have. Needs a transaction."""
+    await lock(connection, _CLASS_ROW)
+    await set_limits(connection, _CLASS_ROW, changes)
+
+
+async def clear(connection: InTransaction, project_id: str, *, user_id: str | None = None) -> None:
+    """Back to the defaults, for the project with its users or for one user. Needs `lock`."""
+    if user_id is None:
+        await _sql.clear_limits(connection, project_id=project_id)
+        return
+    row = await _sql.limits_of(connection, project_id=project_id, class_row=_CLASS_ROW)
+    kept: dict[str, Any] = dict(row["own"])
+    kept.get(_USERS, {}).pop(user_id, None)
+    await _sql.set_limits(connection, project_id=project_id, limits=kept)
