@@ -16,12 +16,15 @@ from services.api.request import Request
 Getter = Callable[[Any, Request], Any]
 """(item, request) -> value of the field."""
 
+OMIT: Any = object()
+"""What a getter returns for a field that this item does not have."""
+
 
 @dataclass(frozen=True)
 class Field:
     """One key of a rendered item.
 
-    Two fields of the same name may follow each other with disjoint ranges.
+    Of two fields of the same name that both apply the later one counts.
     """
 
     name: str
@@ -64,7 +67,9 @@ class View:
             if self._in_version(policy, request.v) and request.can(policy, project_id)
         )
         getters = self._compile(request.v, allowed)
-        return lambda item: {name: get(item, request) for name, get in getters}
+        return lambda item: {
+            name: value for name, get in getters if (value := get(item, request)) is not OMIT
+        }
 
     def _in_version(self, policy: str, version: int) -> bool:
         return any(f.policy == policy and f.since <= version <= f.until for f in self._fields)
