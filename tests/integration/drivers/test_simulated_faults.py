@@ -107,7 +107,7 @@ async def test_destroy_overtakes_a_slow_spawn(tmp_path: Path, clock: ManualClock
     await clock.advance(2)
     await destroy
     await clock.advance(6)
-    with pytest.raises(HostCommandFailed, match="destroyed or replaced"):
+    with pytest.raises(HostCommandFailed, match="destroyed meanwhile"):
         await spawn
     assert await driver.list_guests() == []
     await driver.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import Unavailable
+from common.errors import StaleGeneration, Unavailable
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase, PowerState
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.log import Interval, running_intervals
@@ -136,6 +136,45 @@ async def test_destroy_in_flight_across_a_gap_is_carried_out(tmp_path: Path) -> 
     await host.driver.destroy(spec.uuid, 1)
     assert host.driver.held_guests() == []
     assert await host.driver.list_guests() == []
+    await host.driver.stop()
+
+
+async def test_a_held_guest_does_not_execute(host: Host) -> None:
+    spec = make_spec()
+    await host.driver.spawn(spec)
+    start = host.clock.wall
+    await host.clock.advance(1)
+    host.driver.hold(spec.uuid, "evacuation in progress")
+    await host.clock.advance(1)
+    host.driver.release(spec.uuid, 1, gaps=host.driver.gaps)
+    await host.clock.advance(1)
+    assert host.intervals(spec.uuid) == [
+        Interval("host-1", 1, start, start + 1),
+        Interval("host-1", 1, start + 2, start + 3),
+    ]
+
+
+async def test_a_rebuild_stops_the_old_guest_first_and_overtakes_its_spawn(tmp_path: Path) -> None:
+    clock = ManualClock()
+    host = Host(tmp_path, clock, spawn_delay_s=2.0)
+    await host.driver.start()
+    await turns()
+    start = clock.wall
+    spec = make_spec()
+    spawns = []
+    for generation, then_wait_s in ((1, 3), (2, 1), (3, 4)):
+        wanted = spec.model_copy(update={"generation": generation})
+        spawns.append(asyncio.ensure_future(host.driver.spawn(wanted)))
+        await turns()
+        await clock.advance(then_wait_s)
+    await spawns[0]
+    with pytest.raises(StaleGeneration):
+        await spawns[1]
+    assert (await spawns[2]).generation == 3
+    assert host.intervals(spec.uuid) == [
+        Interval("host-1", 1, start + 2, start + 3),
+        Interval("host-1", 3, start + 6, start + 8),
+    ]
     await host.driver.stop()
 
 

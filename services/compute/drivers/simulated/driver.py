@@ -254,8 +254,8 @@ class SimulatedDriver(SimulatedHost):
     ) -> GuestInfo:
         def apply() -> GuestInfo:
             guest = self._guests.get(spec.uuid)
-            if guest is None or guest.generation != spec.generation:
-                raise StaleGeneration(f"guest {spec.uuid} was destroyed or replaced meanwhile")
+            if guest is None:
+                raise StaleGeneration(f"guest {spec.uuid} was destroyed meanwhile")
             if guest.phase is Phase.BUILDING:
                 guest = self._usable(spec.uuid, spec.generation, Phase.BUILDING)
                 off = power_state is PowerState.SHUTDOWN

@@ -121,9 +121,6 @@ class Execution:
             self._log.write("released", guest.uuid, guest.generation)
             self.update(guest, "released")
 
-    def is_executing(self, uuid: str) -> bool:
-        return uuid in self._running
-
     def _hold_all(self, since: float, reason: str) -> None:
         self.gaps += 1
         for guest in self._guests.values():
