@@ -17,22 +17,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
+from common.domain.states import PowerState
 from common.errors import HostCommandFailed, Unavailable
 from common.messages.compute import GuestSpec, Resources
-
-
-class PowerState(IntEnum):
-    """The numbers the Compute API shows."""
-
-    PENDING = 0
-    RUNNING = 1
-    PAUSED = 3
-    SHUTDOWN = 4
-    CRASHED = 6
-    SUSPENDED = 7
 
 
 class Phase(Enum):

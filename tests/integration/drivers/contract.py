@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from common.domain.states import PowerState
 from common.errors import Conflict, NotFound, StaleGeneration
 from services.compute.drivers import base
-from services.compute.drivers.base import Driver, Phase, PowerState
+from services.compute.drivers.base import Driver, Phase
 from tests.integration.drivers.support import make_spec
 
 PROTOCOL_OF = {

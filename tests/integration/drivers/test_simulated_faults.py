@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.states import PowerState
 from common.errors import HostCommandFailed, NotFound
 from common.runtime.ports import Random
-from services.compute.drivers.base import PowerState
 from services.compute.drivers.simulated import (
     Effect,
     FaultRegistry,

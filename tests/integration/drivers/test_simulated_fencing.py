@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.states import PowerState
 from common.errors import StaleGeneration, Unavailable
-from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase, PowerState
+from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.log import Interval, running_intervals
 from tests.integration.drivers.support import ManualClock, make_settings, make_spec, turns

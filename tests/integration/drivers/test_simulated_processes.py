@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from common.domain.states import PowerState
 from common.errors import StaleGeneration
 from common.runtime.ports import Clock
-from services.compute.drivers.base import Phase, PowerState
+from services.compute.drivers.base import Phase
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.log import overlaps, read_alive, running_intervals
 from tests.integration.drivers.agent_process import FENCE_GAP_S, HOLD_UUID, SLOW_UUID

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.compute.drivers.base import Phase, PowerState
+from common.domain.states import PowerState
+from services.compute.drivers.base import Phase
 from services.compute.drivers.simulated.console import _LINES, render
 from services.compute.drivers.simulated.store import Guest
 from services.compute.drivers.simulated.verbs import LATENCY, POWER_CHANGES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.compute.drivers.base import Phase, PowerState
+from common.domain.states import PowerState
+from services.compute.drivers.base import Phase
 from services.compute.drivers.simulated.execution import Execution
 from services.compute.drivers.simulated.log import running_intervals
 from services.compute.drivers.simulated.store import Guest

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.states import PowerState
 from common.errors import HostCommandFailed, InvalidInput
-from services.compute.drivers.base import Phase, PowerState
+from services.compute.drivers.base import Phase
 from services.compute.drivers.simulated.store import (
     TOMBSTONE_KEPT_S,
     Guest,

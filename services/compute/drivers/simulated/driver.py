@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from common.config.settings import ComputeSettings
+from common.domain.states import PowerState
 from common.errors import Conflict, InvalidInput, NotFound, StaleGeneration
 from common.messages.compute import GuestSpec
 from common.runtime.ports import Clock
@@ -23,7 +24,6 @@ from services.compute.drivers.base import (
     MigrationAborted,
     MigrationProgress,
     Phase,
-    PowerState,
     RebootType,
 )
 from services.compute.drivers.simulated import console

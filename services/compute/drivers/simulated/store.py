@@ -22,9 +22,10 @@ from typing import Any
 
 import orjson
 
+from common.domain.states import PowerState
 from common.errors import Conflict, HostCommandFailed, InvalidInput
 from common.messages.compute import GuestSpec
-from services.compute.drivers.base import Phase, PowerState
+from services.compute.drivers.base import Phase
 
 TOMBSTONE_KEPT_S = 7 * 24 * 3600.0
 """Far longer than any command can wait in a queue; older ones are dropped at `open()`."""

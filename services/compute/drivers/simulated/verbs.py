@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.compute.drivers.base import PowerState
+from common.domain.states import PowerState
 
 LATENCY: dict[str, float] = {
     "spawn": 1.0,
