@@ -33,6 +33,8 @@ class SelectHost(Message):
     """Hosts that failed already, or the source of a move."""
     scheduler_hints: dict[str, Any] = Field(default_factory=dict)
     server_group: str | None = None
+    workflow_id: int | None = None
+    """Whose step asks. A request that arrives when its workflow is over claims nothing."""
 
 
 class HostSelected(Message):

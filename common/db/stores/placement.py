@@ -1,0 +1,62 @@
+"""What the scheduler reads to choose a host.
+
+Owns: the reading of all hosts at once. May not: write; claims do (stores/claims.py).
+Crash story: reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from uuid import UUID
+
+from common.db.loader import load
+from common.db.pool import Pool
+from common.db.stores.claims import Ratios
+
+_sql = load("placement")
+
+
+@dataclass
+class HostColumns:
+    """All hosts, one list per column, the same position is the same host.
+
+    usable = (total - reserved) x ratio; alive = fresh heartbeats and not forced down.
+    """
+
+    names: list[str]
+    nodes: list[str]
+    zones: list[str]
+    enabled: list[bool]
+    alive: list[bool]
+    vcpus: list[int]
+    memory_mib: list[int]
+    disk_gib: list[int]
+    usable_vcpus: list[float]
+    usable_memory_mib: list[float]
+    usable_disk_gib: list[float]
+    vcpus_used: list[int]
+    memory_mib_used: list[int]
+    disk_gib_used: list[int]
+    allocations: list[int]
+    failed_builds: list[int]
+
+
+async def read_hosts(pool: Pool, *, default_zone: str, ratios: Ratios) -> HostColumns:
+    """Every registered host as of now."""
+    row = await _sql.hosts(
+        pool,
+        default_zone=default_zone,
+        cpu_ratio=ratios.cpu,
+        ram_ratio=ratios.ram,
+        disk_ratio=ratios.disk,
+    )
+    return HostColumns(**{column.name: row[column.name] for column in fields(HostColumns)})
+
+
+async def hosts_of(pool: Pool, server_uuids: Collection[UUID]) -> frozenset[str]:
+    """Hosts that have, or are claimed for, any of these servers."""
+    if not server_uuids:
+        return frozenset()
+    rows = _sql.hosts_of(pool, server_uuids=list(server_uuids))
+    return frozenset([row["host"] async for row in rows])
