@@ -7,6 +7,7 @@ be used (another schema, wrong credentials); 130 told twice to stop.
 Crash story: a service that fails to start or dies ends the process; its supervisor decides.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import asyncio
@@ -18,10 +19,13 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import structlog
-from pydantic import ValidationError
+# structlog's console renderer loads rich (7 MiB in every process) wherever it is installed.
+# A service has no use for it; a name that is None counts as not installed.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
-from common.config import settings as config
+import structlog
+
+from common.config.loading import load_or_exit
 from common.errors import MusterError
 from common.runtime.ports import Ports
 from common.runtime.service import Service
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 EXIT_FAILED = 1
-EXIT_BAD_SETTINGS = 2
 EXIT_DATABASE = 3
 EXIT_FORCED = 130
 STOP_DEADLINE_S = 25.0
@@ -42,37 +45,6 @@ NEEDS_DATABASE = frozenset({"api", "conductor", "scheduler"})
 NEEDS_NO_BUS = frozenset({"standins"})
 
 Create = Callable[["Settings", Ports], Service]
-
-
-def explain(error: ValidationError) -> list[str]:
-    """One line per wrong setting: its name in the file, its variable, the reason."""
-    lines = []
-    for problem in error.errors(include_url=False):
-        path = [str(part) for part in problem["loc"]]
-        given = problem.get("input")
-        shown = f" (got {given!r})" if isinstance(given, str | int | float) else ""
-        if any("password" in part for part in path):
-            shown = ""
-        variable = "MUSTER_" + "__".join(path).upper()
-        lines.append(f"setting {'.'.join(path)} [{variable}]: {problem['msg']}{shown}")
-    return lines
-
-
-def load_settings(service: str) -> Settings:
-    """The settings; prints what is wrong and exits with 2 when they are not usable."""
-    name = f"muster-{service}"
-    file = os.environ.get("MUSTER_CONFIG")
-    try:
-        if file:
-            with open(file, "rb"):  # noqa: PTH123 - only to have the reason when it cannot be read
-                pass
-        return config.load()
-    except ValidationError as error:
-        for line in explain(error):
-            sys.stderr.write(f"{name}: {line}\n")
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{name}: MUSTER_CONFIG={file}: {error}\n")
-    sys.exit(EXIT_BAD_SETTINGS)
 
 
 class _Process:
@@ -180,7 +152,7 @@ def run(service: str, create: Create) -> NoReturn:
     """Be that service until told to stop; ends the process with the exit codes above."""
     from common.telemetry import logs
 
-    settings = load_settings(service)
+    settings = load_or_exit(f"muster-{service}")
     logs.configure(settings.log, service)
     try:
         _run_loop(_Process(service, create, settings).run())

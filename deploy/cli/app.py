@@ -234,9 +234,9 @@ def show(
     form: Annotated[Literal["toml", "json"], Parameter(name="--format", help="How.")] = "toml",
 ) -> int:
     """Show every setting as it is now, without secrets."""
-    from common.runtime.main import load_settings
+    from common.config.loading import load_or_exit
 
-    tree = load_settings("config").model_dump(mode="json")
+    tree = load_or_exit("muster").model_dump(mode="json")
     if form == "json":
         terminal.print_json(tree)
     else:
@@ -285,7 +285,7 @@ def run(arguments: list[str]) -> int:
     except ValueError as error:
         from pydantic import ValidationError  # wrong settings, and only then loaded
 
-        from common.runtime.main import explain
+        from common.config.loading import explain
 
         if not isinstance(error, ValidationError):
             raise

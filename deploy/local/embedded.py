@@ -144,7 +144,7 @@ class EmbeddedCluster:
         structlog.contextvars.bind_contextvars(service=slot.member.name)
         gate = Gate()
         clock = GatedClock(gate)
-        bus = GatedBus(MemoryBus(self._broker), gate)
+        bus = GatedBus(MemoryBus(self._broker, clock=clock, user=slot.member.name), gate)
         await bus.start()
         pool = self._pool if slot.member.kind in NEEDS_DATABASE else None
         app = importlib.import_module(f"services.{slot.member.kind}.app")
