@@ -1,0 +1,91 @@
+"""Hosts, servers and workflows put straight into the database: what a scheduler finds there."""
+
+from __future__ import annotations
+
+import itertools
+from uuid import UUID, uuid4
+
+from common.db.pool import Pool
+from common.db.stores import services as services_store
+from common.db.stores.claims import Ratios
+
+RATIOS = Ratios(cpu=4.0, ram=1.0, disk=1.0)
+_numbers = itertools.count(1)
+
+
+async def add_host(
+    pool: Pool,
+    host: str,
+    *,
+    vcpus: int = 16,
+    memory_mib: int = 8704,
+    disk_gib: int = 1000,
+    reserved_memory_mib: int = 512,
+) -> None:
+    """A host that has just reported; observed time stands at now."""
+    refused = await services_store.host_register(
+        pool,
+        host=host,
+        host_id=f"id-{host}",
+        epoch="1",
+        down_time_s=60,
+        resources={
+            "hypervisor_hostname": f"{host}.node",
+            "hypervisor_type": "fake",
+            "hypervisor_version": 1,
+            "host_ip": "127.0.0.1",
+            "cpu_info": {},
+            "supported_instances": [],
+            "uptime": None,
+            "vcpus": vcpus,
+            "memory_mib": memory_mib,
+            "disk_gib": disk_gib,
+            "reserved_vcpus": 0,
+            "reserved_memory_mib": reserved_memory_mib,
+            "reserved_disk_gib": 0,
+            "running_guests": 0,
+        },
+    )
+    assert refused is None
+
+
+async def change_service(pool: Pool, host: str, assignment: str) -> None:
+    """E.g. "disabled = true"."""
+    await pool.execute(f"update services set {assignment} where host = $1", host)
+
+
+DISABLED = "disabled = true"
+FORCED_DOWN = "forced_down = true"
+DOWN = "lease_expires_at = now() - interval '1 hour'"
+
+
+async def add_server(pool: Pool, host: str | None = None) -> UUID:
+    uuid = uuid4()
+    await pool.execute(
+        "insert into servers (uuid, project_id, user_id, name, hostname, reservation_id, vm_state,"
+        " flavor, flavorid, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, host)"
+        " values ($1, 'demo', 'u', 'n', 'n', 'r-1', 'building', '{}', '1', 1, 512, 1, 0, 0, $2)",
+        uuid,
+        host,
+    )
+    return uuid
+
+
+async def add_workflow(pool: Pool, server_uuid: UUID) -> int:
+    workflow_id: int = await pool.fetchval(
+        "insert into workflows (kind, server_uuid, request_id, deadline_at)"
+        " values ('build', $1, $2, now() + interval '1 hour') returning id",
+        server_uuid,
+        f"req-{next(_numbers)}",
+    )
+    return workflow_id
+
+
+async def used(pool: Pool, host: str) -> tuple[int, int, int, int]:
+    """The ledger: vCPUs, MiB, GiB, allocations."""
+    row = await pool.fetchrow(
+        "select vcpus_used, memory_mib_used, disk_gib_used, allocations_count"
+        "  from compute_nodes where host = $1",
+        host,
+    )
+    return tuple(row)
