@@ -30,6 +30,7 @@ async def select_host(
     selected = await context.call_scheduler(
         SelectHost(
             request_id=context.workflow.request_id,
+            workflow_id=context.workflow.id,
             server_uuid=str(server.uuid),
             project_id=server.project_id,
             vcpus=server.vcpus,
