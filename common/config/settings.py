@@ -148,6 +148,8 @@ class ConductorSettings(Section):
     """Workflows one conductor runs at the same time; the rest wait in the queue."""
     max_attempts: int = Field(default=3, ge=1)
     """Hosts tried for one build (Nova's scheduler.max_attempts)."""
+    workflow_deadline_s: float = Field(default=600.0, gt=0)
+    """A workflow that has not ended after this long fails and unwinds, whatever it waits for."""
     host_command_deadline_s: float = Field(default=60.0, gt=0)
     """A host that has not carried out a command after this long has failed it."""
     host_command_resend_s: float = Field(default=3.0, gt=0)

@@ -1,0 +1,168 @@
+-- name: server(uuid, include_deleted)^
+-- A server with the facts about its host as they are now.
+select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
+       coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh
+  from servers s
+  left join services c on c.host = s.host and c.binary_name = 'nova-compute'
+ where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);
+
+-- name: create_context(flavorid, project_id, user_id, key_name, is_admin)^
+-- What a create request refers to: the flavor and the key, in one look.
+select to_jsonb(f) as flavor, k.name as key_name, k.public_key
+  from (select 1) one
+  left join flavors f
+         on f.flavorid = :flavorid
+        and (:is_admin or f.is_public
+             or exists (select 1 from flavor_access a
+                         where a.flavor_id = f.id and a.project_id = :project_id))
+  left join keypairs k on k.user_id = :user_id and k.name = :key_name;
+
+-- name: compute_node(host, node)^
+-- The host by either or both of its names.
+select host, hypervisor_hostname as node from compute_nodes
+ where (:host::text is null or host = :host)
+   and (:node::text is null or hypervisor_hostname = :node)
+ limit 1;
+
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s)
+-- All servers of one request: they differ in id, names and index only.
+with sv as (
+    insert into servers (
+        uuid, name, hostname, launch_index, project_id, user_id, description, reservation_id,
+        vm_state, task_state, availability_zone, pinned_availability_zone, flavor, flavorid, vcpus,
+        memory_mib, root_gib, ephemeral_gib, swap_mib, image_ref, image_properties, kernel_id,
+        ramdisk_id, root_device_name, config_drive, auto_disk_config, key_name, key_data, user_data,
+        metadata, tags, security_groups, requested_networks, access_ip_v4, access_ip_v6,
+        scheduler_hints, trusted_certs, server_group)
+    select n.uuid, n.name, n.hostname, n.index - 1, c.project_id, c.user_id, c.description,
+           c.reservation_id, 'building', 'scheduling', c.availability_zone,
+           c.pinned_availability_zone, c.flavor, c.flavorid, c.vcpus, c.memory_mib, c.root_gib,
+           c.ephemeral_gib, c.swap_mib, c.image_ref, c.image_properties, c.kernel_id, c.ramdisk_id,
+           c.root_device_name, c.config_drive, c.auto_disk_config, c.key_name, c.key_data,
+           c.user_data, c.metadata, c.tags, c.security_groups, c.requested_networks,
+           c.access_ip_v4, c.access_ip_v6, c.scheduler_hints, c.trusted_certs, c.server_group
+      from unnest(:uuids::uuid[], :names::text[], :hostnames::text[])
+           with ordinality as n (uuid, name, hostname, index),
+           jsonb_populate_record(null::servers, :common) as c
+    returning uuid, user_id, project_id
+), ac as (
+    insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
+    select uuid, 'create', :request_id, user_id, project_id from sv
+    returning id, server_uuid
+)
+insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at)
+select 'build', server_uuid, :request_id, id, :workflow_state,
+       now() + make_interval(secs => :deadline_s)
+  from ac
+returning id, server_uuid;
+
+-- name: begin_action(uuid, vm_states, task_states, task_state, action, kind, state, request_id, user_id, project_id, deadline_s, migration_uuid, migration_type, dest_compute)$
+-- Compare and set: only if the server still is in an allowed state does it get the task_state, the
+-- action and the workflow. In task_states '' stands for none; null allows all.
+with sv as (
+    update servers
+       set task_state = coalesce(:task_state, task_state), updated_at = clock_timestamp()
+     where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+       and (:task_states::text[] is null
+            or coalesce(task_state, '') = any(:task_states::text[]))
+    returning uuid, host, node, generation
+), ac as (
+    insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
+    select uuid, :action, :request_id, :user_id, :project_id from sv
+    returning id, server_uuid
+), mg as (
+    insert into migrations (uuid, server_uuid, migration_type, status, source_compute, source_node,
+                            source_generation, dest_compute, user_id, project_id)
+    select :migration_uuid, uuid, :migration_type, 'accepted', host, node, generation,
+           :dest_compute, :user_id, :project_id
+      from sv where :migration_uuid::uuid is not null
+)
+insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at)
+select :kind, server_uuid, :request_id, id, :state, now() + make_interval(secs => :deadline_s)
+  from ac
+returning id;
+
+-- name: overtake(uuid)!
+-- Ask whatever runs on the server to give way. Before the server's row is touched: conductors lock
+-- the workflow first and the server second.
+update workflows set cancel_requested = true
+ where server_uuid = :uuid and kind <> 'delete' and not cancel_requested;
+
+-- name: set_deleting(uuid)^
+update servers set task_state = 'deleting', updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null
+returning uuid;
+
+-- name: begin_delete(uuid, action, request_id, user_id, project_id, deadline_s)$
+-- With the server's row locked by set_deleting. Nothing when a delete is under way already; what
+-- began between the two statements before is asked to give way as well, without waiting for it.
+with late as (
+    update workflows set cancel_requested = true
+     where id in (select id from workflows
+                   where server_uuid = :uuid and kind <> 'delete' and not cancel_requested
+                     for update skip locked)
+), ac as (
+    insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
+    select :uuid, :action, :request_id, :user_id, :project_id
+     where not exists (select 1 from workflows where server_uuid = :uuid and kind = 'delete')
+    returning id, server_uuid
+)
+insert into workflows (kind, server_uuid, request_id, action_id, deadline_at)
+select 'delete', server_uuid, :request_id, id, now() + make_interval(secs => :deadline_s) from ac
+returning id;
+
+-- name: record_action(uuid, action, request_id, user_id, project_id, event)!
+-- An action that is over when the request is answered; `event` may be null.
+with ac as (
+    insert into instance_actions (server_uuid, action, request_id, user_id, project_id, updated_at,
+                                  finish_time)
+    values (:uuid, :action, :request_id, :user_id, :project_id, clock_timestamp(),
+            clock_timestamp())
+    returning id
+)
+insert into instance_action_events (action_id, event, finish_time, result)
+select id, :event, clock_timestamp(), 'Success' from ac where :event::text is not null;
+
+-- name: reset_state(uuid, vm_state)^
+update servers set vm_state = :vm_state, task_state = null, updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null
+returning uuid;
+
+-- name: set_lock(uuid, locked_by, reason)!
+-- The owner's second lock changes nothing; an administrator's replaces it.
+update servers set locked_by = :locked_by, locked_reason = :reason, updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null;
+
+-- name: write_metadata(uuid, metadata, replace, vm_states, most)^
+-- Merge, or replace all. Nothing when the state forbids it or the result has too many items.
+update servers
+   set metadata = case when :replace then :metadata::jsonb else metadata || :metadata::jsonb end,
+       updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+   and (:most < 0 or :most >= (
+            select count(*) from jsonb_object_keys(
+                case when :replace then :metadata::jsonb else metadata || :metadata::jsonb end)))
+returning metadata;
+
+-- name: delete_metadata(uuid, key, vm_states)^
+update servers set metadata = metadata - :key::text, updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+returning uuid;
+
+-- name: replace_tags(uuid, tags, vm_states)^
+update servers set tags = :tags::text[], updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+returning tags;
+
+-- name: add_tag(uuid, tag, vm_states, most)^
+-- Nothing when the tag is there already, the state forbids it or there are too many.
+update servers set tags = array_append(tags, :tag::text), updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+   and not :tag::text = any(tags) and cardinality(tags) < :most
+returning tags;
+
+-- name: remove_tag(uuid, tag, vm_states)^
+update servers set tags = array_remove(tags, :tag::text), updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
+   and :tag::text = any(tags)
+returning tags;

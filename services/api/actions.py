@@ -1,0 +1,165 @@
+"""How every server action begins: checks in the row's order, then one transaction, then a wake-up.
+
+Owns: carrying out rows of common/domain/actions.py, and the words of their refusals.
+May not: know what any action does; that is its workflow's business.
+Crash story: the transaction is the action. A wake-up that is lost costs a sweep interval.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from common.bus.topology import CONDUCTOR
+from common.db.stores import servers as store
+from common.db.stores.servers import MigrationStart, PlacedServer, Requester
+from common.domain.actions import Action
+from common.domain.server import Server
+from common.errors import Conflict
+from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
+from services.api.operation import Handler, Operation, SchemaOf
+from services.api.request import Deps, Request
+from services.api.servers.load import not_found
+
+log = structlog.get_logger(__name__)
+
+ACTION_PATH = "/servers/{server_id}/action"
+
+
+def action_operation(
+    action: Action, handler: Handler, body: SchemaOf, *, success: int = 202
+) -> Operation:
+    """The operation of a row: POST .../action with its key, checked by the handler."""
+    return Operation(
+        "POST",
+        ACTION_PATH,
+        handler,
+        policy=None,
+        since=action.since,
+        until=action.until,
+        body=body,
+        success=success,
+        action=action.key,
+    )
+
+
+def requester(request: Request) -> Requester:
+    """Who the instance action names."""
+    ctx = request.ctx
+    return Requester(ctx.request_id, ctx.user_id, ctx.project_id)
+
+
+def check(action: Action, placed: PlacedServer, *, is_admin: bool) -> None:
+    """Raises `Conflict` with the first reason why the action is refused."""
+    checks = {"lock": _check_lock, "host": _check_host, "state": _check_state}
+    for name in action.checks:
+        if name == "lock" and is_admin:
+            continue
+        checks[name](action, placed)
+
+
+def _check_lock(_action: Action, placed: PlacedServer) -> None:
+    if placed.server.locked_by is not None:
+        raise Conflict(f"Instance {placed.server.uuid} is locked")
+
+
+def _check_host(action: Action, placed: PlacedServer) -> None:
+    server = placed.server
+    if not server.host:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    if action.needs_host_up and not placed.host_up:
+        raise Conflict(f"Service is unavailable at this time: host {server.host} is down")
+
+
+def _check_state(action: Action, placed: PlacedServer) -> None:
+    server = placed.server
+    if server.vm_state not in action.vm_states:
+        raise Conflict(refusal(action, server, "vm_state", server.vm_state))
+    if action.task_states is not None and server.task_state not in action.task_states:
+        raise Conflict(refusal(action, server, "task_state", server.task_state))
+    if action.must_have_launched and server.launched_at is None:
+        raise Conflict(f"Instance {server.uuid} is in an invalid state for '{action.word}'")
+
+
+def refusal(action: Action, server: Server, attribute: str, value: str | None) -> str:
+    return (
+        f"Cannot '{action.word}' instance {server.uuid} while it is in "
+        f"{attribute} {'None' if value is None else value}"
+    )
+
+
+async def start_action(
+    request: Request,
+    placed: PlacedServer,
+    action: Action,
+    state: dict[str, Any] | None = None,
+    *,
+    migration: MigrationStart | None = None,
+) -> None:
+    """Check the row, begin the action, wake a conductor. `state` is the workflow's input.
+
+    Raises `Conflict` when the row forbids it, also when another request came first.
+    """
+    check(action, placed, is_admin=request.ctx.is_admin)
+    uuid = placed.server.uuid
+    workflow_id = await store.begin_action(
+        request.app.pool,
+        uuid,
+        action,
+        state=state or {},
+        requester=requester(request),
+        deadline_s=request.app.settings.conductor.workflow_deadline_s,
+        migration=migration,
+    )
+    if workflow_id is None:
+        await _explain_lost_race(request, placed, action)
+    else:
+        wake(request.app, request.ctx.request_id, {uuid: workflow_id})
+
+
+async def _explain_lost_race(request: Request, placed: PlacedServer, action: Action) -> None:
+    """Raise what a request that came a moment later would have got."""
+    uuid = placed.server.uuid
+    now = await store.server_get(request.app.pool, uuid)
+    if now is None:
+        raise not_found(uuid)
+    check(action, now, is_admin=request.ctx.is_admin)
+    raise Conflict(refusal(action, now.server, "task_state", now.server.task_state))
+
+
+async def start_delete(request: Request, placed: PlacedServer, action: Action) -> None:
+    """Deletion overtakes whatever runs on the server; asking again changes nothing."""
+    check(action, placed, is_admin=request.ctx.is_admin)
+    uuid = placed.server.uuid
+    existed, workflow_id = await store.begin_delete(
+        request.app.pool,
+        uuid,
+        requester=requester(request),
+        deadline_s=request.app.settings.conductor.workflow_deadline_s,
+    )
+    if not existed:
+        raise not_found(uuid)
+    if workflow_id is not None:
+        await announce_overtaking(request, placed.server)
+        wake(request.app, request.ctx.request_id, {uuid: workflow_id})
+
+
+async def announce_overtaking(request: Request, server: Server) -> None:
+    """Tell the conductor that runs something on the server that it was asked to give way."""
+    message = CancelWorkflow(request_id=request.ctx.request_id, server_uuid=str(server.uuid))
+    await request.app.bus.publish_event(CANCEL_TOPIC, message)
+
+
+def wake(app: Deps, request_id: str, workflow_ids: dict[Any, int]) -> None:
+    """Tell conductors of new workflows (by server id); the answer does not wait for it."""
+    for uuid, workflow_id in workflow_ids.items():
+        message = RunWorkflow(request_id=request_id, workflow_id=workflow_id, server_uuid=str(uuid))
+        app.tasks.spawn("wake-conductor", _publish(app, message))
+
+
+async def _publish(app: Deps, message: RunWorkflow) -> None:
+    try:
+        await app.bus.publish(CONDUCTOR, message)
+    except Exception as error:
+        log.warning("wake_up_lost", server=message.server_uuid, error=repr(error))

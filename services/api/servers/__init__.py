@@ -1,0 +1,1 @@
+"""What the servers resource decides: one module per question, called by thin handlers."""
