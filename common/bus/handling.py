@@ -94,6 +94,10 @@ class Handling:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    @property
+    def idle(self) -> bool:
+        return not self._running
+
     async def drain(self) -> None:
         """Wait for deliveries in flight (not for the one that asks); cancel what takes too long."""
         self._ending.set()

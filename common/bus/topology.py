@@ -11,6 +11,7 @@ Crash story: declarations are idempotent; whoever comes first makes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from common.bus.port import Queue, QueueKind
 
@@ -45,9 +46,9 @@ class Rules:
         return self.broker_type == "quorum"
 
     @property
-    def arguments(self) -> dict[str, str | int]:
+    def arguments(self) -> dict[str, Any]:
         """The queue's `x-` arguments."""
-        arguments: dict[str, str | int] = {
+        arguments: dict[str, Any] = {
             "x-queue-type": self.broker_type,
             "x-max-length": self.max_length,
             "x-overflow": self.when_full,
