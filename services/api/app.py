@@ -8,14 +8,17 @@ Crash story: nothing here must survive; clients repeat what was not answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import aiohttp
+import asyncpg
 from aiohttp import web
 
 from common.auth.session import ServiceSession
 from common.auth.tokens import TokenChecker
 from common.config.settings import Settings
+from common.db.stores.services import service_goodbye, service_report
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
@@ -30,6 +33,8 @@ from services.api.ratelimit import RateLimit
 from services.api.request import Deps
 from services.api.router import Router
 
+BINARY = "nova-osapi_compute"
+"""How this process is called in table services; operators are not shown it."""
 POLICY_CHECK_INTERVAL_S = 2.0
 STOP_GRACE_S = 10.0
 """How long requests in progress may take when the service stops."""
@@ -65,6 +70,13 @@ class ApiService:
         site = web.TCPSite(self._runner, api.listen_host, api.listen_port, backlog=1024)
         await site.start()
         self.port = self._runner.addresses[0][1]
+        group = self._settings.servicegroup
+        await service_report(self._pool, api.host_name, BINARY, group)
+        self._tasks.loop(
+            "report",
+            group.report_interval_s,
+            lambda: service_report(self._pool, api.host_name, BINARY, group),
+        )
         self._ready = True
 
     async def stop(self) -> None:
@@ -73,6 +85,8 @@ class ApiService:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._close()
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await service_goodbye(self._pool, self._settings.api.host_name, BINARY)
 
     async def crash(self) -> None:
         """Cut every connection, as a killed process would."""

@@ -9,7 +9,7 @@ Crash story: a lock ends with its transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from common.config.settings import QuotaSettings
 from common.db.loader import load
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-    InTransaction = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    Executor = asyncpg.Pool[asyncpg.Record] | InTransaction
+    from common.db.pool import Record
+
+    InTransaction: TypeAlias = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+    Executor: TypeAlias = asyncpg.Pool[Record] | InTransaction
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""Key pairs: how users get into their servers. They belong to users, not to projects."""
+
+from __future__ import annotations
+
+import asyncio
+
+from common.db.stores import keypairs, quotas
+from common.db.stores.keypairs import Keypair
+from common.errors import NotFound
+from services.api import keys
+from services.api.operation import Operation, Reply
+from services.api.paging import limit_of, next_links, unknown_marker
+from services.api.request import Request
+from services.api.schemas import keypairs as schemas
+from services.api.views.keypairs import CREATED, DETAIL, ITEM
+
+_RULE = "os_compute_api:os-keypairs"
+
+
+def _owner(request: Request, action: str) -> str:
+    """Whose key pairs are meant; raises `Forbidden` for another user's."""
+    user_id = request.q("user_id") or request.ctx.user_id
+    request.require(f"{_RULE}:{action}", user_id=user_id)
+    return user_id
+
+
+def _id_of(keypair: Keypair) -> str:
+    return keypair.name
+
+
+async def index(request: Request) -> Reply:
+    pool, user_id = request.app.pool, _owner(request, "index")
+    render = ITEM.renderer(request)
+    if request.v < 35:
+        found = await keypairs.find(pool, user_id)
+        return Reply({"keypairs": [{"keypair": render(keypair)} for keypair in found]})
+    if (marker := request.q("marker")) is not None:
+        try:
+            await keypairs.get(pool, user_id, marker)
+        except NotFound as error:
+            raise unknown_marker(marker) from error
+    page = await keypairs.find(pool, user_id, marker=marker, limit=limit_of(request))
+    links = next_links(request, "keypairs_links", page, _id_of, "os-keypairs")
+    return Reply({"keypairs": [{"keypair": render(keypair)} for keypair in page], **links})
+
+
+async def show(request: Request) -> Reply:
+    user_id = _owner(request, "show")
+    keypair = await keypairs.get(request.app.pool, user_id, request.params["name"])
+    return Reply({"keypair": DETAIL.renderer(request)(keypair)})
+
+
+async def create(request: Request) -> Reply:
+    asked, app = request.body["keypair"], request.app
+    user_id = asked.get("user_id") or request.ctx.user_id
+    request.require(f"{_RULE}:create", user_id=user_id)
+    kind, public_key, private = asked.get("type", "ssh"), asked.get("public_key"), {}
+    if public_key is None:
+        made = await asyncio.to_thread(keys.generate, kind, user_id, app.clock.utcnow())
+        public_key, private = made.public_key, {"private_key": made.private_key}
+    limits = await quotas.limits(app.pool, request.ctx.project_id, app.settings.quota)
+    keypair = await keypairs.create(
+        app.pool,
+        user_id,
+        asked["name"],
+        kind=kind,
+        fingerprint=keys.fingerprint(kind, public_key),
+        public_key=public_key,
+        quota=limits.effective["key_pairs"],
+    )
+    return Reply({"keypair": {**CREATED.renderer(request)(keypair), **private}})
+
+
+async def delete(request: Request) -> Reply:
+    user_id = _owner(request, "delete")
+    await keypairs.delete(request.app.pool, user_id, request.params["name"])
+    return Reply()
+
+
+_ONE = "/os-keypairs/{name}"
+
+# The rules are about the owner, who is known only after the query or the body has been read.
+# fmt: off
+OPERATIONS = [
+    Operation("GET", "/os-keypairs", index, policy=None, query=schemas.list_query),
+    Operation("POST", "/os-keypairs", create, policy=None, body=schemas.create,
+              success=lambda v: 201 if v >= 2 else 200),
+    Operation("GET", _ONE, show, policy=None, query=schemas.one_query),
+    Operation("DELETE", _ONE, delete, policy=None, query=schemas.one_query,
+              success=lambda v: 204 if v >= 2 else 202),
+]

@@ -1,0 +1,29 @@
+"""Limits: what a project may have and what it has, in one answer."""
+
+from __future__ import annotations
+
+from common.db.stores import quotas
+from services.api.operation import Operation, Reply
+from services.api.request import Request
+from services.api.schemas.query import ANY, closed_from
+from services.api.views.limits import ABSOLUTE, Standing
+
+
+async def show(request: Request) -> Reply:
+    app, project_id = request.app, request.q("tenant_id") or request.ctx.project_id
+    if project_id != request.ctx.project_id:
+        request.require("os_compute_api:limits:other_project", project_id)
+    limits = await quotas.limits(app.pool, project_id, app.settings.quota)
+    standing = Standing(limits.effective, await quotas.usage(app.pool, project_id))
+    return Reply({"limits": {"rate": [], "absolute": ABSOLUTE.renderer(request)(standing)}})
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/limits",
+        show,
+        policy="os_compute_api:limits",
+        query=closed_from(75, tenant_id=ANY),
+    ),
+]

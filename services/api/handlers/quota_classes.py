@@ -1,0 +1,45 @@
+"""Quota classes: what projects without limits of their own may have. Only "default" counts."""
+
+from __future__ import annotations
+
+from common.db.stores import quotas
+from common.db.stores.quotas import UNLIMITED
+from services.api.operation import Operation, Reply
+from services.api.request import Request
+from services.api.schemas import quotas as schemas
+
+DEFAULT = "default"
+
+
+async def _limits(request: Request) -> quotas.Limits:
+    settings = request.app.settings.quota
+    if request.params["id"] == DEFAULT:
+        return await quotas.class_limits(request.app.pool, settings)
+    return quotas.defaults(settings)
+
+
+async def show(request: Request) -> Reply:
+    limits = await _limits(request)
+    shown = {name: limits.get(name, UNLIMITED) for name in schemas.class_names(request.v)}
+    return Reply({"quota_class_set": {"id": request.params["id"], **shown}})
+
+
+async def update(request: Request) -> Reply:
+    asked = request.body["quota_class_set"]
+    changes = {k: int(v) for k, v in asked.items() if k not in schemas.NOT_ENFORCED}
+    if request.params["id"] == DEFAULT:
+        async with request.app.pool.acquire() as connection, connection.transaction():
+            await quotas.set_class_limits(connection, changes)
+    limits = {**await _limits(request), **changes}
+    shown = {name: limits.get(name, UNLIMITED) for name in schemas.class_names(request.v)}
+    return Reply({"quota_class_set": shown})
+
+
+_ONE = "/os-quota-class-sets/{id}"
+_RULE = "os_compute_api:os-quota-class-sets"
+
+# fmt: off
+OPERATIONS = [
+    Operation("GET", _ONE, show, policy=f"{_RULE}:show"),
+    Operation("PUT", _ONE, update, policy=f"{_RULE}:update", body=schemas.update_class),
+]

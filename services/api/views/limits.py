@@ -1,0 +1,50 @@
+"""What the limits of a project look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.db.stores.quotas import UNLIMITED, Limits, Usage
+from services.api.views.fields import Field, Getter, View
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A project's limits and what it has."""
+
+    limits: Limits
+    usage: Usage
+
+
+def _limit(name: str) -> Getter:
+    return lambda standing, _request: standing.limits[name]
+
+
+def _constant(value: Any) -> Getter:
+    return lambda _standing, _request: value
+
+
+ABSOLUTE = View(
+    [
+        Field("maxTotalInstances", _limit("instances")),
+        Field("maxTotalCores", _limit("cores")),
+        Field("maxTotalRAMSize", _limit("ram")),
+        Field("maxTotalKeypairs", _limit("key_pairs")),
+        Field("maxServerMeta", _limit("metadata_items")),
+        Field("maxServerGroups", _limit("server_groups")),
+        Field("maxServerGroupMembers", _limit("server_group_members")),
+        Field("maxImageMeta", _limit("metadata_items"), until=38),
+        Field("maxPersonality", _limit("injected_files"), until=56),
+        Field("maxPersonalitySize", _limit("injected_file_content_bytes"), until=56),
+        Field("maxSecurityGroups", _constant(UNLIMITED), until=35),
+        Field("maxSecurityGroupRules", _constant(UNLIMITED), until=35),
+        Field("maxTotalFloatingIps", _constant(UNLIMITED), until=35),
+        Field("totalInstancesUsed", lambda standing, _: standing.usage.instances),
+        Field("totalCoresUsed", lambda standing, _: standing.usage.cores),
+        Field("totalRAMUsed", lambda standing, _: standing.usage.ram),
+        Field("totalServerGroupsUsed", _constant(0)),
+        Field("totalSecurityGroupsUsed", _constant(0), until=35),
+        Field("totalFloatingIpsUsed", _constant(0), until=35),
+    ]
+)
