@@ -17,6 +17,7 @@ from common.config.settings import Settings
 from common.errors import Unavailable
 from common.runtime.ports import Ports
 from services.standins.identity.service import Identity
+from services.standins.network.service import Network
 from services.standins.web import StandIn, mount
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ class Standins:
     async def start(self) -> None:
         settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
         identity = Identity(settings, clock, ids)
-        self._stand_ins = [identity]
+        self._stand_ins = [identity, Network(settings, clock, ids)]
         app = web.Application()
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._health)

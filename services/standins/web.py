@@ -281,6 +281,11 @@ def _wire_names(model: type[BaseModel]) -> Iterable[str]:
     return (info.alias or name for name, info in model.model_fields.items())
 
 
+def given(model: BaseModel) -> Doc:
+    """The fields the caller sent, by their names on the wire."""
+    return model.model_dump(by_alias=True, exclude_unset=True)
+
+
 def complete(model: BaseModel) -> Doc:
     """All fields, by their names on the wire; defaults where the caller sent nothing."""
     return model.model_dump(by_alias=True)
