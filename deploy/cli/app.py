@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from deploy.cli import terminal
-from deploy.local.home import ROOT, Home, LocalClusterError
+from deploy.local.home import ROOT, Home, LocalClusterError, UsageError
 from deploy.local.plan import Options
 
 app = App(
@@ -264,10 +264,6 @@ def version(
     else:
         terminal.say("  ".join(f"{name} {value}" for name, value in facts.items()))
     return 0
-
-
-class UsageError(LocalClusterError):
-    """The command line asks for something that makes no sense."""
 
 
 def run(arguments: list[str]) -> int:

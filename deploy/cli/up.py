@@ -20,7 +20,7 @@ from typing import IO
 from deploy.cli import terminal
 from deploy.cli.cloud import Cloud, CloudError
 from deploy.local import control, sweep
-from deploy.local.home import ROOT, Home, LocalClusterError
+from deploy.local.home import ROOT, Home, LocalClusterError, UsageError
 from deploy.local.plan import Options, is_loopback
 
 HOSTS_DEADLINE_S = 60.0
@@ -127,6 +127,8 @@ def _spawn(
         try:
             for line in stages:
                 stage = line.strip()
+                if stage.startswith("usage "):
+                    raise UsageError(stage.removeprefix("usage "))
                 if stage.startswith("error "):
                     raise LocalClusterError(stage.removeprefix("error "))
                 progress.step(stage)

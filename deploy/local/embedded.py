@@ -270,6 +270,9 @@ async def run(plan: Plan, options: Options, progress: Progress, *, log_fd: int) 
 
 def main() -> int:
     """`python -m deploy.local.embedded OPTIONS_JSON PROGRESS_FD`: the background process."""
+    from pydantic import ValidationError
+
+    from common.config.loading import explain
     from common.config.settings import load
     from common.errors import MusterError
     from common.telemetry import logs
@@ -288,6 +291,9 @@ def main() -> int:
             logs.configure(load().log, "muster")
             plan = make_plan(options, home)
             _loop(run(plan, options, progress, log_fd=sys.stderr.fileno()))
+        except ValidationError as error:
+            progress(f"usage {'; '.join(explain(error))}")
+            return 2
         except (LocalClusterError, MusterError, OSError) as error:
             log.error("cluster_failed", reason=str(error))
             progress(f"error {error}")

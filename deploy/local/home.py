@@ -23,6 +23,10 @@ class LocalClusterError(Exception):
     """Something a person can put right; the text is one line: the reason and what to do."""
 
 
+class UsageError(LocalClusterError):
+    """What was asked for, on the command line or in settings, makes no sense."""
+
+
 @dataclass(frozen=True)
 class Home:
     """`path` is the state directory; it is made by `prepare`."""

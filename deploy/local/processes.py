@@ -87,7 +87,7 @@ class ProcessCluster:
             postgres = EmbeddedPostgres(data, run)
             url = postgres.url
             command = [sys.executable, "-m", "deploy.local.postgres", str(data), str(run)]
-            self._programs.append(Program("postgres", command, {}, 10, "INT"))
+            self._programs.append(Program("postgres", command, 10, "INT"))
         database = {"database": {"url": url, "pool_size": POOL_SIZE}}
         self._common = merged(self._common, database)
 
@@ -98,7 +98,8 @@ class ProcessCluster:
 
             broker = PrivateRabbitMQ(self.plan.home.path / "rabbitmq")
             bus = {"url": broker.url, "password": broker.password}
-            self._programs.append(Program("rabbitmq", broker.command(), broker.env(), 10))
+            command = [sys.executable, "-m", "deploy.local.rabbitmq", str(broker.data_dir)]
+            self._programs.append(Program("rabbitmq", command, 10))
         self._common = merged(self._common, {"bus": bus})
 
     def _add_member(self, member: Member, port: int) -> None:
@@ -117,9 +118,10 @@ class ProcessCluster:
             )
         file = self.plan.home.path / "config" / f"{member.name}.toml"
         write_private(file, toml.dump(_plain(settings.model_dump())))
-        command = [sys.executable, "-m", f"services.{member.kind}"]
-        environment = {"MUSTER_CONFIG": str(file)}
-        self._programs.append(Program(member.name, command, environment, 50))
+        # Supervisor's own syntax for environments has no way to quote every path.
+        start = ["/usr/bin/env", f"MUSTER_CONFIG={file}", sys.executable]
+        command = [*start, "-m", f"services.{member.kind}"]
+        self._programs.append(Program(member.name, command, 50))
 
     def start(self, lock: int, step: Callable[[str], None]) -> None:
         """Return when all services are ready; the supervisor holds the cluster's lock then."""

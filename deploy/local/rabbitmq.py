@@ -29,7 +29,9 @@ from deploy.local.home import LocalClusterError
 USER = "muster"
 ADDRESS = "127.0.0.1"
 NODE = "muster@localhost"
-"""The same for every private node: they never meet, since none of them talks to epmd."""
+"""The same for every private node: they never meet."""
+NO_EPMD_PORT = "1"
+"""Nobody listens there: the node neither finds nor tells other nodes of this machine."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -169,6 +171,8 @@ class PrivateRabbitMQ:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.data_dir / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(self.data_dir / "pid"),
             "RABBITMQ_DIST_PORT": str(internal_port),
+            "ERL_EPMD_PORT": NO_EPMD_PORT,
+            "ERL_CRASH_DUMP_SECONDS": "0",
             # Makes the script become the server instead of waiting for it: one process, one pid.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(

@@ -28,23 +28,20 @@ class Program:
 
     name: str
     command: list[str]
-    environment: dict[str, str]
     priority: int
     stop_signal: str = "TERM"
 
 
 def _quoted(text: str) -> str:
-    """For supervisor's command lines and environments: quotes for the shell words, %% for %."""
+    """One word of a command line: quoted as for a shell, with %% for %."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
 def _program_section(program: Program, home: Home) -> str:
-    environment = ",".join(f"{key}={_quoted(v)}" for key, v in program.environment.items())
     log = str(home.logs / f"{program.name}.log").replace("%", "%%")
     return f"""
 [program:{program.name}]
 command = {" ".join(map(_quoted, program.command))}
-environment = {environment}
 directory = {str(ROOT).replace("%", "%%")}
 priority = {program.priority}
 autorestart = false

@@ -1,0 +1,133 @@
+"""What a local cluster consists of."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from common.config.settings import Settings
+from deploy.local import toml
+from deploy.local.home import Home, LocalClusterError
+from deploy.local.plan import (
+    Options,
+    is_loopback,
+    make_plan,
+    merged,
+    write_clouds,
+)
+from deploy.local.processes import _plain
+
+FREE = {"port": 0, "identity_port": 0}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    return home
+
+
+def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Home) -> None:
+    names = [member.name for member in make_plan(Options(hosts=2, **FREE), home).members]
+    assert names == ["standins", "api", "conductor-1", "scheduler-1", "compute-1", "compute-2"]
+
+
+def test_processes_have_two_conductors_and_two_schedulers(home: Home) -> None:
+    plan = make_plan(Options(hosts=0, processes=True, **FREE), home)
+    assert [m.name for m in plan.members if m.kind in {"conductor", "scheduler"}] == [
+        "conductor-1",
+        "conductor-2",
+        "scheduler-1",
+        "scheduler-2",
+    ]
+
+
+def test_each_host_has_a_state_directory_of_its_own(home: Home) -> None:
+    plan = make_plan(Options(hosts=3, **FREE), home)
+    states = {m.settings["compute"]["state_dir"] for m in plan.members if m.kind == "compute"}
+    assert len(states) == 3
+
+
+def test_every_member_gets_valid_settings(home: Home) -> None:
+    plan = make_plan(Options(hosts=1, spawn_delay_s=1.5, **FREE), home)
+    for member in plan.members:
+        settings = Settings(**merged(plan.common, member.settings))
+        assert settings.compute.simulated.spawn_delay_s == 1.5
+        assert settings.identity.auth_url == plan.identity_url
+
+
+def test_a_taken_port_is_refused_with_its_holder_and_the_option(home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalClusterError) as refused:
+            make_plan(Options(port=port, identity_port=0), home)
+    assert f":{port}" in str(refused.value)
+    assert f"(pid {os.getpid()})" in str(refused.value)
+    assert "--port" in str(refused.value)
+
+
+def test_the_users_own_settings_hold_where_no_option_is_given(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSTER_API__LISTEN_PORT", "0")
+    monkeypatch.setenv("MUSTER_STANDINS__DEMO_PASSWORD", "chosen")
+    plan = make_plan(Options(identity_port=0), home)
+    assert not plan.api_url.endswith(":8774")
+    assert plan.passwords["demo"] == "chosen"
+
+
+def test_documented_passwords_only_on_loopback(home: Home) -> None:
+    near = make_plan(Options(**FREE), home)
+    assert near.passwords["admin"] == "admin"
+    assert not near.passwords_generated
+    far = make_plan(Options(listen="0.0.0.0", **FREE), home)
+    assert far.passwords_generated
+    assert len({"admin", "demo", "muster"} & set(far.passwords.values())) == 0
+    again = make_plan(Options(listen="0.0.0.0", **FREE), home)
+    assert again.passwords == far.passwords
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("h", False)],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_clouds_file_is_private_and_names_both_users(home: Home) -> None:
+    plan = make_plan(Options(**FREE), home)
+    write_clouds(plan)
+    assert stat.S_IMODE(home.clouds_file.stat().st_mode) == 0o600
+    clouds = json.loads(home.clouds_file.read_text())["clouds"]
+    assert clouds["demo"]["auth"]["project_name"] == "demo"
+    assert clouds["admin"]["auth"]["auth_url"] == plan.identity_url
+
+
+def test_settings_survive_their_file(home: Home) -> None:
+    plan = make_plan(Options(**FREE), home)
+    before = Settings(**merged(plan.common, {"bus": {"password": 'a"b%c\\d\n'}}))
+    after = Settings(**tomllib.loads(toml.dump(_plain(before.model_dump()))))
+    assert after == before
+
+
+def test_a_deep_home_keeps_its_sockets_short(tmp_path: Path) -> None:
+    deep = Home(tmp_path / ("x" * 120))
+    deep.prepare()
+    assert len(str(deep.control_socket)) < 100
+    assert deep.run != Home(tmp_path / ("y" * 120)).run
+    deep.run.rmdir()
+
+
+def test_a_home_that_cannot_be_made_is_one_line_of_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalClusterError, match="MUSTER_HOME"):
+        Home(tmp_path / "file" / "home").prepare()
