@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from deploy.local.plan import (
 )
 from deploy.local.processes import _plain
 
-FREE = {"port": 0, "identity_port": 0}
+FREE = Options(port=0, identity_port=0)
 
 
 @pytest.fixture
@@ -34,12 +35,12 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Home) -> None:
-    names = [member.name for member in make_plan(Options(hosts=2, **FREE), home).members]
+    names = [member.name for member in make_plan(replace(FREE, hosts=2), home).members]
     assert names == ["standins", "api", "conductor-1", "scheduler-1", "compute-1", "compute-2"]
 
 
 def test_processes_have_two_conductors_and_two_schedulers(home: Home) -> None:
-    plan = make_plan(Options(hosts=0, processes=True, **FREE), home)
+    plan = make_plan(replace(FREE, hosts=0, processes=True), home)
     assert [m.name for m in plan.members if m.kind in {"conductor", "scheduler"}] == [
         "conductor-1",
         "conductor-2",
@@ -49,13 +50,13 @@ def test_processes_have_two_conductors_and_two_schedulers(home: Home) -> None:
 
 
 def test_each_host_has_a_state_directory_of_its_own(home: Home) -> None:
-    plan = make_plan(Options(hosts=3, **FREE), home)
+    plan = make_plan(replace(FREE, hosts=3), home)
     states = {m.settings["compute"]["state_dir"] for m in plan.members if m.kind == "compute"}
     assert len(states) == 3
 
 
 def test_every_member_gets_valid_settings(home: Home) -> None:
-    plan = make_plan(Options(hosts=1, spawn_delay_s=1.5, **FREE), home)
+    plan = make_plan(replace(FREE, hosts=1, spawn_delay_s=1.5), home)
     for member in plan.members:
         settings = Settings(**merged(plan.common, member.settings))
         assert settings.compute.simulated.spawn_delay_s == 1.5
@@ -85,13 +86,13 @@ def test_the_users_own_settings_hold_where_no_option_is_given(
 
 
 def test_documented_passwords_only_on_loopback(home: Home) -> None:
-    near = make_plan(Options(**FREE), home)
+    near = make_plan(FREE, home)
     assert near.passwords["admin"] == "admin"
     assert not near.passwords_generated
-    far = make_plan(Options(listen="0.0.0.0", **FREE), home)
+    far = make_plan(replace(FREE, listen="0.0.0.0"), home)
     assert far.passwords_generated
     assert len({"admin", "demo", "muster"} & set(far.passwords.values())) == 0
-    again = make_plan(Options(listen="0.0.0.0", **FREE), home)
+    again = make_plan(replace(FREE, listen="0.0.0.0"), home)
     assert again.passwords == far.passwords
 
 
@@ -104,7 +105,7 @@ def test_loopback(host: str, expected: bool) -> None:
 
 
 def test_clouds_file_is_private_and_names_both_users(home: Home) -> None:
-    plan = make_plan(Options(**FREE), home)
+    plan = make_plan(FREE, home)
     write_clouds(plan)
     assert stat.S_IMODE(home.clouds_file.stat().st_mode) == 0o600
     clouds = json.loads(home.clouds_file.read_text())["clouds"]
@@ -113,7 +114,7 @@ def test_clouds_file_is_private_and_names_both_users(home: Home) -> None:
 
 
 def test_settings_survive_their_file(home: Home) -> None:
-    plan = make_plan(Options(**FREE), home)
+    plan = make_plan(FREE, home)
     before = Settings(**merged(plan.common, {"bus": {"password": 'a"b%c\\d\n'}}))
     after = Settings(**tomllib.loads(toml.dump(_plain(before.model_dump()))))
     assert after == before
