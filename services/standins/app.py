@@ -17,6 +17,7 @@ from common.config.settings import Settings
 from common.errors import Unavailable
 from common.runtime.ports import Ports
 from services.standins.identity.service import Identity
+from services.standins.image.service import Image
 from services.standins.network.service import Network
 from services.standins.web import StandIn, mount
 
@@ -41,7 +42,12 @@ class Standins:
     async def start(self) -> None:
         settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
         identity = Identity(settings, clock, ids)
-        self._stand_ins = [identity, Network(settings, clock, ids)]
+        # Another stand-in (volumes) is one more entry here and a row of the seeded catalog.
+        self._stand_ins = [
+            identity,
+            Image(settings, clock, ids),
+            Network(settings, clock, ids),
+        ]
         app = web.Application()
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._health)

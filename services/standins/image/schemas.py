@@ -1,0 +1,75 @@
+"""The JSON schemas that the service shows to clients which build their models from them.
+
+Owns: `/v2/schemas/...` documents. May not: validate; records.py does.
+Crash story: constants.
+"""
+
+from __future__ import annotations
+
+from services.standins.image.records import READ_ONLY, ImageBody
+from services.standins.store import Doc
+
+_TEXTS = ("checksum", "direct_url", "file", "os_hash_algo", "os_hash_value", "schema", "self")
+_NUMBERS = ("size", "virtual_size")
+_TIMES = ("created_at", "updated_at")
+_STATUS = (
+    "queued",
+    "saving",
+    "active",
+    "killed",
+    "deleted",
+    "uploading",
+    "importing",
+    "deactivated",
+)
+
+
+def _image() -> Doc:
+    properties: Doc = ImageBody.model_json_schema()["properties"]
+    nullable_text = {"type": ["null", "string"], "readOnly": True}
+    properties |= dict.fromkeys(_TEXTS, nullable_text)
+    properties |= {name: {"type": ["null", "integer"], "readOnly": True} for name in _NUMBERS}
+    properties |= {name: {"type": "string", "readOnly": True} for name in _TIMES}
+    properties["status"] = {"type": "string", "enum": _STATUS, "readOnly": True}
+    properties["locations"] = {"type": "array", "items": {"type": "object"}}
+    for name in READ_ONLY & properties.keys():
+        properties[name]["description"] = "(READ-ONLY)"
+    return {
+        "name": "image",
+        "properties": properties,
+        "additionalProperties": {"type": "string"},
+        "links": [
+            {"rel": "self", "href": "{self}"},
+            {"rel": "enclosure", "href": "{file}"},
+            {"rel": "describedby", "href": "{schema}"},
+        ],
+    }
+
+
+def _member() -> Doc:
+    names = ("created_at", "image_id", "member_id", "schema", "updated_at")
+    properties: Doc = {name: {"type": "string"} for name in names}
+    properties["status"] = {"type": "string", "enum": ["pending", "accepted", "rejected"]}
+    return {"name": "member", "properties": properties}
+
+
+def _several(one: Doc) -> Doc:
+    plural = one["name"] + "s"
+    texts = {name: {"type": "string"} for name in ("first", "next", "schema")}
+    return {
+        "name": plural,
+        "properties": {plural: {"type": "array", "items": one}, **texts},
+        "links": [
+            {"rel": "first", "href": "{first}"},
+            {"rel": "next", "href": "{next}"},
+            {"rel": "describedby", "href": "{schema}"},
+        ],
+    }
+
+
+SCHEMAS: dict[str, Doc] = {
+    "image": _image(),
+    "images": _several(_image()),
+    "member": _member(),
+    "members": _several(_member()),
+}
