@@ -1,0 +1,218 @@
+"""One life of the agent of one host: from its lock to its goodbye.
+
+Owns: the order of start and stop, heartbeats, the host's queue, its clock.
+May not: serve a command before the truth about this host's guests is known.
+Crash story: guests are held by the next life until it has been told the truth; commands that were
+not answered come again; the host counts as down when its heartbeats have been missing for long
+enough.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from common.bus.port import Bus, BusClosed, Delivery, Subscription, Unroutable
+from common.bus.topology import CONDUCTOR, HEARTBEATS, host_queue
+from common.config.settings import Settings
+from common.errors import Conflict, MusterError
+from common.messages.compute import GuestEvent, Heartbeat, HostGoodbye
+from common.runtime.ports import Ports
+from common.runtime.tasks import Tasks
+from services.compute.commands import Commands
+from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
+from services.compute.drivers.simulated.faults import FaultRegistry
+from services.compute.freezing import HostClock
+from services.compute.identity import load_host_id
+from services.compute.metrics import HELD
+from services.compute.reports import Refused, Reports
+
+log = structlog.get_logger(__name__)
+
+GOODBYE_TIMEOUT_S = 2.0
+HEARTBEAT_TIMEOUT_S = 5.0
+
+
+class Agent:
+    """Starts once: `open()`, `serve()`, then `stop()` or `crash()`, both at any point."""
+
+    def __init__(
+        self,
+        host: str,
+        settings: Settings,
+        ports: Ports,
+        *,
+        driver: Driver,
+        clock: HostClock,
+        faults: FaultRegistry | None = None,
+    ) -> None:
+        """`driver` runs on `clock` too, so that freezing the host freezes its guests."""
+        self.host = host
+        self.driver = driver
+        self.clock = clock
+        self.epoch = str(ports.ids.uuid())
+        self.reports: Reports | None = None
+        self.commands: Commands | None = None
+        self._settings = settings
+        self._ports = ports
+        self._bus: Bus = ports.bus
+        self._faults = faults
+        self._tasks = Tasks(clock)
+        self._subscriptions: list[Subscription] = []
+        self._opened = False
+        self._registered = False
+
+    @property
+    def serving(self) -> bool:
+        """Registered, and the truth about its guests is known."""
+        return self._registered and self.reports is not None and self.reports.known.is_set()
+
+    async def open(self) -> None:
+        """Take the host; its guests of an earlier life are held. Raises `Conflict` when another
+        agent runs it, `HostCommandFailed` when its state cannot be used."""
+        settings = self._settings
+        directory = settings.compute.state_dir / self.host
+        if self.driver.capabilities.fencing:
+            self.driver.on_gap = self._on_gap  # type: ignore[attr-defined]
+        if isinstance(self.driver, GuestEvents):
+            self.driver.on_guest_event = self._on_guest_event
+        try:
+            await self.driver.start()
+        except Conflict as error:
+            raise Conflict(
+                f"another agent already runs {self.host} (its state is in {directory}); "
+                "stop it first or give this host another name (MUSTER_COMPUTE__HOST_NAME)"
+            ) from error
+        self._opened = True
+        self.reports = Reports(
+            self.host,
+            load_host_id(directory, self._ports.ids),
+            self.epoch,
+            driver=self.driver,
+            bus=self._bus,
+            clock=self.clock,
+            random=self._ports.random,
+            tasks=self._tasks,
+            settings=settings,
+        )
+        self.commands = Commands(
+            self.host,
+            driver=self.driver,
+            reports=self.reports,
+            bus=self._bus,
+            clock=self.clock,
+            tasks=self._tasks,
+            faults=self._faults,
+            fresh_s=settings.compute.fence_gap_s,
+        )
+
+    async def serve(self) -> None:
+        """Register, apply the verdicts, and only then serve. Waits for a conductor; raises
+        `Refused` when it does not take this agent."""
+        assert self.reports is not None
+        assert self.commands is not None
+        try:
+            await self.reports.hello()
+        except Refused as error:
+            raise Refused(f"host {self.host} is not accepted: {error}") from error
+        self._registered = True
+        log.info("host_registered", host=self.host, epoch=self.epoch)
+        self._subscriptions = [
+            await self._bus.subscribe(f"host.{self.host}", self._on_recheck),
+            await self._bus.consume(
+                host_queue(self.host), self.commands.handle, prefetch=self._settings.bus.prefetch
+            ),
+        ]
+        self._tasks.spawn(f"reports {self.host}", self.reports.run())
+        interval_s = self._settings.servicegroup.report_interval_s
+        self._tasks.loop(f"heartbeat {self.host}", interval_s, self._beat)
+
+    async def stop(self) -> None:
+        """Finish what has begun, give the rest back, stop the guests, say goodbye."""
+        self.clock.thaw()
+        if self.commands is not None:
+            self.commands.close()
+        for subscription in self._subscriptions:
+            await subscription.cancel()
+        self._subscriptions = []
+        await self._tasks.stop()
+        if self._opened:
+            self._opened = False
+            await self.driver.stop()
+            HELD.labels(host=self.host).set(0)
+        if self._registered:
+            self._registered = False
+            await self._say_goodbye()
+
+    async def crash(self) -> None:
+        """End as a killed process does: no word, nothing finished, commands back in the queue."""
+        self._registered = False
+        if self.commands is not None:
+            self.commands.close()
+        await self._tasks.stop()
+        if self._opened:
+            self._opened = False
+            await self.driver.crash()
+        for subscription in self._subscriptions:
+            await subscription.cancel()
+        self._subscriptions = []
+
+    def freeze(self) -> None:
+        """Stand still, as under SIGSTOP."""
+        self.clock.freeze()
+
+    def thaw(self) -> None:
+        self.clock.thaw()
+
+    def reconnected(self) -> None:
+        """The bus is back after an outage: the truth may have changed unheard."""
+        if self.reports is not None:
+            self.reports.soon()
+
+    async def _beat(self) -> None:
+        assert self.reports is not None
+        self.reports.gaps()
+        resources = await self.driver.resources()
+        heartbeat = Heartbeat(
+            host=self.host,
+            epoch=self.epoch,
+            uptime=resources.uptime,
+            running_guests=resources.running_guests,
+        )
+        try:
+            await self._bus.publish(HEARTBEATS, heartbeat, timeout_s=HEARTBEAT_TIMEOUT_S)
+        except BusClosed as error:
+            log.warning("heartbeat_not_sent", host=self.host, error=str(error))
+
+    async def _on_recheck(self, _: Delivery) -> None:
+        await self.clock.passage()
+        if self.reports is not None:
+            self.reports.soon()
+
+    def _on_gap(self, gap: Gap) -> None:
+        if self.reports is not None:  # before: recovered guests, which the first hello is about
+            self.reports.gap(gap)
+
+    def _on_guest_event(self, guest: GuestInfo) -> None:
+        if self._registered:
+            self._tasks.spawn(f"guest event {guest.uuid}", self._tell_guest_event(guest))
+
+    async def _tell_guest_event(self, guest: GuestInfo) -> None:
+        await self.clock.passage()
+        event = GuestEvent(
+            host=self.host,
+            epoch=self.epoch,
+            server_uuid=guest.uuid,
+            generation=guest.generation,
+            power_state=guest.power_state,
+        )
+        try:
+            await self._bus.publish(CONDUCTOR, event)
+        except (BusClosed, Unroutable, MusterError) as error:  # the next report says it too
+            log.warning("guest_event_not_sent", server=guest.uuid, error=str(error))
+
+    async def _say_goodbye(self) -> None:
+        goodbye = HostGoodbye(host=self.host, epoch=self.epoch)
+        try:
+            await self._bus.publish(CONDUCTOR, goodbye, timeout_s=GOODBYE_TIMEOUT_S)
+        except (BusClosed, Unroutable) as error:
+            log.warning("goodbye_not_sent", host=self.host, error=str(error))

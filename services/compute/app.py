@@ -1,0 +1,114 @@
+"""Composition root of the compute agent: one process, one or many hosts.
+
+Owns: which driver serves which host, starting and stopping all of them.
+May not: touch the database. Crash story: every host is on its own, see `agent.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from common.config.settings import ComputeSettings, Settings
+from common.errors import InvalidInput
+from common.runtime.ports import Clock, Ports
+from common.runtime.tasks import Tasks
+from services.compute.agent import Agent
+from services.compute.drivers.base import Driver
+from services.compute.drivers.simulated import FaultRegistry, SimulatedDriver
+from services.compute.freezing import HostClock
+
+CONCURRENT_STARTS = 50
+WATCH_BUS_S = 0.5
+
+MakeDriver = Callable[[str, ComputeSettings, Clock, FaultRegistry], Driver]
+
+
+def _simulated(host: str, settings: ComputeSettings, clock: Clock, faults: FaultRegistry) -> Driver:
+    return SimulatedDriver(host, settings, clock, faults=faults)
+
+
+DRIVERS: Mapping[str, MakeDriver] = {"simulated": _simulated}
+
+
+class ComputeService:
+    """`agents` by host name; `faults` are the fault rules of all hosts of this process."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        compute = settings.compute
+        hosts = compute.hosts or [compute.host_name]
+        for host in hosts:
+            if hosts.count(host) > 1:
+                raise InvalidInput(f"compute.hosts: {host!r} is listed twice; name each host once")
+        self.faults = FaultRegistry(ports.clock, ports.random)
+        self.agents: dict[str, Agent] = {}
+        for host in hosts:
+            clock = HostClock(ports.clock)
+            driver = DRIVERS[compute.driver](host, compute, clock, self.faults)
+            self.agents[host] = Agent(
+                host, settings, ports, driver=driver, clock=clock, faults=self.faults
+            )
+        self._bus = ports.bus
+        self._tasks = Tasks(ports.clock)
+        self._connected = True
+
+    @property
+    def ready(self) -> bool:
+        """Every host serves."""
+        return all(agent.serving for agent in self.agents.values())
+
+    async def start(self) -> None:
+        """Returns when every host serves. What it raises names the host and the reason; nothing
+        is held then."""
+        try:
+            for agent in self.agents.values():
+                await agent.open()
+            await self._each(lambda agent: agent.serve())
+        except BaseException:
+            await self.stop()
+            raise
+        self._tasks.loop("watch bus", WATCH_BUS_S, self._watch_bus)
+
+    async def stop(self) -> None:
+        await self._tasks.stop()
+        await self._each(lambda agent: agent.stop())
+
+    async def crash(self) -> None:
+        await self._tasks.stop()
+        await self._each(lambda agent: agent.crash())
+
+    def freeze(self) -> None:
+        """All hosts stand still, as a process under SIGSTOP."""
+        for agent in self.agents.values():
+            agent.freeze()
+
+    def thaw(self) -> None:
+        for agent in self.agents.values():
+            agent.thaw()
+
+    async def _each(self, act: Callable[[Agent], Awaitable[None]]) -> None:
+        """For all hosts, also when one fails; raises the first failure."""
+        limit = asyncio.Semaphore(CONCURRENT_STARTS)
+
+        async def one(agent: Agent) -> None:
+            async with limit:
+                await act(agent)
+
+        results = await asyncio.gather(
+            *(one(agent) for agent in self.agents.values()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _watch_bus(self) -> None:
+        connected = self._bus.connected
+        if connected and not self._connected:
+            for agent in self.agents.values():
+                agent.reconnected()
+        self._connected = connected
+
+
+def create(settings: Settings, ports: Ports) -> ComputeService:
+    """See common/runtime/service.py for the life cycle."""
+    return ComputeService(settings, ports)

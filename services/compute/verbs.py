@@ -1,0 +1,138 @@
+"""The verbs a conductor may ask of a host: the whole list, and how each reaches the driver.
+
+Owns: which verbs exist, their arguments, which of them wait for each other.
+May not: order, repeat or answer commands; `commands.py` does.
+Crash story: none; a table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from common.domain.states import PowerState
+from common.errors import InvalidInput, Unsupported
+from common.messages.compute import HostCommand
+from services.compute.drivers.base import Driver
+
+
+class Target(Enum):
+    """What a verb is about, which is how its driver method is called."""
+
+    GUEST = "guest"  # (uuid, generation, **params)
+    SPEC = "spec"  # (spec, **params)
+    SERVER = "server"  # (uuid, **params): asks or nudges, whatever the generation
+    NOTHING = "nothing"  # no driver method: interrupting is all it does
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb. `needs` is a field of `Capabilities`."""
+
+    target: Target = Target.GUEST
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    needs: str | None = None
+    aside: bool = False
+    """Carried out at once beside whatever runs on the server, neither ordered nor remembered."""
+    interrupts: bool = False
+    """Ends what runs on the server instead of waiting for it."""
+    starts_guest: bool = False
+    """Lets a guest execute that is not on this host yet; out of date it would be a second one."""
+    result: Callable[[Any], dict[str, Any]] = field(default=lambda _: {})
+
+
+_SPEC, _SERVER = Target.SPEC, Target.SERVER
+
+
+def _names(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+# fmt: off
+VERBS: Mapping[str, Verb] = {
+    "spawn": Verb(_SPEC, starts_guest=True),
+    "destroy": Verb(interrupts=True),
+    "cancel": Verb(Target.NOTHING, interrupts=True),
+    "power_on": Verb(),
+    "power_off": Verb(optional=_names("timeout_s")),
+    "reboot": Verb(optional=_names("kind")),
+    "pause": Verb(needs="pause"),
+    "unpause": Verb(needs="pause"),
+    "suspend": Verb(needs="suspend"),
+    "resume": Verb(needs="suspend"),
+    "rescue": Verb(optional=_names("image_id"), needs="rescue"),
+    "unrescue": Verb(needs="rescue"),
+    "set_admin_password": Verb(required=_names("password"), needs="admin_password"),
+    "inject_nmi": Verb(needs="crash_dump"),
+    "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
+                           result=lambda text: {"output": text}),
+    "prepare_destination": Verb(_SPEC, needs="migrate"),
+    "migrate_out": Verb(needs="migrate"),
+    "finish_migration": Verb(_SPEC, optional=_names("power_state"), needs="migrate",
+                             starts_guest=True),
+    "revert_migration": Verb(required=_names("new_generation"), optional=_names("power_on"),
+                             needs="migrate"),
+    "live_migrate": Verb(needs="live_migrate"),
+    "live_migration_progress": Verb(_SERVER, needs="live_migrate", aside=True,
+                                    result=dataclasses.asdict),
+    "live_migration_abort": Verb(_SERVER, needs="live_migrate", aside=True),
+    "live_migration_force_complete": Verb(_SERVER, needs="live_migrate", aside=True),
+}
+# fmt: on
+
+
+def find(name: str) -> Verb:
+    """Raises `Unsupported` for what is no verb."""
+    try:
+        return VERBS[name]
+    except KeyError:
+        raise Unsupported(f"this host knows no verb {name!r}") from None
+
+
+async def carry_out(driver: Driver, command: HostCommand) -> dict[str, Any]:
+    """Do it; the verb's result. Raises `InvalidInput` for wrong arguments, `Unsupported` for what
+    this driver cannot do, and what the driver raises."""
+    verb = find(command.verb)
+    if verb.needs is not None and not getattr(driver.capabilities, verb.needs):
+        raise Unsupported(f"the driver of this host cannot {command.verb}")
+    params = _params(verb, command)
+    match verb.target:
+        case Target.NOTHING:
+            return {}
+        case Target.SPEC:
+            subject: tuple[Any, ...] = (_spec(command),)
+        case Target.SERVER:
+            subject = (command.server_uuid,)
+        case Target.GUEST:
+            subject = (command.server_uuid, command.generation)
+    return verb.result(await getattr(driver, command.verb)(*subject, **params))
+
+
+def _spec(command: HostCommand) -> Any:
+    spec = command.spec
+    if spec is None:
+        raise InvalidInput(f"{command.verb}: spec is missing")
+    if (spec.uuid, spec.generation) != (command.server_uuid, command.generation):
+        raise InvalidInput(
+            f"{command.verb}: spec is of generation {spec.generation} of {spec.uuid}, the command "
+            f"of generation {command.generation} of {command.server_uuid}"
+        )
+    return spec
+
+
+def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
+    params = dict(command.params)
+    for name in sorted(verb.required - params.keys()):
+        raise InvalidInput(f"{command.verb}: params.{name} is missing")
+    for name in sorted(params.keys() - verb.required - verb.optional):
+        raise InvalidInput(f"{command.verb}: params.{name} is not known")
+    if "power_state" in params:
+        try:
+            params["power_state"] = PowerState(params["power_state"])
+        except ValueError as error:
+            raise InvalidInput(f"{command.verb}: params.power_state: {error}") from None
+    return params
