@@ -7,6 +7,7 @@ May not: do I/O. Crash story: arrays are a copy of the truth and may be thrown a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,11 +19,13 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 VCPUS, MEMORY_MIB, DISK_GIB = range(3)
+Amounts = tuple[int, int, int]
+"""In that order."""
 
 
 @dataclass
 class Hosts:
-    """One element (or column) per host; everything but `used` and `allocations` is fixed."""
+    """One element (or column) per host. Only `used`, `pending` and `allocations` change."""
 
     names: list[str]
     nodes: list[str]
@@ -34,11 +37,17 @@ class Hosts:
     usable: Floats
     """(total - reserved) x allocation ratio."""
     used: Integers
+    """As read, and what has been claimed through this copy since."""
     allocations: Integers
     failed_builds: Integers
+    read_at: float = 0.0
+    """Monotonic time at which the reading began."""
+    pending: Integers = field(init=False)
+    """Claims in the air: most likely used in a moment, but not the truth yet."""
     index: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.pending = np.zeros_like(self.used)
         self.index = {name: position for position, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -52,7 +61,7 @@ class Hosts:
 
     def free(self, resource: int) -> Floats:
         """What is left of a resource class; negative where a host has shrunk."""
-        free: Floats = self.usable[resource] - self.used[resource]
+        free: Floats = self.usable[resource] - self._taken(resource)
         return free
 
     def fits(self, resource: int, amount: int) -> Flags:
@@ -60,21 +69,37 @@ class Hosts:
         for nothing fits everywhere, also where a host has shrunk below what is used."""
         if amount == 0:
             return np.ones(len(self), dtype=np.bool_)
-        enough = self.used[resource] + amount <= self.usable[resource]
+        enough = self._taken(resource) + amount <= self.usable[resource]
         passing: Flags = enough & (amount <= self.total[resource])
         return passing
 
-    def take(self, position: int, amounts: tuple[int, int, int], times: int = 1) -> None:
-        """Count a claim in this copy (`times` = -1: take it back)."""
-        self.used[:, position] += np.asarray(amounts) * times
-        self.allocations[position] += times
+    def _taken(self, resource: int) -> Integers:
+        taken: Integers = self.used[resource] + self.pending[resource]
+        return taken
+
+    def reserve(self, position: int, amounts: Amounts) -> None:
+        """A claim is on its way: requests that are placed meanwhile look elsewhere first."""
+        self.pending[:, position] += amounts
+
+    def settle(self, position: int, amounts: Amounts, *, claimed: bool) -> None:
+        """The claim has been answered."""
+        self.pending[:, position] -= amounts
+        if claimed:
+            self.used[:, position] += amounts
+            self.allocations[position] += 1
+
+    def without_pending(self) -> Hosts:
+        """A view in which claims in the air do not count."""
+        view = copy.copy(self)
+        view.pending = np.zeros_like(self.pending)
+        return view
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question. `amounts` in the order VCPUS, MEMORY_MIB, DISK_GIB."""
+    """One question."""
 
-    amounts: tuple[int, int, int]
+    amounts: Amounts
     availability_zone: str | None = None
     force_host: str | None = None
     requested_host: str | None = None

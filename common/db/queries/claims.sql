@@ -13,8 +13,9 @@ with workflow as (
 )
 select (select count(*) from workflow) + (select count(*) from server) > 0;
 
--- name: claim(server_uuid, host, purpose, vcpus, memory_mib, disk_gib, cpu_ratio, ram_ratio, disk_ratio, forced, exclude_hosts, only_host)$
--- The host on which the server holds this claim now; null when the host refuses it.
+-- name: claim(server_uuid, host, purpose, vcpus, memory_mib, disk_gib, cpu_ratio, ram_ratio, disk_ratio, forced, exclude_hosts, only_host)^
+-- The host on which the server holds this claim now (null when the host refuses it), and whether
+-- it has been made just now.
 --   standing    a claim that an earlier, unanswered request made: it is the answer
 --   node        locks the host and judges it in its newest version, whoever else is claiming
 --   allocation  the unique key decides, not the snapshot: inserted or already there
@@ -62,7 +63,8 @@ with standing as (
       from allocation a
      where n.host = a.host
 )
-select coalesce((select host from standing), (select host from node));
+select coalesce((select host from standing), (select host from node)) as host,
+       exists (select from allocation) as is_new;
 
 -- name: standing(server_uuid, purpose, exclude_hosts, only_host)$
 -- The host on which the server already holds such a claim.

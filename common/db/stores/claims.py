@@ -62,6 +62,15 @@ class LedgerError:
     claimed_count: int
 
 
+@dataclass(frozen=True)
+class Held:
+    """A claim is held on `host`."""
+
+    host: str
+    is_new: bool
+    """False: an earlier request has made it."""
+
+
 class Refusal(Enum):
     """Why there is no claim."""
 
@@ -84,10 +93,10 @@ class ClaimRequest:
     """Capacity counts, whether the host is up or enabled does not."""
 
 
-async def claim(pool: Pool, request: ClaimRequest, host: str, ratios: Ratios) -> str | Refusal:
-    """Claim room on `host`; returns the host on which the claim is held.
+async def claim(pool: Pool, request: ClaimRequest, host: str, ratios: Ratios) -> Held | Refusal:
+    """Claim room on `host`.
 
-    That is another host when an earlier request of the server holds a claim there already.
+    What is held is on another host when an earlier request of the server holds a claim there.
     Two statements in one transaction: the second must see what was committed while the first
     waited for its turn.
     """
@@ -96,7 +105,7 @@ async def claim(pool: Pool, request: ClaimRequest, host: str, ratios: Ratios) ->
             connection, server_uuid=request.server_uuid, workflow_id=request.workflow_id
         ):
             return Refusal.REQUEST
-        held: str | None = await _sql.claim(
+        row = await _sql.claim(
             connection,
             server_uuid=request.server_uuid,
             host=host,
@@ -111,7 +120,7 @@ async def claim(pool: Pool, request: ClaimRequest, host: str, ratios: Ratios) ->
             exclude_hosts=list(request.exclude_hosts),
             only_host=request.only_host,
         )
-    return held if held is not None else Refusal.HOST
+    return Held(row["host"], row["is_new"]) if row["host"] is not None else Refusal.HOST
 
 
 async def standing(db: Executor, request: ClaimRequest) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -11,7 +13,7 @@ import pytest
 
 from common.db.pool import Pool
 from common.db.stores import claims
-from common.db.stores.claims import ClaimRequest, Refusal, Resources
+from common.db.stores.claims import ClaimRequest, Held, Refusal, Resources
 from tests.integration.scheduler.rows import (
     DISABLED,
     DOWN,
@@ -23,6 +25,7 @@ from tests.integration.scheduler.rows import (
     change_service,
     used,
 )
+from tests.support.wait import wait_for
 
 SMALL = Resources(1, 1024, 10)
 NOTHING = (0, 0, 0, 0)
@@ -33,7 +36,15 @@ async def new_request(pool: Pool, resources: Resources = SMALL) -> ClaimRequest:
 
 
 async def claim(pool: Pool, request: ClaimRequest, host: str = "a") -> str | Refusal:
-    return await claims.claim(pool, request, host, RATIOS)
+    held = await claims.claim(pool, request, host, RATIOS)
+    return held.host if isinstance(held, Held) else held
+
+
+async def someone_waits_for(pool: Pool, connection: asyncpg.Connection) -> None:
+    """Until a lock of `connection` blocks somebody."""
+    blocked = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"
+    pid = connection.get_server_pid()
+    await wait_for(lambda: pool.fetchval(blocked, pid), what="nobody waits for the lock")
 
 
 async def test_many_at_once_fill_a_host_exactly(pool: Pool) -> None:
@@ -73,8 +84,8 @@ async def test_the_statement_alone_counts_once_without_the_lock_before_it(pool: 
     server = await add_server(pool)
     first, second = await pool.acquire(), await pool.acquire()
 
-    async def statement(connection: asyncpg.Connection) -> str | None:
-        held: str | None = await claims._sql.claim(
+    async def statement(connection: asyncpg.Connection) -> tuple[str, bool]:
+        row = await claims._sql.claim(
             connection,
             server_uuid=server,
             host="a",
@@ -89,16 +100,14 @@ async def test_the_statement_alone_counts_once_without_the_lock_before_it(pool: 
             exclude_hosts=[],
             only_host=None,
         )
-        return held
+        return row["host"], row["is_new"]
 
     try:
         async with first.transaction():
-            assert await statement(first) == "a"
+            assert await statement(first) == ("a", True)
             waiting = asyncio.ensure_future(statement(second))
-            pid = second.get_server_pid()
-            while not await pool.fetchval("select pg_blocking_pids($1) <> '{}'", pid):
-                assert not waiting.done(), "the second claim did not wait for the first"
-        assert await waiting == "a"
+            await someone_waits_for(pool, first)
+        assert await waiting == ("a", False)
     finally:
         await pool.release(first)
         await pool.release(second)
@@ -196,10 +205,7 @@ async def test_nothing_is_claimed_for_a_workflow_that_ends_meanwhile(
     async with pool.acquire() as conductor, conductor.transaction():
         await conductor.execute(ending, request.workflow_id)
         waiting = asyncio.ensure_future(claim(pool, request))
-        pid = conductor.get_server_pid()
-        blocked = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"
-        while not await pool.fetchval(blocked, pid):
-            assert not waiting.done(), "the claim did not wait for its workflow"
+        await someone_waits_for(pool, conductor)
     assert await waiting is Refusal.REQUEST
     assert await used(pool, "a") == NOTHING
 
@@ -248,19 +254,25 @@ async def test_release_of_some(pool: Pool) -> None:
     assert await claims.ledger_errors(pool) == []
 
 
-async def test_opposite_moves_released_together_do_not_deadlock(pool: Pool) -> None:
-    await add_host(pool, "a", vcpus=64, memory_mib=65536)
-    await add_host(pool, "b", vcpus=64, memory_mib=65536)
-    servers: list[UUID] = []
-    for number in range(20):
-        request = await new_request(pool)
-        source, target = ("a", "b") if number % 2 else ("b", "a")
-        assert await claim(pool, request, source) == source
-        assert await claim(pool, replace(request, purpose="migration"), target) == target
-        servers.append(request.server_uuid)
-    released = await asyncio.gather(*(claims.release(pool, server) for server in servers))
-    assert released == [2] * 20
-    assert await used(pool, "a") == await used(pool, "b") == NOTHING
+@pytest.mark.parametrize("release", [claims.release, partial(claims.promote, host="b")])
+async def test_hosts_are_locked_in_the_order_of_their_names(
+    pool: Pool, release: Callable[[asyncpg.Connection, UUID], Awaitable[object]]
+) -> None:
+    """Or else two opposite moves that end together would wait for each other for ever."""
+    for host in ("c", "b", "a"):  # the order in which the table has them
+        await add_host(pool, host)
+    request = await new_request(pool)
+    assert await claim(pool, request, "c") == "c"
+    assert await claim(pool, replace(request, exclude_hosts=["c"]), "a") == "a"
+    assert await claim(pool, replace(request, purpose="migration"), "b") == "b"
+    lock = "select from compute_nodes where host = $1 for update"
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute(lock, "a")
+        waiting = asyncio.ensure_future(release(pool, request.server_uuid))
+        await someone_waits_for(pool, holder)
+        await pool.execute(f"{lock} nowait", "c")
+    await waiting
+    assert await claims.ledger_errors(pool) == []
 
 
 @pytest.mark.parametrize("target", ["a", "b"])
