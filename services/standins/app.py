@@ -18,6 +18,7 @@ from common.errors import Unavailable
 from common.runtime.ports import Ports
 from services.standins.identity.service import Identity
 from services.standins.image.service import Image
+from services.standins.network.events import Events
 from services.standins.network.service import Network
 from services.standins.web import StandIn, mount
 
@@ -38,15 +39,18 @@ class Standins:
         self._ports = ports
         self._runner: web.AppRunner | None = None
         self._stand_ins: list[StandIn] = []
+        self._events: Events | None = None
 
     async def start(self) -> None:
         settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
         identity = Identity(settings, clock, ids)
+        compute_url = settings.compute_internal_url or settings.compute_public_url
+        self._events = Events(compute_url, identity.service_token, clock)
         # Another stand-in (volumes) is one more entry here and a row of the seeded catalog.
         self._stand_ins = [
             identity,
             Image(settings, clock, ids),
-            Network(settings, clock, ids),
+            Network(settings, clock, ids, self._events),
         ]
         app = web.Application()
         app.router.add_get("/healthz", self._health)
@@ -56,11 +60,12 @@ class Standins:
                 stand_in.store.open()
                 with stand_in.store.transaction():
                     stand_in.seed()
-                mount(app, stand_in, identity.tokens.authenticate, ids, settings.public_url)
+                mount(app, stand_in, identity.tokens.authenticate, ids)
             await self._listen(app)
         except BaseException:
             await self.stop()
             raise
+        self._events.start()
         log.info("standins_ready", host=settings.listen_host, port=self.port)
 
     async def _listen(self, app: web.Application) -> None:
@@ -82,6 +87,8 @@ class Standins:
         return web.json_response({"status": "ok"})
 
     async def stop(self) -> None:
+        if self._events is not None:
+            await self._events.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -89,6 +96,8 @@ class Standins:
 
     async def crash(self) -> None:
         self._close_stores()
+        if self._events is not None:
+            await self._events.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
             if runner.server is not None:

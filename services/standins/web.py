@@ -132,7 +132,6 @@ def mount(
     stand_in: StandIn,
     authenticate: Authenticate,
     ids: Ids,
-    public_url: str | None,
 ) -> None:
     """Add a stand-in's routes, and an answer in its own envelope for every other path below."""
 
@@ -141,7 +140,7 @@ def mount(
 
     unknown = [Route("*", path, not_found, public=True) for path in ("", "/{tail:.*}")]
     for route in [*stand_in.routes(), *unknown]:
-        serve = _serve(route, stand_in, authenticate, ids, public_url)
+        serve = _serve(route, stand_in, authenticate, ids)
         app.router.add_route(route.method, stand_in.prefix + route.path, serve)
 
 
@@ -150,10 +149,9 @@ def _serve(
     stand_in: StandIn,
     authenticate: Authenticate,
     ids: Ids,
-    public_url: str | None,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
-        base_url = public_url or f"{request.scheme}://{request.host}"
+        base_url = f"{request.scheme}://{request.host}"
         try:
             caller = NOBODY if route.public else authenticate(request.headers.get("X-Auth-Token"))
             call = Call(request, caller, base_url)

@@ -20,8 +20,9 @@ from services.standins.identity.crud import Crud
 from services.standins.identity.grants import Grants
 from services.standins.identity.model import Model
 from services.standins.identity.resources import resources
-from services.standins.identity.tokens import Tokens
+from services.standins.identity.tokens import Scope, Tokens
 from services.standins.identity.users import Users
+from services.standins.seeding import seed_hex
 from services.standins.store import Store
 from services.standins.web import Call, Fault, Reply, Route
 
@@ -38,6 +39,11 @@ class Identity:
     def seed(self) -> None:
         self.tokens.prepare()
         seeds.seed(self._model, self._settings)
+
+    def service_token(self) -> str:
+        """A token of the service user, for what a stand-in tells compute."""
+        service = Scope("project", seed_hex("project", "service"))
+        return self.tokens.issue(seed_hex("user", "muster"), service, ("password",)).text
 
     def routes(self) -> Iterable[Route]:
         for path in ("", "/"):

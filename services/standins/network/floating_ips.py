@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.standins.network.addresses import Addresses
+from services.standins.network.events import Events
 from services.standins.network.model import OWNER_FLOATING_IP, Model, not_found, owns
 from services.standins.network.ports import internal_port, make_port
 from services.standins.network.resource import Resource, StandardBody
@@ -42,9 +43,10 @@ class FloatingIps(Resource):
     name, plural, kind, body = "floatingip", "floatingips", "FloatingIP", FloatingIpBody
     fixed = frozenset({"floating_network_id", "floating_ip_address", "subnet_id"})
 
-    def __init__(self, model: Model, addresses: Addresses) -> None:
+    def __init__(self, model: Model, addresses: Addresses, events: Events) -> None:
         super().__init__(model, model.floating_ips)
         self._addresses = addresses
+        self._events = events
 
     def candidates(self, call: Call) -> Iterable[Doc]:
         if "id" not in call.query:
@@ -91,6 +93,7 @@ class FloatingIps(Resource):
             "_port_id": port["id"],
         }
         doc = self._associated(call, doc, sent.port_id, sent.fixed_ip_address)
+        self._tell(call, sent.port_id)
         return self.docs.put(self.model.new(doc, project_id))
 
     def change(self, call: Call, old: Doc, changes: Doc) -> Doc:
@@ -98,11 +101,18 @@ class FloatingIps(Resource):
         if "port_id" in changes or "fixed_ip_address" in changes:
             address = changes.get("fixed_ip_address")
             doc = self._associated(call, doc, doc["port_id"], address)
+            for port_id in dict.fromkeys((old["port_id"], doc["port_id"])):
+                self._tell(call, port_id)
         return doc
 
     def remove(self, call: Call, doc: Doc) -> None:
+        self._tell(call, doc["port_id"])
         self.model.ports.delete(doc["_port_id"])
         super().remove(call, doc)
+
+    def _tell(self, call: Call, port_id: str | None) -> None:
+        if port_id is not None:
+            self._events.tell(call.caller, self.model.ports.get(port_id))
 
     def _associated(self, call: Call, doc: Doc, port_id: str | None, address: str | None) -> Doc:
         """The floating IP pointing at an address of a port, or at nothing."""

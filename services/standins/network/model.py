@@ -50,6 +50,7 @@ class Model:
             project=_project,
             network=_field("network_id"),
             device=_field("device_id"),
+            host=_field("binding:host_id"),
             subnet=lambda d: {f["subnet_id"]: None for f in d["fixed_ips"]},
             address=_addresses,
             ip=lambda d: {f["ip_address"]: None for f in d["fixed_ips"]},

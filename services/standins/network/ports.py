@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from services.standins.network import query
 from services.standins.network.addresses import Addresses, new_mac
+from services.standins.network.events import DELETED, Events
 from services.standins.network.model import (
     OWNER_FLOATING_IP,
     OWNERS_OF_SERVICE,
@@ -27,6 +28,8 @@ from services.standins.network.security_groups import ensure_default_group
 from services.standins.store import Doc
 from services.standins.web import Body, Call, Fault, Reply, complete
 
+INDEXED = {"device_id": "device", "binding:host_id": "host", "network_id": "network"}
+"""Filters with an index, the most selective first."""
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 BINDING_FOR_ADMINS = (
     "binding:host_id",
@@ -34,6 +37,8 @@ BINDING_FOR_ADMINS = (
     "binding:vif_type",
     "binding:vif_details",
 )
+SEEN_BY_SERVER = ("fixed_ips", "mac_address", "security_groups")
+"""Changes that show in what compute tells about a server."""
 VIF_BOUND = {"binding:vif_type": "ovs", "binding:vif_details": {"port_filter": True}}
 VIF_UNBOUND: Doc = {"binding:vif_type": "unbound", "binding:vif_details": {}}
 FAILING_HOST = "binding-failed"
@@ -90,9 +95,10 @@ class Ports(Resource):
     fixed = frozenset({"network_id"})
     for_admins = frozenset({"binding:host_id", "binding:profile"})
 
-    def __init__(self, model: Model, addresses: Addresses) -> None:
+    def __init__(self, model: Model, addresses: Addresses, events: Events) -> None:
         super().__init__(model, model.ports)
         self._addresses = addresses
+        self._events = events
 
     def visible(self, call: Call, doc: Doc) -> bool:
         if owns(call.caller, doc):
@@ -110,7 +116,7 @@ class Ports(Resource):
 
     def candidates(self, call: Call) -> Iterable[Doc]:
         if "id" not in call.query:
-            for name, index in (("device_id", "device"), ("network_id", "network")):
+            for name, index in INDEXED.items():
                 if name in call.query:
                     keys = dict.fromkeys(call.query.getall(name))
                     return [doc for key in keys for doc in self.docs.find(index, key)]
@@ -151,6 +157,8 @@ class Ports(Resource):
             doc["security_groups"] = self._groups(call, doc, network, old["project_id"])
         if changes.get("binding:host_id", old["binding:host_id"]) != old["binding:host_id"]:
             doc["_bindings"] = {}
+        if any(doc[name] != old[name] for name in SEEN_BY_SERVER):
+            self._events.tell(call.caller, doc)
         return bound(doc)
 
     def remove(self, call: Call, doc: Doc) -> None:
@@ -174,6 +182,7 @@ class Ports(Resource):
                 "PortInUseAsSubPort",
             )
         self._release_floating(doc, {"fixed_ips": []})
+        self._events.tell(call.caller, doc, DELETED)
         super().remove(call, doc)
 
     def _groups(self, call: Call, fields: Doc, network: Doc, project_id: str) -> list[str]:

@@ -15,6 +15,7 @@ from common.runtime.ports import Clock, Ids
 from services.standins.network import seeds
 from services.standins.network.addresses import Addresses
 from services.standins.network.bindings import Bindings
+from services.standins.network.events import Events
 from services.standins.network.floating_ips import FloatingIps
 from services.standins.network.misc import Misc
 from services.standins.network.model import Model
@@ -33,7 +34,8 @@ from services.standins.web import Fault, Route
 class Network:
     prefix = "/network"
 
-    def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids) -> None:
+    def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids, events: Events) -> None:
+        self._events = events
         self.store = Store(settings.state_dir / "network.sqlite")
         self._model = Model(self.store, clock, ids)
         self._addresses = Addresses(self._model)
@@ -47,10 +49,10 @@ class Network:
             Misc(model),
             Networks(model),
             Subnets(model),
-            Ports(model, addresses),
+            Ports(model, addresses, self._events),
             Bindings(model),
             Routers(model, addresses),
-            FloatingIps(model, addresses),
+            FloatingIps(model, addresses, self._events),
             SecurityGroups(model),
             SecurityGroupRules(model),
             Quotas(model),
