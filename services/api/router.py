@@ -77,7 +77,7 @@ def _walk(
     child = node.literal.get(segments[depth])
     if child is not None and (found := _walk(child, segments, depth + 1, method, values)):
         return found
-    if node.parameter is not None:
+    if node.parameter is not None and segments[depth]:
         values.append(segments[depth])
         if found := _walk(node.parameter, segments, depth + 1, method, values):
             return found
