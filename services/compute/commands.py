@@ -120,9 +120,7 @@ class Commands:
             await self._reply(delivery, _failure(command, error))
             return
         if verb.aside:
-            await self._until_done(
-                self._start(_Work(command, verb, delivery.redelivered), delivery)
-            )
+            await self._done(_Work(command, verb, delivery.redelivered), delivery)
         elif command.command_id in self._answered:
             DUPLICATES.inc()
             await self._reply(delivery, self._answered[command.command_id])
