@@ -137,6 +137,7 @@ async def servers_create(
     pool: Pool,
     candidates: Sequence[NewServer],
     *,
+    wanted: int,
     at_least: int,
     common: dict[str, Any],
     workflow_state: dict[str, Any],
@@ -147,20 +148,17 @@ async def servers_create(
     """Insert as many of `candidates` as the quota allows, with their actions and workflows.
 
     `common` has the columns that are the same for all. Returns workflow ids by server, in the order
-    of the candidates; raises `OverQuota` when fewer than `at_least` fit.
+    of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
     project_id = common["project_id"]
     async with pool.acquire() as connection, connection.transaction():
         if any(limits[name] != UNLIMITED for name in ("instances", "cores", "ram")):
             await quotas.lock(connection, project_id)
             used = await quotas.usage(connection, project_id)
-            fits = how_many_fit(
-                limits, used, len(candidates), common["vcpus"], common["memory_mib"]
-            )
+            size = (common["vcpus"], common["memory_mib"])
+            fits = how_many_fit(limits, used, wanted, *size)
             if fits < at_least:
-                raise OverQuota(
-                    _over(limits, used, len(candidates), common["vcpus"], common["memory_mib"])
-                )
+                raise OverQuota(_over(limits, used, wanted, *size))
             candidates = candidates[:fits]
         rows = _sql.insert_servers(
             connection,

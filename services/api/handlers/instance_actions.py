@@ -1,0 +1,84 @@
+"""What was done to a server: list of actions, one action with its events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from common.db.stores import instance_actions as store
+from common.db.stores.instance_actions import InstanceAction
+from common.domain.server import Server
+from common.errors import InvalidInput, NotFound
+from services.api.operation import Operation, Reply
+from services.api.request import Request
+from services.api.schemas import servers_query
+from services.api.servers.listing import time_of
+from services.api.servers.load import load
+from services.api.views import instance_actions as views
+
+_LIST = "os_compute_api:os-instance-actions:list"
+_SHOW = "os_compute_api:os-instance-actions:show"
+DELETED_TOO = 21
+PAGED = 58
+
+
+async def index(request: Request) -> Reply:
+    placed = await load(request, _LIST, include_deleted=request.v >= DELETED_TOO)
+    server = placed.server
+    most = request.app.settings.api.max_limit
+    limit = min(int(request.q("limit") or most), most)
+    since, before = _bound(request, "changes-since"), _bound(request, "changes-before")
+    if since and before and since > before:
+        raise InvalidInput(
+            "The value of changes-since must be less than or equal to changes-before."
+        )
+    found = await store.actions_list(
+        request.app.pool,
+        server.uuid,
+        since=since,
+        before=before,
+        after=await _marker(request, server),
+        most=limit,
+    )
+    render = views.ACTION.renderer(request, project_id=server.project_id)
+    body: dict[str, Any] = {"instanceActions": [render(action) for action in found]}
+    if request.v >= PAGED and found and len(found) == limit:
+        path = ("servers", str(server.uuid), "os-instance-actions")
+        body["links"] = request.links.next(found[-1].request_id, *path)
+    return Reply(body)
+
+
+def _bound(request: Request, name: str) -> dt.datetime | None:
+    text = request.q(name)
+    return None if text is None else time_of(name, text)
+
+
+async def _marker(request: Request, server: Server) -> InstanceAction | None:
+    marker = request.q("marker")
+    if marker is None:
+        return None
+    action = await store.action_get(request.app.pool, server.uuid, marker)
+    if action is None:
+        raise InvalidInput(f"marker [{marker}] not found")
+    return action
+
+
+async def show(request: Request) -> Reply:
+    placed = await load(request, _SHOW, include_deleted=request.v >= DELETED_TOO)
+    server, request_id = placed.server, request.params["id"]
+    action = await store.action_get(request.app.pool, server.uuid, request_id)
+    if action is None:
+        raise NotFound(f"Action {request_id} not found")
+    shown = views.ACTION.renderer(request, project_id=server.project_id)(action)
+    if request.v >= views.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
+        render = views.EVENT.renderer(request, project_id=server.project_id)
+        events = await store.events_list(request.app.pool, action.id)
+        shown["events"] = [render((event, server.project_id)) for event in events]
+    return Reply({"instanceAction": shown})
+
+
+_PATH = "/servers/{server_id}/os-instance-actions"
+OPERATIONS = [
+    Operation("GET", _PATH, index, policy=None, query=servers_query.instance_actions),
+    Operation("GET", _PATH + "/{id}", show, policy=None),
+]

@@ -1,0 +1,72 @@
+"""Disks and files a create request brings along.
+
+Owns: what is accepted of block_device_mapping, block_device_mapping_v2 and personality.
+May not: do I/O. Crash story: none, pure functions.
+
+Servers boot from an image onto a local disk. The mapping that clients send for exactly that is
+accepted; everything with a volume is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from common.db.stores.quotas import UNLIMITED, Limits
+from common.errors import InvalidInput, OverQuota
+
+
+def _invalid(details: str) -> InvalidInput:
+    return InvalidInput(f"Block Device Mapping is Invalid: {details}")
+
+
+def check_devices(server: dict[str, Any]) -> None:
+    """Raises `InvalidInput` unless the server boots from its image onto a local disk."""
+    legacy, devices = server.get("block_device_mapping"), server.get("block_device_mapping_v2")
+    if legacy and devices:
+        raise InvalidInput(
+            "Using different block_device_mapping syntaxes is not allowed in the same request."
+        )
+    if legacy:
+        raise _invalid("volumes cannot be attached here; use imageRef alone.")
+    for device in devices or ():
+        _check_device(device, server.get("imageRef"))
+    boot = [d for d in devices or () if str(d.get("boot_index")) == "0"]
+    if devices and len(boot) != 1:
+        raise _invalid("Boot sequence for the instance and image/block device mapping is invalid.")
+
+
+def _check_device(device: dict[str, Any], image_ref: str | None) -> None:
+    source, destination = device.get("source_type"), device.get("destination_type")
+    if source is None:
+        raise _invalid("source_type is missing.")
+    if source != "image" or (destination or "local") != "local":
+        raise _invalid(
+            f"{source} to {destination or 'volume'} is not available here; "
+            "use source_type image and destination_type local."
+        )
+    image = device.get("uuid") or device.get("image_id")
+    if str(device.get("boot_index")) != "0" or not image_ref:
+        raise _invalid("Mapping image to local is not supported.")
+    if image != image_ref:
+        raise _invalid(f"uuid {image} is not the server's imageRef {image_ref}.")
+
+
+def check_files(files: list[dict[str, Any]], limits: Limits) -> None:
+    """Raises `OverQuota` or `InvalidInput` for injected files (below 2.57)."""
+    most = limits["injected_files"]
+    if most != UNLIMITED and len(files) > most:
+        raise OverQuota(f"Personality file limit exceeded: at most {most} files are allowed.")
+    for file in files:
+        path, contents = file.get("path"), file.get("contents")
+        if path is None or contents is None:
+            missing = "path" if path is None else "contents"
+            raise InvalidInput(f"Bad personality format: missing {missing}")
+        longest, largest = (
+            limits["injected_file_path_bytes"],
+            limits["injected_file_content_bytes"],
+        )
+        if longest != UNLIMITED and len(path.encode()) > longest:
+            raise OverQuota(f"Personality file path exceeds maximum {longest}")
+        if largest != UNLIMITED and len(base64.decodebytes(contents.encode())) > largest:
+            raise OverQuota(f"Personality file content exceeds maximum {largest}")

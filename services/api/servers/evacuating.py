@@ -1,0 +1,72 @@
+"""Evacuate: rebuild a server elsewhere because its host is down.
+
+Owns: what each version means by host and force, and the refusals: the host is up, the target is
+unknown or the same. May not: move anything.
+Crash story: action, migration row and workflow are one statement.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.db.stores import servers as store
+from common.db.stores.servers import MigrationStart, PlacedServer
+from common.domain.actions import EVACUATE
+from common.errors import InvalidInput, NotFound
+from services.api.actions import check, start_action
+from services.api.request import Request
+from services.api.schemas.parts import truth
+from services.api.servers import names
+
+NO_PASSWORD = 14
+"""From here the answer has no body."""
+HOST_IS_CHECKED = 29
+"""Below, a given host is used as it is; from here only with force."""
+STAYS_STOPPED = 95
+
+
+async def evacuate(request: Request, placed: PlacedServer) -> str | None:
+    """Begin; returns the admin password of the answers that have one."""
+    body: dict[str, Any] = request.body["evacuate"]
+    host = body.get("host")
+    force = truth(body.get("force", False))
+    password = _password(request, body)
+    if force and not host:
+        raise InvalidInput("Can't force to a non-provided destination")
+    if host:
+        await _check_target(request, placed, host)
+    check(EVACUATE, placed, is_admin=request.ctx.is_admin)
+    if placed.host_up:
+        raise InvalidInput(f"Compute service of {placed.server.host} is still in use.")
+    migration = MigrationStart(request.app.ids.uuid(), "evacuation", host)
+    await start_action(
+        request,
+        placed,
+        EVACUATE,
+        {
+            "host": host,
+            "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
+            "migration_uuid": str(migration.uuid),
+            "stay_stopped": request.v >= STAYS_STOPPED,
+        },
+        migration=migration,
+    )
+    return password
+
+
+def _password(request: Request, body: dict[str, Any]) -> str | None:
+    given: str | None = body.get("adminPass")
+    if request.v >= NO_PASSWORD:
+        return None
+    if not truth(body["onSharedStorage"]):
+        return given or names.password()
+    if given:
+        raise InvalidInput("admin password can't be changed on existing disk")
+    return None
+
+
+async def _check_target(request: Request, placed: PlacedServer, host: str) -> None:
+    if await store.compute_node_find(request.app.pool, host=host, node=None) is None:
+        raise NotFound(f"Compute host {host} not found.")
+    if host == placed.server.host:
+        raise InvalidInput("The target host can't be the same one.")

@@ -1,0 +1,57 @@
+"""Whether an image can be booted with a flavor.
+
+Owns: the checks and their words. May not: keep images; they may change any time.
+Crash story: reads only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.errors import Forbidden, InvalidInput, NotFound
+from common.neighbours.image import Image
+from services.api.request import Request
+
+GIB = 1 << 30
+_ZERO_DISK = "os_compute_api:servers:create:zero_disk_flavor"
+_TRUE = frozenset({"true", "t", "1", "yes", "y", "on"})
+
+
+async def fetch(request: Request, image_ref: str) -> Image:
+    """The image as the caller sees it; raises `InvalidInput` for an unknown one."""
+    try:
+        return await request.app.image.get(image_ref, token=request.ctx.token)
+    except NotFound as error:
+        raise InvalidInput("Can not find requested image") from error
+
+
+def check(request: Request, image: Image, flavor: dict[str, Any]) -> None:
+    """Raises `InvalidInput` when the image does not fit, `Forbidden` for a flavor without disk."""
+    if image.status != "active":
+        raise InvalidInput(f"Image {image.id} is not active.")
+    if flavor["memory_mib"] < image.min_ram_mib:
+        raise InvalidInput("Flavor's memory is too small for requested image.")
+    root_bytes = flavor["root_gib"] * GIB
+    if root_bytes == 0:
+        if not request.can(_ZERO_DISK):
+            raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+        return
+    if (image.size_bytes or 0) > root_bytes:
+        raise InvalidInput(
+            "Flavor's disk is too small for requested image. "
+            f"Flavor disk is {root_bytes} bytes, image is {image.size_bytes} bytes."
+        )
+    least = image.min_disk_gib * GIB
+    if least > root_bytes:
+        raise InvalidInput(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {root_bytes} bytes, minimum size is {least} bytes."
+        )
+
+
+def auto_disk_config(asked: str | None, properties: dict[str, Any], image_ref: str | None) -> bool:
+    """OS-DCF:diskConfig as a boolean; the image's property decides when nothing was asked."""
+    of_image = str(properties.get("auto_disk_config", ""))
+    if asked == "AUTO" and of_image.lower() == "disabled":
+        raise InvalidInput(f"Requested image {image_ref} has automatic disk resize disabled.")
+    return of_image.lower() in _TRUE if asked is None else asked == "AUTO"

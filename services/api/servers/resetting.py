@@ -1,0 +1,23 @@
+"""os-resetState: an operator says what state a server is in.
+
+Owns: overtaking whatever runs on the server, so that it cannot write over that.
+May not: touch the guest. Crash story: one transaction.
+"""
+
+from __future__ import annotations
+
+from common.db.stores import servers as store
+from common.db.stores.servers import PlacedServer
+from services.api.actions import announce_overtaking, requester
+from services.api.request import Request
+from services.api.servers.load import not_found
+
+
+async def reset(request: Request, placed: PlacedServer) -> None:
+    server = placed.server
+    state = request.body["os-resetState"]["state"]
+    if not await store.state_reset(
+        request.app.pool, server.uuid, state, requester=requester(request)
+    ):
+        raise not_found(server.uuid)
+    await announce_overtaking(request, server)
