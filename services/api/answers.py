@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import orjson
 from aiohttp import web
@@ -38,8 +39,17 @@ def headers(
 
 
 def dumps(body: Any) -> bytes:
-    """JSON bytes; times become ISO 8601 in UTC with "Z", UUIDs text."""
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
+    """JSON bytes; times become ISO 8601 in UTC with "Z" and whole seconds, UUIDs text."""
+    return orjson.dumps(
+        body, default=_subclass, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
+    )
+
+
+def _subclass(value: Any) -> str:
+    """asyncpg's UUIDs are a subclass, which orjson does not take for the real thing."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value)} does not belong in an answer")
 
 
 def reply(
