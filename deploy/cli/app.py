@@ -288,6 +288,8 @@ def run(arguments: list[str]) -> int:
         for line in explain(error):
             terminal.complain(line)
         return 2
+    except BrokenPipeError:
+        return 0  # whoever read our output has seen enough
     except OSError as error:
         terminal.complain(_explain(error))
         return 1

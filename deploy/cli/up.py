@@ -47,7 +47,7 @@ def up(options: Options, *, foreground: bool) -> int:
             try:
                 wait_for_hosts(home, progress, options.hosts)
             except BaseException:
-                process.terminate()
+                _end_process(process)
                 raise
             elapsed_s = progress.elapsed_s
     finally:
@@ -133,7 +133,7 @@ def _spawn(
                     raise LocalClusterError(stage.removeprefix("error "))
                 progress.step(stage)
         except BaseException:
-            process.terminate()
+            _end_process(process)
             raise
         if stage != "ready":
             raise LocalClusterError(
@@ -141,6 +141,12 @@ def _spawn(
                 f"({stage or 'begin'}); the reason is in the log: ./muster logs"
             )
     return process
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(DOWN_DEADLINE_S)
 
 
 def _processes(options: Options, home: Home, lock: int, *, foreground: bool) -> int:
