@@ -12,7 +12,7 @@ REBOOT = one_command(
     "reboot",
     event="compute_reboot_instance",
     verb="reboot",
-    params=lambda context: {"hard": context.state.get("type") == "HARD"},
+    params=lambda context: {"kind": context.state.get("type", "SOFT").lower()},
     done=lambda _context, _reply: {"vm_state": VmState.ACTIVE, "fault": None},
     deadline_s=120.0,
 )
