@@ -1,0 +1,105 @@
+"""Tags of a server: words to find it by (2.26+)."""
+
+from __future__ import annotations
+
+import re
+
+from common.db.stores import servers as store
+from common.db.stores.servers import PlacedServer
+from common.domain.actions import UPDATE_TAGS
+from common.errors import Conflict, InvalidInput, NotFound
+from services.api.actions import check
+from services.api.operation import Operation, Reply
+from services.api.request import Request
+from services.api.schemas import servers_metadata as schemas
+from services.api.schemas.query import any_parameters
+from services.api.schemas.servers import TAG, TAGS
+from services.api.servers.load import load
+
+_RULE = "os_compute_api:os-server-tags:"
+SINCE = 26
+MOST = TAGS["maxItems"]
+
+
+async def index(request: Request) -> Reply:
+    placed = await load(request, _RULE + "index")
+    return Reply({"tags": placed.server.tags})
+
+
+async def show(request: Request) -> Reply:
+    placed = await load(request, _RULE + "show")
+    if request.params["id"] not in placed.server.tags:
+        raise _missing(placed, request.params["id"])
+    return Reply()
+
+
+async def update_all(request: Request) -> Reply:
+    placed = await load(request, _RULE + "update_all")
+    tags = list(dict.fromkeys(request.body["tags"]))
+    await _replace(request, placed, tags)
+    return Reply({"tags": tags})
+
+
+async def delete_all(request: Request) -> Reply:
+    placed = await load(request, _RULE + "delete_all")
+    await _replace(request, placed, [])
+    return Reply()
+
+
+async def update(request: Request) -> Reply:
+    placed = await load(request, _RULE + "update")
+    tag, server = request.params["id"], placed.server
+    check(UPDATE_TAGS, placed, is_admin=request.ctx.is_admin)
+    if not re.search(TAG["pattern"], tag) or not 0 < len(tag) <= TAG["maxLength"]:
+        raise InvalidInput(
+            f"Tag '{tag}' is invalid. It must be a non empty string without characters '/' and "
+            f"',' and have at most {TAG['maxLength']} characters."
+        )
+    if tag in server.tags:
+        return Reply(status=204)
+    if len(server.tags) >= MOST:
+        raise InvalidInput(f"The number of tags exceeded the per-server limit {MOST}")
+    states = UPDATE_TAGS.vm_states
+    if not await store.tag_add(request.app.pool, server.uuid, tag, vm_states=states, most=MOST):
+        raise _changed(placed)
+    location = request.links.self("servers", str(server.uuid), "tags", tag)
+    return Reply(status=201, headers={"Location": location})
+
+
+async def delete(request: Request) -> Reply:
+    placed = await load(request, _RULE + "delete")
+    tag, server = request.params["id"], placed.server
+    check(UPDATE_TAGS, placed, is_admin=request.ctx.is_admin)
+    if tag not in server.tags:
+        raise _missing(placed, tag)
+    states = UPDATE_TAGS.vm_states
+    if not await store.tag_remove(request.app.pool, server.uuid, tag, vm_states=states):
+        raise _changed(placed)
+    return Reply()
+
+
+async def _replace(request: Request, placed: PlacedServer, tags: list[str]) -> None:
+    check(UPDATE_TAGS, placed, is_admin=request.ctx.is_admin)
+    uuid, states = placed.server.uuid, UPDATE_TAGS.vm_states
+    if not await store.tags_replace(request.app.pool, uuid, tags, vm_states=states):
+        raise _changed(placed)
+
+
+def _missing(placed: PlacedServer, tag: str) -> NotFound:
+    return NotFound(f"Server {placed.server.uuid} doesn't have a tag '{tag}'")
+
+
+def _changed(placed: PlacedServer) -> Conflict:
+    return Conflict(f"Instance {placed.server.uuid} has changed meanwhile; try again.")
+
+
+_PATH = "/servers/{server_id}/tags"
+_ITEM = _PATH + "/{id}"
+OPERATIONS = [
+    Operation("GET", _PATH, index, policy=None, since=SINCE, query=any_parameters),
+    Operation("PUT", _PATH, update_all, policy=None, since=SINCE, body=schemas.tags),
+    Operation("DELETE", _PATH, delete_all, policy=None, since=SINCE, success=204),
+    Operation("GET", _ITEM, show, policy=None, since=SINCE, query=any_parameters, success=204),
+    Operation("PUT", _ITEM, update, policy=None, since=SINCE, body=schemas.nothing, success=201),
+    Operation("DELETE", _ITEM, delete, policy=None, since=SINCE, success=204),
+]
