@@ -67,7 +67,7 @@ create table observer (
 insert into observer default values;
 
 create function observed_now() returns timestamptz language sql stable as
-$$ select least(now(), beat_at + interval '2 seconds') from observer $$;
+$$ select least(now(), beat_at + interval '1 second') from observer $$;
 
 -- A host is judged in observed time; services that write their own row are judged by the clock.
 create function is_fresh(service services) returns boolean language sql stable as

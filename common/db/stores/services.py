@@ -19,7 +19,7 @@ from common.db.pool import Pool
 
 _sql = load("services")
 
-OBSERVER_SLACK_S = 2.0
+OBSERVER_SLACK_S = 1.0
 """Observed time stands still when no conductor has looked for this long; see observed_now()."""
 
 

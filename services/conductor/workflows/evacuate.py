@@ -126,6 +126,7 @@ async def failed(context: Context) -> None:
     error = context.error or MusterError()
     if _has_moved(context):
         # Only the old claim is left over; the guest is good and the server must not be lost.
+        await placing.release_claim(context, context.state.get("source"))
         context.event_finish(EVENT, error)
         context.change_server(vm_state=_settled(context), task_state=None)
         return
