@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from common.runtime.ports import Clock, Ids
 from services.standins.store import Doc, Store
@@ -61,6 +61,11 @@ class ImageBody(Body):
     os_hidden: bool = False
     tags: list[str] = Field(default_factory=list)
 
+    @field_validator("tags")
+    @classmethod
+    def _each_once(cls, tags: list[str]) -> list[str]:
+        return list(dict.fromkeys(tags))
+
 
 BASE = frozenset(ImageBody.model_fields)
 
@@ -84,7 +89,6 @@ class Records:
         return {
             **fields,
             "id": (fields["id"] or str(self.ids.uuid())).lower(),
-            "tags": list(dict.fromkeys(fields["tags"])),
             "status": "queued",
             "size": None,
             "virtual_size": None,
