@@ -204,6 +204,13 @@ def lint() -> int:
     return run()
 
 
+app.command(
+    "deploy.cli.bench:app", name="bench", help="Measure a cluster: boots, startup.", sort_key=32
+)
+app.command(
+    "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
+)
+
 db = App(name="db", help="The database's schema (MUSTER_DATABASE__URL names it).", sort_key=40)
 app.command(db)
 

@@ -1,0 +1,95 @@
+"""What a chaos run stands on: a throw-away cluster, a client, its database, its switches.
+
+Owns: the settings such a cluster has, and looking at all of it at once.
+May not: do anything to it by itself. Crash story: see deploy/load/throwaway.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.config.settings import DatabaseSettings
+from common.db.pool import Pool, close_pool, create_pool
+from common.runtime.ports import Clock
+from deploy.chaos.invariants import Facts, gather
+from deploy.load.client import Client
+from deploy.load.throwaway import ROOMY, settings_of
+from deploy.local import control
+from deploy.local.home import Home
+
+
+@dataclass(frozen=True)
+class Timers:
+    """Short ones, so that a run takes a minute and not ten. Seconds."""
+
+    report_interval_s: float = 1.0
+    service_down_time_s: float = 5.0
+    inventory_interval_s: float = 3.0
+    spawn_delay_s: float = 0.1
+
+    def settings(self) -> dict[str, str]:
+        return settings_of(
+            servicegroup__report_interval_s=self.report_interval_s,
+            servicegroup__service_down_time_s=self.service_down_time_s,
+            compute__inventory_interval_s=self.inventory_interval_s,
+            compute__simulated__spawn_delay_s=self.spawn_delay_s,
+            **dict(ROOMY),
+        )
+
+
+class Ground:
+    """Made by `standing_on`."""
+
+    def __init__(self, home: Home, client: Client, pool: Pool) -> None:
+        self.home = home
+        self.client = client
+        self.pool = pool
+        self.clock: Clock = client.clock
+
+    @property
+    def compute(self) -> Path:
+        """Where the hosts keep their state."""
+        return self.home.path / "compute"
+
+    async def act(self, action: str, name: str) -> None:
+        """kill, start, freeze, thaw, ... one service; returns when it has had its effect."""
+        await asyncio.to_thread(control.connect(self.home).act, action, name)
+
+    async def look(self) -> Facts:
+        """All facts now. The API must be reachable."""
+        ports = (await self.client.get("/v2.0/ports", service="network"))["ports"]
+        shown = await self.client.server_list("all_tenants=1", detail=True)
+        return await gather(self.pool, self.compute, ports, shown)
+
+    async def compute_service(self, host: str) -> dict[str, Any]:
+        """The host's record in os-services."""
+        path = f"/os-services?host={host}&binary=nova-compute"
+        service: dict[str, Any] = (await self.client.get(path))["services"][0]
+        return service
+
+    async def force_down(self, host: str, *, forced: bool) -> None:
+        service = await self.compute_service(host)
+        await self.client.must("PUT", f"/os-services/{service['id']}", {"forced_down": forced})
+
+
+def database_of(home: Home) -> DatabaseSettings:
+    """The database of a cluster of processes, from its services' configuration."""
+    config = tomllib.loads((home.path / "config" / "api.toml").read_text())
+    return DatabaseSettings(**{**config["database"], "pool_size": 2})
+
+
+@asynccontextmanager
+async def standing_on(home: Home, *, connections: int = 60) -> AsyncIterator[Ground]:
+    """Client and database sessions for as long as the block runs."""
+    async with Client(home, connections=connections) as client:
+        pool = await create_pool(database_of(home), application="muster-chaos", min_size=1)
+        try:
+            yield Ground(home, client, pool)
+        finally:
+            await close_pool(pool)

@@ -1,0 +1,252 @@
+"""What must hold in a cluster at rest, whatever was done to it before.
+
+Owns: gathering the facts (database, guests' state files, driver logs, network service, API) and
+judging them; `check` is a pure function that names everything that is wrong.
+May not: repair anything, or ask a service for facts that it could be wrong about: guests are read
+from the hosts' own disks.
+Crash story: none; it only reads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from common.db.pool import Pool
+from common.db.stores.claims import ledger_errors
+from common.runtime.ports import Clock
+from services.compute.drivers.simulated.log import Overlap, overlaps, running_intervals
+
+POLL_S = 0.25
+
+
+class Guest(NamedTuple):
+    """A guest as its host's disk has it."""
+
+    uuid: str
+    host: str
+    generation: int
+    power_state: int
+
+
+@dataclass
+class Facts:
+    """One look at everything."""
+
+    servers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Rows of servers that are not deleted, by uuid."""
+    workflows: list[str] = field(default_factory=list)
+    """What is in progress: `kind server step`."""
+    claims: list[tuple[str, str, str]] = field(default_factory=list)
+    """(server, host, purpose)"""
+    ledger_errors: list[str] = field(default_factory=list)
+    guests: list[Guest] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
+    """Server by port, for ports that belong to servers."""
+    overlaps: list[Overlap] = field(default_factory=list)
+    shown: dict[str, Mapping[str, Any]] | None = None
+    """Servers as the Compute API shows them, by id; None: not looked at."""
+
+
+_SERVERS = """
+select uuid::text, name, vm_state, task_state, host, generation, power_state, fault, network_info
+  from servers where deleted_at is null
+"""
+_WORKFLOWS = """
+select kind || ' ' || server_uuid || ' step ' || step || case when unwinding then ' (undo)'
+       else '' end || coalesce(' held by ' || lease_owner, '') as shown
+  from workflows order by id
+"""
+_CLAIMS = "select server_uuid::text, host, purpose from allocations"
+
+
+def driver_logs(compute: Path) -> list[Path]:
+    """Every driver log below the directory that holds the hosts' state."""
+    return sorted(compute.glob("**/driver.log"))
+
+
+def guests_on_disk(compute: Path) -> list[Guest]:
+    """Every guest below the directory that holds the hosts' state; one that vanishes is gone."""
+    found = []
+    for path in sorted(compute.glob("**/guests/*.json")):
+        try:
+            data = orjson.loads(path.read_bytes())
+        except FileNotFoundError:
+            continue
+        spec, host = data["spec"], path.parent.parent.name
+        found.append(Guest(spec["uuid"], host, spec["generation"], data["power_state"]))
+    return found
+
+
+async def gather(
+    pool: Pool,
+    compute: Path,
+    ports: Iterable[Mapping[str, Any]],
+    shown: Iterable[Mapping[str, Any]] | None = None,
+) -> Facts:
+    """`compute`: the directory with the hosts' state; `ports`: all ports of the network service;
+    `shown`: all servers as `GET /servers/detail?all_tenants=1` has them."""
+    return Facts(
+        servers={row["uuid"]: dict(row) for row in await pool.fetch(_SERVERS)},
+        workflows=[row["shown"] for row in await pool.fetch(_WORKFLOWS)],
+        claims=[tuple(row) for row in await pool.fetch(_CLAIMS)],
+        ledger_errors=[str(error) for error in await ledger_errors(pool)],
+        guests=guests_on_disk(compute),
+        ports={
+            port["id"]: port["device_id"]
+            for port in ports
+            if port["device_owner"].startswith("compute:")
+        },
+        overlaps=overlaps(running_intervals(driver_logs(compute))),
+        shown=None if shown is None else {server["id"]: server for server in shown},
+    )
+
+
+def check(facts: Facts) -> list[str]:
+    """Everything that is wrong, one line each; empty when all is well."""
+    return [
+        *_stuck(facts),
+        *_claims(facts),
+        *_guests(facts),
+        *_ports(facts),
+        *_view(facts),
+        *(
+            f"ran twice: server {o.uuid} on {o.first.host} (generation {o.first.generation}) and "
+            f"{o.second.host} (generation {o.second.generation}) for {o.end - o.start:.3f} s"
+            for o in facts.overlaps
+        ),
+    ]
+
+
+def _stuck(facts: Facts) -> Iterable[str]:
+    for workflow in facts.workflows:
+        yield f"stuck: workflow {workflow}"
+    for uuid, server in facts.servers.items():
+        if server["task_state"] is not None or server["vm_state"] == "building":
+            yield f"stuck: server {uuid} is {server['vm_state']}/{server['task_state']}"
+        elif server["vm_state"] == "error" and not (server["fault"] or {}).get("message"):
+            yield f"unexplained: server {uuid} is in error without a fault"
+
+
+def _claims(facts: Facts) -> Iterable[str]:
+    placed = Counter(
+        (uuid, s["host"], "server") for uuid, s in facts.servers.items() if s["host"] is not None
+    )
+    claimed = Counter(facts.claims)
+    for uuid, host, purpose in (claimed - placed).elements():
+        yield f"claim leaked: {purpose} {uuid} on {host}"
+    for uuid, host, _ in (placed - claimed).elements():
+        yield f"claim missing: server {uuid} on {host}"
+    for error in facts.ledger_errors:
+        yield f"ledger wrong: {error}"
+
+
+def _guests(facts: Facts) -> Iterable[str]:
+    found: dict[str, list[Guest]] = defaultdict(list)
+    for guest in facts.guests:
+        found[guest.uuid].append(guest)
+    for uuid, guests in found.items():
+        server = facts.servers.get(uuid)
+        for guest in guests:
+            if server is None or server["host"] is None:
+                yield f"orphan guest: {guest} of a server that is nowhere"
+            elif (guest.host, guest.generation) != (server["host"], server["generation"]):
+                place = f"{server['host']} (generation {server['generation']})"
+                yield f"orphan guest: {guest}, its server is on {place}"
+    for uuid, server in facts.servers.items():
+        if server["vm_state"] != "active":
+            continue
+        here = [g for g in found[uuid] if (g.host, g.generation) == _place(server)]
+        if len(here) != 1:
+            yield f"lost: server {uuid} is active and has {len(here)} guests on {_place(server)}"
+
+
+def _place(server: Mapping[str, Any]) -> tuple[Any, Any]:
+    return server["host"], server["generation"]
+
+
+def _ports(facts: Facts) -> Iterable[str]:
+    owned: dict[str, set[str]] = defaultdict(set)
+    for port, uuid in facts.ports.items():
+        owned[uuid].add(port)
+        if uuid not in facts.servers:
+            yield f"port leaked: {port} of server {uuid}, which is gone"
+    for uuid, server in facts.servers.items():
+        shown = {vif["port_id"] for vif in server["network_info"]}
+        if shown != owned[uuid]:
+            yield f"ports differ: server {uuid} shows {sorted(shown)}, has {sorted(owned[uuid])}"
+
+
+def _view(facts: Facts) -> Iterable[str]:
+    if facts.shown is None:
+        return
+    for uuid in facts.servers.keys() - facts.shown.keys():
+        yield f"not shown: server {uuid} is missing in the API"
+    for uuid in facts.shown.keys() - facts.servers.keys():
+        yield f"not there: server {uuid} is shown by the API only"
+    for uuid, server in facts.shown.items():
+        if server["status"] == "ERROR" and not server.get("fault", {}).get("message"):
+            yield f"unexplained: server {uuid} is shown in ERROR without a fault"
+    names = Counter(server["name"] for server in facts.shown.values())
+    for name, count in names.items():
+        if count > 1:
+            yield f"made twice: {count} servers are called {name}"
+
+
+async def wait_until_sound(
+    look: Callable[[], Awaitable[Facts]], clock: Clock, *, deadline: float
+) -> tuple[Facts, list[str]]:
+    """Look until nothing is wrong or until (monotonic) `deadline`; the last facts and violations.
+
+    Hosts clean up behind a crash with their next report, so the first look may be too early.
+    """
+    while True:
+        facts = await look()
+        wrong = check(facts)
+        if not wrong or clock.monotonic() >= deadline:
+            return facts, wrong
+        await clock.sleep(POLL_S)
+
+
+def as_if_it_had_gone_on(
+    compute: Path,
+    host: str,
+    uuids: Iterable[str],
+    *,
+    since: float,
+    until: float,
+    scratch: Path,
+) -> list[Overlap]:
+    """The overlaps there would be, had `host` gone on executing the guests of `uuids`.
+
+    Proof that the check can fail: the same logs are judged again without the records that ended
+    one of those executions at or after `since` (epoch seconds), and with a host that lived until
+    `until`. `scratch` is an empty directory for the copies.
+    """
+    chosen = set(uuids)
+    copies = []
+    for path in driver_logs(compute):
+        place = scratch / path.parent.name
+        place.mkdir()
+        copy = place / path.name
+        lines = path.read_bytes().splitlines(keepends=True)
+        alive = (path.parent / "alive").read_bytes()
+        if path.parent.name == host:
+            lines = [line for line in lines if not _is_end(line, chosen, since)]
+            alive = b"%020.6f\n" % until
+        copy.write_bytes(b"".join(lines))
+        (place / "alive").write_bytes(alive)
+        copies.append(copy)
+    return overlaps(running_intervals(copies))
+
+
+def _is_end(line: bytes, uuids: set[str], since: float) -> bool:
+    record = orjson.loads(line)
+    if record["t"] < since or record["event"] == "running":
+        return False
+    return record["uuid"] in uuids or record["event"] == "host_started"

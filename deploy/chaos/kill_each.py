@@ -1,0 +1,239 @@
+"""Kill every kind of service under load, one after another, and count what became of the servers.
+
+Owns: the load (boots and deletes by a client that repeats carefully), the kills and their times,
+the verdict. May not: use another cluster than its own.
+Crash story: see deploy/load/throwaway.py.
+
+Kills follow progress, not the clock: each strikes when its share of the boots has been asked for,
+so that every victim dies with work in flight on a fast machine and on a slow one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from common.runtime.tasks import Tasks
+from deploy.chaos.ground import Ground, Timers, standing_on
+from deploy.chaos.invariants import Facts, wait_until_sound
+from deploy.chaos.stubborn import Stubborn
+from deploy.load.boots import server_body
+from deploy.load.client import Refused, Unreachable
+from deploy.load.departures import Departures
+from deploy.load.throwaway import throw_away
+
+VICTIMS = ("api", "conductor-1", "scheduler-1", "compute-1", "rabbitmq")
+PREFIX = "chaos-"
+RUN_LIMIT_S = 240.0
+POLL_S = 0.2
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    count: int = 300
+    concurrency: int = 20
+    victims: tuple[str, ...] = VICTIMS
+    restart_after_s: float = 1.5
+    settle_s: float = 30.0
+    """Within this long after the last kill everything must be at rest."""
+    hosts: int = 3
+    timers: Timers = field(default_factory=Timers)
+    keep: bool = False
+
+
+@dataclass
+class Kill:
+    """Times are seconds since the load began."""
+
+    victim: str
+    killed_at_s: float
+    restarted_at_s: float = 0.0
+    in_flight: int = 0
+    """Servers on their way (to ACTIVE or to gone) at that moment, as the client sees it."""
+    workflows: int = 0
+    """Workflows in progress at that moment, as the database sees it."""
+
+
+@dataclass
+class Tally:
+    """What happened, as it happens."""
+
+    started: int = 0
+    made: dict[str, str] = field(default_factory=dict)
+    """Name by id."""
+    refused: Counter[str] = field(default_factory=Counter)
+    delete_asked: set[str] = field(default_factory=set)
+    in_flight: set[int] = field(default_factory=set)
+    finished: int = 0
+    kills: list[Kill] = field(default_factory=list)
+    ended_at_s: float = 0.0
+
+
+class Load:
+    """Servers that are booted, some deleted while they build, some afterwards, some kept."""
+
+    def __init__(self, ground: Ground, options: Options) -> None:
+        self._ground = ground
+        self._clock = ground.clock
+        self._options = options
+        self.tally = Tally()
+        self.stubborn = Stubborn(ground.client)
+        self._tasks = Tasks(self._clock)
+        self._began = self._clock.monotonic()
+        self._building = self._departures(f"status=BUILD&name=%5E{PREFIX}")
+        self._existing = self._departures(f"name=%5E{PREFIX}")
+
+    def _departures(self, query: str) -> Departures:
+        async def listing() -> set[str]:
+            found = await self._ground.client.server_list(query)
+            return {server["id"] for server in found}
+
+        patience_s = RUN_LIMIT_S  # the run's own deadline says when it is too long
+        return Departures(listing, self._clock, interval_s=POLL_S, patience_s=patience_s)
+
+    @property
+    def now_s(self) -> float:
+        """Since the load began."""
+        return self._clock.monotonic() - self._began
+
+    async def run(self) -> bool:
+        """Whether the client saw every server through within the deadline after the last kill."""
+        self._tasks.spawn("building", self._building.run())
+        self._tasks.spawn("existing", self._existing.run())
+        body = await server_body(self._ground.client, "m1.tiny", "cirros", "private")
+        self._began = self._clock.monotonic()
+        numbers = iter(range(self._options.count))
+        workers = self._tasks.spawn("workers", self._work(numbers, body))
+        try:
+            async with asyncio.timeout(RUN_LIMIT_S):
+                await self._kill_each()
+            last_kill_s = self.tally.kills[-1].killed_at_s if self.tally.kills else self.now_s
+            async with asyncio.timeout(last_kill_s + self._options.settle_s - self.now_s):
+                await workers
+        except TimeoutError:
+            return False
+        finally:
+            self.tally.ended_at_s = self.now_s
+            await self._tasks.stop()
+        return True
+
+    async def _work(self, numbers: Iterator[int], body: dict[str, Any]) -> None:
+        workers = min(self._options.concurrency, self._options.count)
+        await asyncio.gather(*(self._worker(numbers, body) for _ in range(workers)))
+
+    async def _worker(self, numbers: Iterator[int], body: dict[str, Any]) -> None:
+        for number in numbers:
+            self.tally.started += 1
+            self.tally.in_flight.add(number)
+            await self._life(number, {**body, "name": f"{PREFIX}{number:05}"})
+            self.tally.in_flight.discard(number)
+            self.tally.finished += 1
+
+    async def _life(self, number: int, server: dict[str, Any]) -> None:
+        """Every fourth is deleted while it builds, every fourth once it has ended building."""
+        made, answer = await self.stubborn.create(server)
+        if made is None:
+            self.tally.refused[f"{answer.status} {answer.reason}"] += 1
+            return
+        self.tally.made[made] = server["name"]
+        if number % 4 != 0:
+            await self._building.wait(made)
+        if number % 2 == 0:
+            self.tally.delete_asked.add(made)
+            answer = await self.stubborn.ask("DELETE", f"/servers/{made}")
+            if answer.status in (204, 404):
+                await self._existing.wait(made)
+            else:
+                self.tally.refused[f"DELETE {answer.status} {answer.reason}"] += 1
+
+    async def _kill_each(self) -> None:
+        victims = self._options.victims
+        for number, victim in enumerate(victims, 1):
+            threshold = self._options.count * number // (len(victims) + 1)
+            while self.tally.started < threshold:
+                await self._clock.sleep(0.02)
+            workflows = await self._ground.pool.fetchval("select count(*) from workflows")
+            kill = Kill(victim, self.now_s, 0.0, len(self.tally.in_flight), workflows)
+            await self._ground.act("kill", victim)
+            self.tally.kills.append(kill)
+            await self._clock.sleep(self._options.restart_after_s)
+            await self._ground.act("start", victim)
+            kill.restarted_at_s = self.now_s
+
+
+def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict[str, Any]:
+    """The counts of a run, JSON-ready. `settled_s`: from the last kill to rest."""
+    tally = load.tally
+    mine = {i: s for i, s in (facts.shown or {}).items() if s["name"].startswith(PREFIX)}
+    statuses = Counter(server["status"] for server in mine.values())
+    errors = Counter(
+        server.get("fault", {}).get("message", "no reason given")[:160]
+        for server in mine.values()
+        if server["status"] == "ERROR"
+    )
+    return {
+        "booted": len(tally.made),
+        "refused": dict(tally.refused),
+        "statuses": dict(statuses),
+        "errors": dict(errors),
+        "delete_asked": len(tally.delete_asked),
+        "gone": len(tally.made.keys() - mine.keys()),
+        "gone_unasked": len(tally.made.keys() - mine.keys() - tally.delete_asked),
+        "retried": dict(load.stubborn.retried),
+        "kills": [_rounded(kill) for kill in tally.kills],
+        "load_s": round(tally.ended_at_s, 1),
+        "settled_s": round(settled_s, 1),
+        "guests": len(facts.guests),
+        "wrong": wrong,
+    }
+
+
+def _rounded(kill: Kill) -> dict[str, Any]:
+    return {k: round(v, 2) if isinstance(v, float) else v for k, v in asdict(kill).items()}
+
+
+async def _run(home: Any, options: Options, say: Say) -> dict[str, Any]:
+    async with standing_on(home, connections=options.concurrency * 2 + 5) as ground:
+        load = Load(ground, options)
+        say(f"{options.count} boots, {options.concurrency} at a time; killing each in its turn")
+        finished = await load.run()
+        last_kill = load.tally.kills[-1].killed_at_s if load.tally.kills else 0.0
+        deadline = ground.clock.monotonic() + last_kill + options.settle_s - load.now_s
+
+        async def look() -> Facts:
+            while True:
+                try:
+                    return await ground.look()
+                except (Unreachable, Refused):
+                    if ground.clock.monotonic() > deadline + options.settle_s:
+                        raise
+                    await ground.clock.sleep(POLL_S)
+
+        facts, wrong = await wait_until_sound(look, ground.clock, deadline=deadline)
+        settled_s = load.now_s - last_kill
+        if not finished:
+            waiting = len(load.tally.in_flight)
+            wrong.append(f"unfinished: the client still waited for {waiting} servers at the end")
+        result = report(load, facts, wrong, settled_s)
+        if result["gone_unasked"]:
+            wrong.append(f"lost: {result['gone_unasked']} servers are gone and nobody deleted them")
+        if result["refused"]:
+            wrong.append(f"refused: {result['refused']}")
+        return result
+
+
+def kill_each(options: Options, say: Say) -> dict[str, Any]:
+    """One run on a cluster of its own; `wrong` in the result is empty when all is well."""
+    with throw_away(options.timers.settings()) as cluster:
+        say(f"Starting a throw-away cluster in {cluster.home.path}")
+        up_s = cluster.up("--processes", "--hosts", str(options.hosts))
+        say(f"up after {up_s:.1f} s")
+        result = asyncio.run(_run(cluster.home, options, say))
+        cluster.keep = bool(result["wrong"]) or options.keep
+        if cluster.keep:
+            result["home"] = str(cluster.home.path)
+        return result

@@ -1,0 +1,126 @@
+"""`muster bench`: load and timing of a local cluster, printed for people or as JSON.
+
+Owns: the options and how figures are shown. May not: measure; deploy/load does.
+Crash story: an interrupted run deletes what it made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from deploy.cli import terminal
+from deploy.load import figures
+from deploy.local.home import Home, LocalClusterError
+
+app = App(name="bench", help="Measure a local cluster.")
+
+Json = Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")]
+
+
+@app.command
+def boots(
+    *,
+    count: Annotated[int, Parameter(name=["--count", "-n"], help="Servers to boot.")] = 150,
+    concurrency: Annotated[
+        int, Parameter(name=["--concurrency", "-c"], help="Servers on their way at any moment.")
+    ] = 20,
+    network: Annotated[
+        Literal["none", "private"], Parameter(help="Give each a port, or none.")
+    ] = "private",
+    flavor: Annotated[str, Parameter(help="Name or id.")] = "m1.tiny",
+    time_limit: Annotated[float, Parameter(help="Stop booting after so many seconds.")] = 120.0,
+    poll_interval: Annotated[
+        float, Parameter(help="Seconds between two looks at who is still in BUILD.")
+    ] = 0.05,
+    runs: Annotated[int, Parameter(help="Repeat, because one measurement is none.")] = 1,
+    other_machines: Annotated[
+        bool, Parameter(help="Allow a cluster that is not on this machine.", negative="")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Boot servers as fast as a number of patient users would, then delete them.
+
+    Uses the admin project of the cluster in $MUSTER_HOME and raises its quota meanwhile.
+    """
+    from deploy.load.boots import Options, measure
+    from deploy.load.client import Client
+
+    if not (1 <= count <= 20_000 and 1 <= concurrency <= 500 and 1 <= runs <= 100):
+        raise LocalClusterError("use --count 1..20000, --concurrency 1..500, --runs 1..100")
+    if time_limit <= 0 or poll_interval <= 0:
+        raise LocalClusterError("--time-limit and --poll-interval must be more than 0 s")
+    options = Options(
+        count=count,
+        concurrency=concurrency,
+        network=network,
+        flavor=flavor,
+        time_limit_s=time_limit,
+        poll_interval_s=poll_interval,
+    )
+
+    async def run() -> list[dict[str, Any]]:
+        found = []
+        async with Client(
+            Home.find(), connections=concurrency + 5, other_machines=other_machines
+        ) as client:
+            for _ in range(runs):
+                found.append(await measure(client, options))
+                if not as_json:
+                    _show_boots(found[-1])
+        return found
+
+    found = asyncio.run(run())
+    if as_json:
+        terminal.print_json(found)
+    elif runs > 1:
+        rates = sorted(result["boots_per_s"] for result in found)
+        terminal.say(f"Boots/s of {runs} runs: {', '.join(map(str, rates))}")
+    return 0 if all(result["active"] == count and not result["errors"] for result in found) else 1
+
+
+def _show_boots(result: dict[str, Any]) -> None:
+    say = terminal.say
+    say(
+        f"[bold]{result['boots_per_s']} boots/s[/]  {result['active']} of {result['asked']} ACTIVE "
+        f"in {result['elapsed_s']} s, {result['concurrency']} at a time, "
+        f"network {result['network']}"
+    )
+    say(f"  POST            {figures.line(result['post_ms'])}")
+    say(f"  POST to ACTIVE  {figures.line(result['post_to_active_ms'])}")
+    say(f"  deletes         {result['deletes_per_s']}/s, {result['deleted']} deleted")
+    say(f"  DELETE          {figures.line(result['delete_ms'])}")
+    say(f"  errors          {figures.counts(result['errors'])}")
+
+
+@app.command
+def startup(
+    *,
+    processes: Annotated[
+        bool, Parameter(help="Each service in a process of its own.", negative="")
+    ] = False,
+    hosts: Annotated[int, Parameter(help="Number of simulated hosts.")] = 3,
+    again: Annotated[
+        bool, Parameter(help="Also measure the second `up`, with the data of the first.")
+    ] = True,
+    as_json: Json = False,
+) -> int:
+    """Time `muster up` to the first ACTIVE server on a throw-away cluster, and weigh it."""
+    from deploy.load.startup import measure
+
+    found = measure(processes=processes, hosts=hosts, again=again)
+    if as_json:
+        terminal.print_json(found)
+        return 0
+    for name, result in found.items():
+        terminal.say(
+            f"[bold]{name}[/]: up after {result['up_s']} s, first server ACTIVE after "
+            f"{result['first_active_s']} s; PSS {result['pss_mib']} MiB, without the broker "
+            f"{result['pss_without_broker_mib']} MiB"
+        )
+        rows = [[name, mib] for name, mib in result["services_mib"].items()]
+        if rows:
+            terminal.table(["service", "PSS MiB"], rows)
+    return 0

@@ -1,0 +1,109 @@
+"""`muster chaos`: break a throw-away cluster on purpose and judge what is left.
+
+Owns: the options and how the verdict is shown. May not: break anything; deploy/chaos does.
+Crash story: an interrupted run stops and removes its cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from deploy.cli import terminal
+from deploy.load import figures
+from deploy.local.home import LocalClusterError
+
+app = App(name="chaos", help="Break a throw-away cluster on purpose.")
+
+Json = Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")]
+Keep = Annotated[bool, Parameter(help="Leave the stopped cluster's files.", negative="")]
+
+
+def _quiet(_text: str) -> None:
+    return
+
+
+@app.command(name="kill-each")
+def kill_each(
+    *,
+    count: Annotated[int, Parameter(name=["--count", "-n"], help="Servers to boot.")] = 300,
+    concurrency: Annotated[
+        int, Parameter(name=["--concurrency", "-c"], help="Servers on their way at any moment.")
+    ] = 20,
+    restart_after: Annotated[float, Parameter(help="Seconds a killed service stays dead.")] = 1.5,
+    victims: Annotated[
+        tuple[str, ...], Parameter(name="--victim", help="Kill these, in this order.")
+    ] = (),
+    keep: Keep = False,
+    as_json: Json = False,
+) -> int:
+    """Kill api, a conductor, a scheduler, a host and the broker under load. 0 only if all is well.
+
+    Half of the servers are deleted, half of those while they build. Within 30 s of the last kill
+    each must be ACTIVE, in ERROR with a reason, or gone, and nothing lost, doubled or left over.
+    """
+    from deploy.chaos import kill_each as run
+
+    if not (1 <= count <= 5000 and 1 <= concurrency <= 200 and 0 <= restart_after <= 60):
+        raise LocalClusterError(
+            "use --count 1..5000, --concurrency 1..200, --restart-after 0..60 s"
+        )
+    options = run.Options(
+        count=count,
+        concurrency=concurrency,
+        restart_after_s=restart_after,
+        victims=victims or run.VICTIMS,
+        keep=keep,
+    )
+    result = run.kill_each(options, _quiet if as_json else terminal.say)
+    if as_json:
+        terminal.print_json(result)
+    else:
+        _show_kills(result)
+    return _verdict(result, quiet=as_json)
+
+
+def _show_kills(result: dict[str, Any]) -> None:
+    say = terminal.say
+    columns = ["killed", "at s", "restarted at s", "in flight", "workflows"]
+    terminal.table(columns, [list(kill.values()) for kill in result["kills"]])
+    say()
+    say(f"  booted     {result['booted']} in {result['load_s']} s of load")
+    say(f"  now        {figures.counts(result['statuses'])}; {result['guests']} guests")
+    say(f"  gone       {result['gone']} ({result['delete_asked']} deletes asked for)")
+    say(f"  errors     {figures.counts(result['errors'])}")
+    say(f"  refused    {figures.counts(result['refused'])}")
+    say(f"  retried    {figures.counts(result['retried'])}")
+    say(f"  at rest    {result['settled_s']} s after the last kill")
+
+
+@app.command
+def freeze(
+    *,
+    servers: Annotated[int, Parameter(help="Servers on the host.")] = 10,
+    kill: Annotated[
+        bool, Parameter(help="kill -9 and restart it instead of freezing it.", negative="")
+    ] = False,
+    keep: Keep = False,
+    as_json: Json = False,
+) -> int:
+    """Freeze a host, evacuate its servers, thaw it: no server may run twice. 0 if all is well."""
+    from deploy.chaos import freeze as run
+
+    if not 1 <= servers <= 500:
+        raise LocalClusterError("use --servers 1..500")
+    options = run.Options(servers=servers, kill=kill, keep=keep)
+    result = run.freeze(options, _quiet if as_json else terminal.say)
+    if as_json:
+        terminal.print_json(result)
+    return _verdict(result, quiet=as_json)
+
+
+def _verdict(result: dict[str, Any], *, quiet: bool) -> int:
+    if not quiet:
+        for line in result["wrong"]:
+            terminal.warn(f"WRONG  {line}")
+        if not result["wrong"]:
+            terminal.say("[bold green]All is well.[/]")
+    return 1 if result["wrong"] else 0
