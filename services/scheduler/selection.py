@@ -105,7 +105,6 @@ class Selector:
                 return self._selected(hosts, plan, held.host)
             if held is Refusal.REQUEST:
                 return HostSelected(host=None, reason=OVER)
-            not_older_than = self._clock.monotonic()
         # What fills the hosts may be our own claim, made for an answer that was lost.
         if (standing := await claims.standing(self._pool, wanted)) is not None:
             return self._selected(hosts, plan, standing)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from uuid import UUID, uuid4
 
-from common.db.pool import Pool
+from common.db.pool import Connection, Pool
 from common.db.stores import services as services_store
 from common.db.stores.claims import Ratios
+from tests.support.wait import wait_for
 
 RATIOS = Ratios(cpu=4.0, ram=1.0, disk=1.0)
 _numbers = itertools.count(1)
@@ -89,3 +90,10 @@ async def used(pool: Pool, host: str) -> tuple[int, int, int, int]:
         host,
     )
     return tuple(row)
+
+
+async def someone_waits_for(pool: Pool, connection: Connection) -> None:
+    """Until a lock of `connection` blocks somebody."""
+    blocked = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"
+    pid = connection.get_server_pid()
+    await wait_for(lambda: pool.fetchval(blocked, pid), what="nobody waits for the lock")

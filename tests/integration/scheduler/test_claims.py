@@ -23,9 +23,9 @@ from tests.integration.scheduler.rows import (
     add_server,
     add_workflow,
     change_service,
+    someone_waits_for,
     used,
 )
-from tests.support.wait import wait_for
 
 SMALL = Resources(1, 1024, 10)
 NOTHING = (0, 0, 0, 0)
@@ -38,13 +38,6 @@ async def new_request(pool: Pool, resources: Resources = SMALL) -> ClaimRequest:
 async def claim(pool: Pool, request: ClaimRequest, host: str = "a") -> str | Refusal:
     held = await claims.claim(pool, request, host, RATIOS)
     return held.host if isinstance(held, Held) else held
-
-
-async def someone_waits_for(pool: Pool, connection: asyncpg.Connection) -> None:
-    """Until a lock of `connection` blocks somebody."""
-    blocked = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"
-    pid = connection.get_server_pid()
-    await wait_for(lambda: pool.fetchval(blocked, pid), what="nobody waits for the lock")
 
 
 async def test_many_at_once_fill_a_host_exactly(pool: Pool) -> None:

@@ -29,6 +29,7 @@ from tests.integration.scheduler.rows import (
     add_server,
     add_workflow,
     change_service,
+    someone_waits_for,
     used,
 )
 from tests.support.wait import wait_for
@@ -187,6 +188,44 @@ async def test_a_host_that_went_away_since_the_copy_falls_through_to_the_next(
     assert list(answer.eliminated.values()) == [1]
 
 
+async def test_claims_in_the_air_turn_others_elsewhere(
+    pool: Pool, start: Start, caller: MemoryBus
+) -> None:
+    """The second does not queue up behind the first for room that will be gone."""
+    await add_host(pool, "big", vcpus=64, memory_mib=65536, disk_gib=9000)
+    await add_host(pool, "small")
+    await start(snapshot_max_age_s=LONG_S)
+    first, second = await add_server(pool), await add_server(pool)
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("select from compute_nodes where host = 'big' for update")
+        waiting = asyncio.ensure_future(ask(caller, first, memory_mib=65000))
+        await someone_waits_for(pool, holder)
+        assert (await ask(caller, second)).host == "small"
+    assert (await waiting).host == "big"
+
+
+async def test_no_is_never_said_because_of_a_claim_that_may_fail(
+    pool: Pool, start: Start, caller: MemoryBus
+) -> None:
+    """The first reads the hosts; the others wait for that and share the next copy, in which the
+    claim of a workflow that is just ending takes the only room."""
+    await add_host(pool, "a", memory_mib=512 + 1024)
+    await start(snapshot_max_age_s=0)
+    first, ending, last = [await add_server(pool) for _ in range(3)]
+    workflow = await add_workflow(pool, ending)
+    async with pool.acquire() as conductor, conductor.transaction():
+        await conductor.execute("delete from workflows where id = $1", workflow)
+        asking = [
+            asyncio.ensure_future(ask(caller, first, memory_mib=0)),
+            asyncio.ensure_future(ask(caller, ending, workflow_id=workflow)),
+            asyncio.ensure_future(ask(caller, last)),
+        ]
+        await someone_waits_for(pool, conductor)
+        assert (await asking[2]).host == "a"
+    assert (await asking[1]).host is None
+    assert (await asking[0]).host == "a"
+
+
 async def test_two_schedulers_fill_the_cluster_exactly(
     pool: Pool, start: Start, caller: MemoryBus
 ) -> None:
@@ -270,9 +309,7 @@ async def test_a_scheduler_that_dies_in_mid_question_is_replaced(
     async with pool.acquire() as holder, holder.transaction():
         await holder.execute("select from compute_nodes for update")
         waiting = asyncio.ensure_future(ask(caller, server))
-        blocked = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"
-        pid = holder.get_server_pid()
-        await wait_for(lambda: pool.fetchval(blocked, pid), what="the claim is under way")
+        await someone_waits_for(pool, holder)
         await start("s2")
         assert isinstance(first._bus, MemoryBus)
         await first._bus.crash()

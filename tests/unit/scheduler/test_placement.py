@@ -96,8 +96,9 @@ def test_same_host_of_servers_that_have_none_is_nowhere() -> None:
         (Host("better"), Host("worse", used=(0, 0, 50))),
         (Host("better"), Host("worse", failed_builds=1)),
         (Host("better"), Host("worse", allocations=1)),
+        (Host("better", allocations=9), Host("worse", used=(0, 1, 0))),
     ],
-    ids=["ram", "cpu", "disk", "build_failure", "fewest allocations"],
+    ids=["ram", "cpu", "disk", "build_failure", "fewest allocations", "weight first"],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_each_weigher_prefers_what_it_is_for(better: Host, worse: Host, seed: int) -> None:
