@@ -51,7 +51,8 @@ async def detail(request: Request) -> Reply:
 
 
 async def defaults(request: Request) -> Reply:
-    project_id = await _begin(request, "defaults")
+    project_id = request.params["project_id"]
+    await require_project(request, project_id)
     limits = await quotas.class_limits(request.app.pool, request.app.settings.quota)
     return Reply({"quota_set": {"id": project_id, **_visible(request, limits, UNLIMITED)}})
 
@@ -108,7 +109,8 @@ _QUERY = schemas.set_query
 OPERATIONS = [
     Operation("GET", _ONE, show, policy=None, query=_QUERY),
     Operation("GET", f"{_ONE}/detail", detail, policy=None, query=_QUERY),
-    Operation("GET", f"{_ONE}/defaults", defaults, policy=None, query=any_parameters),
+    Operation("GET", f"{_ONE}/defaults", defaults, policy=f"{_RULE}:defaults",
+              query=any_parameters),
     Operation("PUT", _ONE, update, policy=None, query=_QUERY, body=schemas.update_set),
     Operation("DELETE", _ONE, delete, policy=None, query=_QUERY, success=202),
 ]

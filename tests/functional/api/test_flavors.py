@@ -64,14 +64,18 @@ async def test_numbers_may_be_texts(deployment: Deployment) -> None:
         ),
         (
             {"vcpus": "2147483648"},
-            "Invalid input for field/attribute vcpus. Value: 2147483648. "
-            "'2147483648' is greater than the maximum of 2147483647",
+            (
+                "Invalid input for field/attribute vcpus. Value: 2147483648. "
+                "'2147483648' is greater than the maximum of 2147483647"
+            ),
         ),
         (
             {"extra": 1},
-            "Invalid input for field/attribute flavor. Value: {'name': 'bad', 'ram': 64, "
-            "'vcpus': 1, 'disk': 0, 'extra': 1}. Additional properties are not allowed "
-            "('extra' was unexpected)",
+            (
+                "Invalid input for field/attribute flavor. Value: {'name': 'bad', 'ram': 64, "
+                "'vcpus': 1, 'disk': 0, 'extra': 1}. Additional properties are not allowed "
+                "('extra' was unexpected)"
+            ),
         ),
         (
             {"name": " bad"},

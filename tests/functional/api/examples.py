@@ -1,0 +1,38 @@
+"""A valid request for operations that take a body, so that authorisation can be tested for all.
+
+An operation is found here by its id, e.g. "POST /flavors"; below the version from which the body
+changes, give a function of the microversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Body = dict[str, Any]
+
+
+def _service_update(v: int) -> Body:
+    if v >= 53:
+        return {"status": "disabled"}
+    return {"host": "somewhere", "binary": "nova-compute"}
+
+
+EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
+    "POST /flavors": {"flavor": {"name": "walked", "ram": 1, "vcpus": 1, "disk": 0}},
+    "PUT /flavors/{flavor_id}": {"flavor": {"description": None}},
+    "POST /flavors/{flavor_id}/action#addTenantAccess": {"addTenantAccess": {"tenant": "t"}},
+    "POST /flavors/{flavor_id}/action#removeTenantAccess": {"removeTenantAccess": {"tenant": "t"}},
+    "POST /flavors/{flavor_id}/os-extra_specs": {"extra_specs": {"a": "b"}},
+    "PUT /flavors/{flavor_id}/os-extra_specs/{key}": {"x": "y"},
+    "POST /os-keypairs": {"keypair": {"name": "walked", "public_key": "k"}},
+    "PUT /os-services/{id}": _service_update,
+    "PUT /os-quota-sets/{project_id}": {"quota_set": {}},
+    "PUT /os-quota-class-sets/{id}": {"quota_class_set": {}},
+}
+
+
+def example(operation_id: str, version: int) -> Body | None:
+    """The body to send; None for an operation without an example."""
+    found = EXAMPLES.get(operation_id)
+    return found(version) if callable(found) else found

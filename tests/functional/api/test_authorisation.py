@@ -1,0 +1,93 @@
+"""No operation without a token, and none for somebody who has no role that counts.
+
+Walks the declarations, so a new operation is tested by being there. It fails for an operation that
+takes a body and has no example, for a rule nobody declared, and for one that lets a stranger in.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from services.api.handlers import all_operations
+from services.api.operation import Operation
+from services.api.policies import all_rules
+from tests.functional.api.conftest import Deployment
+from tests.functional.api.examples import example
+
+OPEN = {
+    "GET /",
+    "GET /versions/{id}",
+    "GET /flavors",
+    "GET /flavors/detail",
+    "GET /flavors/{flavor_id}",
+    # A user's own key pairs need no role.
+    "GET /os-keypairs",
+    "GET /os-keypairs/{name}",
+    "POST /os-keypairs",
+    "DELETE /os-keypairs/{name}",
+}
+"""Operations for every authenticated user, without a rule that says so."""
+ANYBODY = "@"
+_IDS = {
+    "flavor_id": "1",
+    "server_id": "11111111-2222-3333-4444-555555555555",
+    "id": "11111111-2222-3333-4444-555555555555",
+}
+
+OPERATIONS = all_operations()
+
+
+def _name(operation: Operation) -> str:
+    return f"{operation.id} 2.{operation.since}-2.{operation.until}"
+
+
+def _path(operation: Operation, deployment: Deployment) -> str:
+    if operation.path == "/":  # without a project this is the document that needs no token
+        return f"/{deployment.projects['nobody']}/"
+    values = {"project_id": deployment.projects["other"], **_IDS}
+    return re.sub(r"\{(\w+)\}", lambda hole: values.get(hole[1], "x"), operation.path)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_name)
+async def test_nothing_without_a_token(deployment: Deployment, operation: Operation) -> None:
+    answer = await deployment.call(
+        operation.method, _path(operation, deployment), user=None, v=operation.until
+    )
+    assert answer.status == 401
+
+
+def test_every_rule_is_declared() -> None:
+    rules = all_rules()
+    assert {operation.policy for operation in OPERATIONS} - {None} <= set(rules)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        operation
+        for operation in OPERATIONS
+        if operation.id not in OPEN and all_rules().get(operation.policy or "") != ANYBODY
+    ],
+    ids=_name,
+)
+async def test_nothing_for_a_stranger(deployment: Deployment, operation: Operation) -> None:
+    body = example(operation.id, operation.until)
+    assert body is not None or operation.body is None, "add a valid body to examples.py"
+    if operation.action and body is None:
+        body = {operation.action: None}
+    answer = await deployment.call(
+        operation.method, _path(operation, deployment), body, user="nobody", v=operation.until
+    )
+    denied = (403,) if operation.policy else (403, 404)
+    assert answer.status in denied, answer.body
+
+
+@pytest.mark.parametrize("version", [1, 104])
+async def test_open_operations_are_open(deployment: Deployment, version: int) -> None:
+    for operation in OPERATIONS:
+        if operation.id in OPEN and operation.method == "GET":
+            path = _path(operation, deployment).replace("/os-keypairs/x", "/os-keypairs")
+            answer = await deployment.call("GET", path, user="nobody", v=version)
+            assert answer.status in (200, 404), operation.id
