@@ -196,8 +196,16 @@ async def force_down_ended(cluster: Cluster, host: str) -> None:
     await wait_for(up, 10, f"{host} to be up")
 
 
-def check(kind: str, server: dict[str, Any] | None, expected: str | None) -> None:
+async def check(
+    cluster: Cluster, kind: str, server_id: str, expected: str | None, *, error: bool
+) -> None:
+    """The status is `expected` and the latest instance action says whether it went well."""
+    server = await cluster.server(server_id)
     assert (server and server["status"]) == expected, server
+    _, body = await cluster.request("GET", f"/servers/{server_id}/os-instance-actions")
+    latest = body["instanceActions"][0]
+    assert latest["action"] == {"build": "create"}.get(kind, kind), latest
+    assert latest["message"] == ("Error" if error else None), latest
     if expected == "ERROR":
         assert server is not None
         assert "injected here" in server["fault"]["message"], server["fault"]
@@ -210,9 +218,10 @@ async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str
     server_id = await prepare(cluster, kind)
     await replace_conductor(cluster, fault.definitions(kind, **{step: fault.failing(when)}))
     server_id = await trigger(cluster, kind, server_id)
-    server = await cluster.settled(server_id)
+    await cluster.settled(server_id)
     assert fault.fired == 1
-    check(kind, server, (DONE if (kind, step) in POINT_OF_NO_RETURN else UNDONE)[kind])
+    expected = (DONE if (kind, step) in POINT_OF_NO_RETURN else UNDONE)[kind]
+    await check(cluster, kind, server_id, expected, error=True)
     if kind != "delete":  # its leftovers belong to the next delete, in clean_up
         await cluster.assert_sound()
     await replace_conductor(cluster, dict(DEFINITIONS))
@@ -235,9 +244,9 @@ async def test_die_and_resume(cluster: Cluster, kind: str, step: str, when: str)
     await asyncio.wait_for(died.wait(), 10)
     await cluster.kill("conductor")
     await cluster.start_conductor()
-    server = await cluster.settled(server_id)
+    await cluster.settled(server_id)
     assert fault.fired == 1
-    check(kind, server, DONE[kind])
+    await check(cluster, kind, server_id, DONE[kind], error=False)
     await cluster.assert_sound()
     await clean_up(cluster, server_id)
 
@@ -252,9 +261,9 @@ async def test_do_twice(cluster: Cluster, kind: str, step: str) -> None:
 
     await replace_conductor(cluster, fault.definitions(kind, **{step: wrap}))
     server_id = await trigger(cluster, kind, server_id)
-    server = await cluster.settled(server_id)
+    await cluster.settled(server_id)
     assert fault.fired == 1
-    check(kind, server, DONE[kind])
+    await check(cluster, kind, server_id, DONE[kind], error=False)
     await cluster.assert_sound()
     await clean_up(cluster, server_id)
 
@@ -275,10 +284,10 @@ async def test_undo_twice(cluster: Cluster, kind: str) -> None:
     steps = {step.name: wrap for step in definition.steps}
     await replace_conductor(cluster, fault.definitions(kind, **steps))
     server_id = await trigger(cluster, kind, server_id)
-    server = await cluster.settled(server_id)
+    await cluster.settled(server_id)
     assert fault.fired == 1
     assert undone.fired == sum(step.undo is not None for step in definition.steps)
-    check(kind, server, UNDONE[kind])
+    await check(cluster, kind, server_id, UNDONE[kind], error=True)
     await cluster.assert_sound()
     await replace_conductor(cluster, dict(DEFINITIONS))
     await clean_up(cluster, server_id)
