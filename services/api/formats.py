@@ -15,7 +15,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable
 
-_BMP_LIMIT = 0x10000
+_BASIC_PLANE_END = 0xFFFF
 
 
 def _succeeds(parse: Callable[[str], object]) -> Callable[[str], bool]:
@@ -30,28 +30,30 @@ def _succeeds(parse: Callable[[str], object]) -> Callable[[str], bool]:
 
 
 def _is_printable(character: str) -> bool:
-    """Visible or an ordinary blank; no control, format, surrogate or unassigned character."""
+    """A visible character or an ordinary blank of the basic plane."""
     category = unicodedata.category(character)
-    return category[0] != "C" and category not in {"Zl", "Zp"}
+    return (
+        ord(character) < _BASIC_PLANE_END
+        and category[0] != "C"
+        and (category[0] != "Z" or category == "Zs")
+    )
 
 
 def _printable(text: str) -> bool:
     return all(map(_is_printable, text))
 
 
+def _is_blank(character: str) -> bool:
+    return unicodedata.category(character) == "Zs"
+
+
 def _name(text: str) -> bool:
-    return _printable(text) and text == text.strip() and text != ""
+    """Without blanks around; an empty one is left to minLength, which says it better."""
+    return _printable(text) and not (text and (_is_blank(text[0]) or _is_blank(text[-1])))
 
 
 def _loose_name(text: str) -> bool:
-    return _printable(text) and text.strip() != ""
-
-
-def _description(text: str) -> bool:
-    """Any text the database can hold that is no control character except line breaks and tabs."""
-    return all(
-        ord(c) < _BMP_LIMIT and (c in "\n\r\t" or unicodedata.category(c) != "Cc") for c in text
-    )
+    return _printable(text) and not all(map(_is_blank, text))
 
 
 def _parse_time(text: str) -> None:
@@ -77,7 +79,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "name_with_leading_trailing_spaces": _loose_name,
     "az_name": lambda text: _name(text) and ":" not in text,
     "az_name_with_leading_trailing_spaces": lambda text: _loose_name(text) and ":" not in text,
-    "nova-printable": _description,
+    "nova-printable": _printable,
     "uuid": _succeeds(uuid.UUID),
     "date-time": _succeeds(_parse_time),
     "cidr": _succeeds(lambda text: ipaddress.ip_network(text, strict=False)),
