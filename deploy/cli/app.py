@@ -42,6 +42,10 @@ def up(
     processes: Annotated[
         bool, Parameter(help="Each service in a process of its own, over RabbitMQ.", negative="")
     ] = False,
+    conductors: Annotated[
+        int | None, Parameter(help="Number of conductors (default 1, with --processes 2).")
+    ] = None,
+    schedulers: Annotated[int, Parameter(help="Number of schedulers.")] = 1,
     foreground: Annotated[
         bool, Parameter(help="Stay in the terminal; Ctrl-C stops the cluster.", negative="")
     ] = False,
@@ -71,12 +75,18 @@ def up(
     """
     if hosts < 0 or (spawn_delay is not None and spawn_delay < 0):
         raise UsageError("--hosts and --spawn-delay cannot be negative")
+    if conductors is None:
+        conductors = 2 if processes else 1
+    if conductors < 1 or schedulers < 1:
+        raise UsageError("a cluster needs at least one conductor and one scheduler")
     if broker_url and not processes:
         raise UsageError("--broker-url needs --processes: one process uses no broker")
     from deploy.cli.up import up as start
 
     options = Options(
         hosts=hosts,
+        conductors=conductors,
+        schedulers=schedulers,
         processes=processes,
         listen=listen,
         port=port,

@@ -30,6 +30,8 @@ class Options:
     """The options of `muster up`; None means: as the settings say."""
 
     hosts: int = 3
+    conductors: int = 1
+    schedulers: int = 1
     processes: bool = False
     listen: str | None = None
     port: int | None = None
@@ -214,10 +216,9 @@ def make_plan(options: Options, home: Home) -> Plan:
 
 
 def _members(options: Options, home: Home) -> list[Member]:
-    controllers = 2 if options.processes else 1
     members = [Member("standins", "standins", {}), Member("api", "api", {})]
-    for kind in ("conductor", "scheduler"):
-        for number in range(1, controllers + 1):
+    for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
+        for number in range(1, count + 1):
             name = f"{kind}-{number}"
             members.append(Member(name, kind, {kind: {"host_name": name}}))
     for number in range(1, options.hosts + 1):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from common.config.settings import Settings
 
 READY_DEADLINE_S = 90.0
-POOL_SIZE = 4
+POOL_SIZES = {"api": 4, "conductor": 4, "scheduler": 2}
 """Each database session is a PostgreSQL process; few are enough on one machine."""
 
 
@@ -88,8 +88,7 @@ class ProcessCluster:
             url = postgres.url
             command = [sys.executable, "-m", "deploy.local.postgres", str(data), str(run)]
             self._programs.append(Program("postgres", command, 10, "INT"))
-        database = {"database": {"url": url, "pool_size": POOL_SIZE}}
-        self._common = merged(self._common, database)
+        self._common = merged(self._common, {"database": {"url": url}})
 
     def _add_broker(self) -> None:
         bus: dict[str, Any] = {"url": self._options.broker_url}
@@ -99,13 +98,16 @@ class ProcessCluster:
             broker = PrivateRabbitMQ(self.plan.home.path / "rabbitmq")
             bus = {"url": broker.url, "password": broker.password}
             command = [sys.executable, "-m", "deploy.local.rabbitmq", str(broker.data_dir)]
-            self._programs.append(Program("rabbitmq", command, 10))
+            # It is stopped last, with nothing in flight, and what is durable is on disk: an orderly
+            # stop would only take ten seconds longer.
+            self._programs.append(Program("rabbitmq", command, 10, "KILL"))
         self._common = merged(self._common, {"bus": bus})
 
     def _add_member(self, member: Member, port: int) -> None:
         from common.config.settings import Settings
 
-        own = member.settings
+        pool = POOL_SIZES.get(member.kind)
+        own = merged(member.settings, {"database": {"pool_size": pool}} if pool else {})
         if member.kind not in {"api", "standins"}:
             own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
             self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"

@@ -1,12 +1,12 @@
 """RabbitMQ from the machine's own packages, run as a private node on 127.0.0.1.
 
 Owns: its data directory (database, cookie, password, configuration) and its process.
-May not: touch a RabbitMQ that the system runs; use epmd, plugins or another address.
+May not: touch a RabbitMQ that the system runs, its epmd included; listen on another address.
 The distribution's wrapper script wants a user and directories of its own; the script behind it is
 run directly, with everything below the data directory, as whoever calls.
 Crash story: queues and persistent messages are on disk; a killed node continues with them. The
-node dies with the process that started it (Linux); under a supervisor it is `command()`.
-`python -m deploy.local.rabbitmq DATA_DIR [PORT]` becomes the node, for a supervisor.
+node dies with the process that started it, and its epmd with the node (Linux).
+`python -m deploy.local.rabbitmq DATA_DIR [PORT]` becomes the node; a supervisor runs `command()`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ import time
 from pathlib import Path
 from typing import IO
 
-from deploy.local.home import LocalClusterError
+from deploy.local.home import ROOT, LocalClusterError
 
 USER = "muster"
 ADDRESS = "127.0.0.1"
 NODE = "muster@localhost"
-"""The same for every private node: they never meet."""
-NO_EPMD_PORT = "1"
-"""Nobody listens there: the node neither finds nor tells other nodes of this machine."""
+"""The same for every private node: each has an epmd of its own, so they never meet."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -44,7 +42,6 @@ SCRIPTS = (
 
 ERLANG = (
     "-noinput",
-    "-start_epmd false",
     # One scheduler and few helper threads: a laptop's broker, tens of MiB less.
     "+S 1:1 +SDcpu 1:1 +SDio 2 +A 1",
     "-kernel inet_dist_use_interface {127,0,0,1}",
@@ -75,6 +72,14 @@ def find_script() -> str:
         "install rabbitmq-server (apt-get install rabbitmq-server) or give a broker with "
         "--broker-url"
     )
+
+
+def _find_epmd() -> str:
+    """Erlang's port mapper; the server would start one that outlives it."""
+    for program in (shutil.which("epmd"), *Path("/usr").glob("lib*/erlang/erts-*/bin/epmd")):
+        if program:
+            return str(program)
+    raise LocalClusterError("RabbitMQ is installed but Erlang's epmd is not: install erlang-base")
 
 
 def _free_port() -> int:
@@ -134,11 +139,15 @@ class PrivateRabbitMQ:
         return self._process.pid if self._process and alive else None
 
     def command(self) -> list[str]:
-        """What runs the node in the foreground, with `env()`; SIGTERM stops it in order."""
-        return [self._script]
+        """Runs the node in the foreground, with `env()`; SIGTERM stops it in order."""
+        return [sys.executable, "-m", "deploy.local.rabbitmq", str(self.data_dir), str(self.port)]
 
     def env(self) -> dict[str, str]:
-        """The whole environment of `command()`; also writes the node's configuration."""
+        """The whole environment of `command()`."""
+        return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def _node_env(self) -> dict[str, str]:
+        """The environment of the server's script; also writes what it reads."""
         self._remembered(".erlang.cookie", secrets.token_hex(16))
         (self.data_dir / ".erlang.cookie").chmod(0o400)
         (self.data_dir / "enabled_plugins").write_text("[].\n")
@@ -152,7 +161,6 @@ class PrivateRabbitMQ:
             for name, value in os.environ.items()
             if not name.startswith(("RABBITMQ_", "ERL_"))
         }
-        internal_port = _free_port()
         return {
             **inherited,
             "HOME": str(self.data_dir),  # where Erlang looks for its cookie
@@ -170,14 +178,13 @@ class PrivateRabbitMQ:
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.data_dir / "generated"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.data_dir / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(self.data_dir / "pid"),
-            "RABBITMQ_DIST_PORT": str(internal_port),
-            "ERL_EPMD_PORT": NO_EPMD_PORT,
+            "RABBITMQ_DIST_PORT": str(_free_port()),
+            "ERL_EPMD_ADDRESS": ADDRESS,
+            "ERL_EPMD_PORT": str(_free_port()),
             "ERL_CRASH_DUMP_SECONDS": "0",
             # Makes the script become the server instead of waiting for it: one process, one pid.
             "RABBITMQ_ALLOW_INPUT": "1",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(
-                (*ERLANG, f"-erl_epmd_port {internal_port}")
-            ),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(ERLANG),
         }
 
     def start(self, log: IO[bytes] | int | None = None) -> None:
@@ -229,8 +236,17 @@ class PrivateRabbitMQ:
 
     def become(self) -> None:
         """Replace this process by the node."""
+        env = self._node_env()
         os.chdir(self.data_dir)
-        os.execve(self._script, self.command(), self.env())  # noqa: S606
+        subprocess.Popen(
+            [_find_epmd()],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_parent_death_signal,  # noqa: PLW1509
+        )
+        os.execve(self._script, [self._script], env)  # noqa: S606
 
 
 def _is_open(port: int) -> bool:

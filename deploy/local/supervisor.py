@@ -9,6 +9,7 @@ May not: know what a program does. Crash story: see deploy/local/processes.py.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import xmlrpc.client
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ chmod = 0600
 
 [supervisord]
 nodaemon = true
+{f"user = {os.geteuid()}" if os.geteuid() == 0 else ""}
 logfile = {str(home.logs).replace("%", "%%")}/supervisord.log
 pidfile = {run}/supervisord.pid
 childlogdir = {str(home.logs).replace("%", "%%")}

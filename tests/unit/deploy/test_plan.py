@@ -39,14 +39,16 @@ def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Ho
     assert names == ["standins", "api", "conductor-1", "scheduler-1", "compute-1", "compute-2"]
 
 
-def test_processes_have_two_conductors_and_two_schedulers(home: Home) -> None:
-    plan = make_plan(replace(FREE, hosts=0, processes=True), home)
+def test_more_controllers_get_numbers(home: Home) -> None:
+    plan = make_plan(replace(FREE, hosts=0, conductors=2, schedulers=2), home)
     assert [m.name for m in plan.members if m.kind in {"conductor", "scheduler"}] == [
         "conductor-1",
         "conductor-2",
         "scheduler-1",
         "scheduler-2",
     ]
+    names = {m.settings[m.kind]["host_name"] for m in plan.members if m.kind == "scheduler"}
+    assert names == {"scheduler-1", "scheduler-2"}
 
 
 def test_each_host_has_a_state_directory_of_its_own(home: Home) -> None:
