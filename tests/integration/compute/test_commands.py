@@ -200,6 +200,19 @@ async def test_a_destroy_ends_a_running_spawn(rig: Rig, verb: str, later: int) -
         assert code(await rig.conductor.tell("spawn", spec, workflow_id=60)) == "stale_generation"
 
 
+async def test_a_spawn_that_was_ended_before_its_first_step_is_answered_too(rig: Rig) -> None:
+    life = await rig.start()
+    spec = make_spec()
+    spawned, destroyed = await asyncio.gather(
+        rig.conductor.tell("spawn", spec, workflow_id=50, patience_s=3.0),
+        rig.conductor.tell("destroy", spec.uuid, workflow_id=50),
+    )
+    assert destroyed.error is None
+    assert code(spawned) == "stale_generation"
+    assert works(life) == 0
+    assert "running" not in rig.log(spec.uuid)
+
+
 async def test_an_older_destroy_ends_nothing(rig: Rig) -> None:
     life = await rig.start()
     spec = make_spec()
