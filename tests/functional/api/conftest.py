@@ -53,6 +53,7 @@ class Deployment:
     """What tests talk to."""
 
     pool: asyncpg.Pool[asyncpg.Record]
+    bus: MemoryBus
     http: aiohttp.ClientSession
     identity_url: str
     base_url: str
@@ -211,7 +212,7 @@ async def deployment(
     service = api.create(Settings(**sections), ports)
     await service.start()
     async with aiohttp.ClientSession() as http:
-        made = Deployment(pool, http, identity_url, f"http://127.0.0.1:{service.port}")
+        made = Deployment(pool, bus, http, identity_url, f"http://127.0.0.1:{service.port}")
         await made.login("admin", "admin")
         await _add_people(made)
         for user, (project, _) in PEOPLE.items():
