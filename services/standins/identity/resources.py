@@ -15,7 +15,6 @@ from pydantic import Field
 from services.standins.identity.crud import Resource
 from services.standins.identity.model import DEFAULT_DOMAIN_ID, Model
 from services.standins.identity.passwords import hash_password
-from services.standins.identity.views import expand_url
 from services.standins.store import Doc
 from services.standins.web import Call, Fault, OpenBody
 
@@ -230,7 +229,8 @@ class _Rules:
         return doc
 
     def shape_endpoint(self, call: Call, doc: Doc) -> Doc:
-        url = expand_url(doc["url"], call.base_url, "$(project_id)s")
+        # Listed as it was given, but for the address that only a request can tell.
+        url = doc["url"].replace("$(base_url)s", call.base_url)
         return {**doc, "region": doc["region_id"], "url": url}
 
     def prepare_region(self, _: Call, new: Doc, old: Doc | None) -> Doc:  # noqa: ARG002

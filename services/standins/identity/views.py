@@ -42,12 +42,13 @@ def listing(docs: Iterable[Doc], plural: str, base_url: str) -> Doc:
 
 
 def expand_url(url: str, base_url: str, project_id: str) -> str:
-    """Fill an endpoint's `$(base_url)s` and `$(project_id)s`."""
-    if "$(" not in url:
+    """Fill an endpoint's `$(base_url)s` and `$(project_id)s`; `%(...)s` is the older spelling."""
+    if "(" not in url:
         return url
     filled = url.replace("$(base_url)s", base_url)
-    for name in ("project_id", "tenant_id"):
-        filled = filled.replace(f"$({name})s", project_id)
+    for sign in ("$", "%"):
+        for name in ("project_id", "tenant_id"):
+            filled = filled.replace(f"{sign}({name})s", project_id)
     return filled
 
 

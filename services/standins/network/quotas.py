@@ -33,6 +33,9 @@ QuotaBody = create_model(  # type: ignore[call-overload]
     __base__=Body,
     tenant_id=(str | None, None),
     project_id=(str | None, None),
+    # Clients always say whether a limit below the use is refused; it never is here.
+    check_limit=(bool | None, None),
+    force=(bool | None, None),
     **{name: (int, default) for name, default in DEFAULTS.items()},
 )
 

@@ -216,6 +216,21 @@ async def test_management_of_everything(cloud: Cloud) -> None:
         (await cloud.call("DELETE", one)).want(404)
 
 
+async def test_an_endpoint_may_name_the_project(cloud: Cloud) -> None:
+    body = {"service": {"type": "volumev3", "name": "cinder"}}
+    service = (await cloud.call("POST", "/identity/v3/services", body)).want(201)["service"]
+    for sign in "$%":
+        url = f"http://v/v3/{sign}(project_id)s"
+        fields = {"service_id": service["id"], "interface": "public", "url": url}
+        made = await cloud.call("POST", "/identity/v3/endpoints", {"endpoint": fields})
+        assert made.want(201)["endpoint"]["url"] == url
+    login = password_login("demo", "demo", {"name": "demo"})
+    token = (await cloud.call("POST", TOKENS, login, user=None)).want(201)["token"]
+    (entry,) = [e for e in token["catalog"] if e["type"] == "volumev3"]
+    expected = f"http://v/v3/{token['project']['id']}"
+    assert [e["url"] for e in entry["endpoints"]] == [expected, expected]
+
+
 async def test_an_enabled_domain_is_not_deleted_and_a_deleted_one_takes_its_users(
     cloud: Cloud,
 ) -> None:
