@@ -40,11 +40,9 @@ class Links:
 
     def next(self, marker: str, *path: str) -> list[dict[str, str]]:
         """The `<collection>_links` list that leads to the page after `marker`."""
-        pairs = sorted(
-            (name, value)
-            for name, values in {**self.query, "marker": [marker]}.items()
-            for value in values
-        )
+        # By name only: the values of one name (sort keys) keep their order.
+        query = sorted({**self.query, "marker": [marker]}.items())
+        pairs = [(name, value) for name, values in query for value in values]
         return [{"rel": "next", "href": f"{self.self(*path)}?{urlencode(pairs)}"}]
 
 

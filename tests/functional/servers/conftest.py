@@ -157,7 +157,13 @@ async def stack(
     service = api.create(Settings(**sections), ports)
     await service.start()
     async with aiohttp.ClientSession() as http:
-        made = Stack(pool, http, f"{root}/identity", f"http://127.0.0.1:{service.port}")
+        made = Stack(
+            pool=pool,
+            bus=bus,
+            http=http,
+            identity_url=f"{root}/identity",
+            base_url=f"http://127.0.0.1:{service.port}",
+        )
 
         async def hear(delivery: Delivery) -> None:
             made.heard.append(delivery.message)
