@@ -157,7 +157,7 @@ class Handling:
         if attempt >= self._deliveries:
             return self._give_up(received, "failed", error)
         self._remember(received.message_id, attempt)
-        pause_s = self._random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2**attempt))
+        pause_s = self._random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._ending.wait()

@@ -1,227 +1,43 @@
-"""The bus on RabbitMQ, through aio-pika; no other module touches AMQP.
+"""The bus on RabbitMQ: keeps one connection alive and everything that was asked of it.
 
-Owns: one connection of one service, its channels, and getting all of it back after a loss.
-A connection is a `_Link` that is opened, used and thrown away as a whole: anything unexpected (a
-closed channel, a cancelled consumer) loses the link, and a new one consumes everything again. This
-is the only recovery path. aio-pika's own "robust" classes are not used.
-May not: know any message type; repeat a publish (its caller decides).
+Owns: connecting again after a loss, and consuming again everything that is wanted.
+May not: touch AMQP (common/bus/amqp_link.py does); repeat a publish (its caller decides).
 While the broker is away a publish waits for it within its timeout. One that was sent but not
-confirmed when the link is lost, and a call whose reply address went with it, raise `BusClosed` at
-once. Handlers run on; their acknowledgements come to nothing and the broker delivers again.
-Crash story: the broker returns what was not acknowledged, and forgets exclusive queues.
+confirmed when the connection is lost, and a call whose reply address went with it, raise
+`BusClosed` at once. Handlers run on; their acknowledgements come to nothing and the broker
+delivers again.
+Crash story: nothing is kept here; unacknowledged deliveries go to another consumer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import (
-    CONNECTION_EXCEPTIONS,
-    ChannelNotFoundEntity,
-    ChannelPreconditionFailed,
-    DeliveryError,
-    ProbableAuthenticationError,
-    PublishError,
-)
-from aiormq import ChannelAccessRefused, TransportFactory
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory
 from yarl import URL
 
-from common.bus.handling import Calls, Handling, Received, Verdict, confirmed_within
-from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind, Unroutable
-from common.bus.topology import DEAD, DEAD_LETTERS, EVENT_RULES, EVENTS, RULES
+from common.bus.amqp_link import CLOSE_TIMEOUT_S, GONE, Link, LinkConsumer
+from common.bus.handling import Calls, Handling, confirmed_within
+from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind
+from common.bus.topology import EVENT_RULES, EVENTS, RULES
 from common.config.settings import BusSettings
 from common.errors import InvalidInput, Unauthorized, Unavailable
-from common.messages.base import Message, encode
+from common.messages.base import Message
 from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
 """A peer that vanished is noticed after 3 * (this + 1) s here and 2 * this at the broker; a closed
 connection at once."""
+OPEN_TIMEOUT_S = 20.0
+"""For a connection and everything consumed on it. A quorum queue without a leader answers after a
+minute; to ask again is faster."""
 RECONNECT_BASE_S = 0.1
 RECONNECT_CAP_S = 5.0
 EVENT_TIMEOUT_S = 1.0
-CLOSE_TIMEOUT_S = 5.0
-
-_GONE = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
-"""What aio-pika raises when the channel or connection it was using is gone."""
-
-_Declare = Callable[[AbstractChannel, bool], Awaitable[None]]
-
-
-class _Wire(TransportFactory):
-    """Opens the socket as usual and keeps it, because a crash must drop it without a goodbye."""
-
-    _writer: asyncio.StreamWriter | None = None
-
-    async def create(
-        self, url: URL, **kwargs: Any
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        usual = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, self._writer = await usual.create(url, **kwargs)
-        return reader, self._writer
-
-    def drop(self) -> None:
-        if self._writer:
-            self._writer.transport.abort()
-
-
-class _Connection(aio_pika.Connection):
-    PARAMETERS = (
-        *aio_pika.Connection.PARAMETERS,
-        aio_pika.abc.ConnectionParameter("transport_factory", lambda wire: wire, is_kwarg=True),
-    )
-
-
-class _Link:
-    """One live connection. `lost` is the reason it ended with; then it is of no more use."""
-
-    def __init__(self, url: URL, calls: Calls) -> None:
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._calls = calls
-        self._wire = _Wire()
-        self._connection = _Connection(url, transport_factory=self._wire)
-        self._declared: set[str] = set()
-        self._declaring = asyncio.Lock()
-        self._replies: AbstractQueue | None = None
-
-    async def open(self) -> None:
-        await self._connection.connect(timeout=CONNECT_TIMEOUT_S)
-        self._connection.close_callbacks.add(self._closed)
-        self._publisher = await self.channel(on_return_raises=True)
-        self._events = await self._publisher.get_exchange(EVENTS, ensure=False)
-        for name, kind in ((EVENTS, "topic"), (DEAD_LETTERS, "fanout")):
-
-            async def declare(
-                channel: AbstractChannel, passive: bool, name: str = name, kind: str = kind
-            ) -> None:
-                await channel.declare_exchange(name, kind, durable=True, passive=passive)
-
-            await self._declare(f"exchange {name}", declare)
-        await self.declare(DEAD)
-
-    async def close(self) -> None:
-        self.lose("closed")
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._connection.close()
-        except (TimeoutError, *_GONE):
-            self._wire.drop()
-
-    def drop(self) -> None:
-        self.lose("dropped")
-        self._wire.drop()
-
-    def lose(self, reason: str) -> None:
-        if not self.lost.done():
-            self.lost.set_result(reason)
-
-    def _closed(self, _sender: object, error: BaseException | None) -> None:
-        self.lose(str(error) or repr(error))
-
-    async def channel(self, *, on_return_raises: bool = False) -> AbstractChannel:
-        """A channel whose end is the end of the link."""
-        channel = self._connection.channel(on_return_raises=on_return_raises)
-        await channel.initialize()
-        channel.close_callbacks.add(self._closed)
-        raw = await channel.get_underlay_channel()
-        raw.on_consumer_cancel_callbacks.add(lambda _: self.lose("a consumer was cancelled"))
-        return channel
-
-    async def _declare(self, what: str, declare: _Declare) -> None:
-        """Run `declare(channel, passive)` on a channel of its own: a refusal closes the channel.
-
-        Who may not configure (a host's own user) only checks that somebody else has declared it.
-        """
-        try:
-            try:
-                async with self._connection.channel() as channel:
-                    await declare(channel, False)
-            except ChannelAccessRefused:
-                async with self._connection.channel() as channel:
-                    await declare(channel, True)
-        except ChannelPreconditionFailed as error:
-            raise Unavailable(
-                f"{what} exists with other arguments than this version of Muster declares; "
-                f"delete it and it is made anew ({error})"
-            ) from error
-
-    async def declare(self, queue: Queue) -> None:
-        """Declare a queue once; raises `Unavailable` when it exists with other arguments."""
-        if queue.name in self._declared:
-            return
-
-        async def declare(channel: AbstractChannel, passive: bool) -> None:
-            declared = await channel.declare_queue(
-                queue.name, durable=True, passive=passive, arguments=RULES[queue.kind].arguments
-            )
-            if queue == DEAD and not passive:
-                await declared.bind(DEAD_LETTERS, "")
-
-        async with self._declaring:
-            if queue.name not in self._declared:
-                await self._declare(f"queue {queue.name}", declare)
-                self._declared.add(queue.name)
-
-    async def depth(self, queue: Queue) -> int:
-        try:
-            async with self._connection.channel() as channel:
-                declared = await channel.declare_queue(queue.name, passive=True)
-                return declared.declaration_result.message_count or 0
-        except ChannelNotFoundEntity:
-            return 0
-
-    async def reply_address(self) -> str:
-        """The queue of this connection's replies, declared when the first call is made."""
-        async with self._declaring:
-            if self._replies is None:
-                replies = await (await self.channel()).declare_queue(
-                    exclusive=True, auto_delete=True
-                )
-                await replies.consume(self._on_reply, no_ack=True)
-                self._replies = replies
-        return self._replies.name
-
-    async def _on_reply(self, message: AbstractIncomingMessage) -> None:
-        self._calls.answered(message.correlation_id, message.body)
-
-    async def publish(self, to: str, message: aio_pika.Message, *, mandatory: bool = True) -> None:
-        """Send to the queue `to` and wait for the confirmation."""
-        async with self._confirmation(to):
-            await self._publisher.default_exchange.publish(message, to, mandatory=mandatory)
-
-    async def publish_event(self, topic: str, message: aio_pika.Message) -> None:
-        async with self._confirmation(topic):
-            await self._events.publish(message, topic, mandatory=False)
-
-    @contextlib.asynccontextmanager
-    async def _confirmation(self, to: str) -> AsyncIterator[None]:
-        try:
-            yield
-        except PublishError:
-            self._declared.discard(to)
-            raise Unroutable(f"there is no queue {to}") from None
-        except DeliveryError:
-            raise BusClosed(f"queue {to} is full") from None
-        except _GONE as error:
-            raise BusClosed(f"the connection was lost before {to} confirmed: {error}") from error
-        except asyncio.CancelledError:
-            # aiormq rejects what waits with this error when the connection closes; without this
-            # the caller would believe that it is being cancelled.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise BusClosed(f"the connection was closed before {to} confirmed") from None
 
 
 class _Registration:
@@ -235,59 +51,23 @@ class _Registration:
         self._prefetch = prefetch
         self._queue = queue
         self._topic = topic
-        self._source: AbstractQueue | None = None
-        self._tag = ""
+        self._consumer: LinkConsumer | None = None
 
-    async def attach(self, link: _Link) -> None:
-        """Consume on a new link; prefetch counts per consumer."""
-        channel = await link.channel()
-        await channel.set_qos(prefetch_count=self._prefetch)
+    async def attach(self, link: Link) -> None:
+        """Consume on a new link."""
         if self._queue:
-            await link.declare(self._queue)
-            source = await channel.get_queue(self._queue.name, ensure=False)
+            self._consumer = await link.consume(self._queue, self.handling, self._prefetch)
         else:
-            source = await channel.declare_queue(
-                exclusive=True, auto_delete=True, arguments=EVENT_RULES.arguments
-            )
-            await source.bind(EVENTS, self._topic)
-        self._source, self._tag = source, await source.consume(self._on_message)
-
-    async def _on_message(self, message: AbstractIncomingMessage) -> None:
-        received = Received(
-            message.body,
-            message.message_id or "",
-            bool(message.redelivered),
-            attempts=_as_int(message.headers.get("x-delivery-count")),
-            reply_to=message.reply_to,
-            correlation_id=message.correlation_id,
-            user_id=message.user_id,
-        )
-
-        async def settle(verdict: Verdict) -> None:
-            try:
-                if verdict is Verdict.DONE:
-                    await message.ack()
-                else:  # reject and not nack: only the former counts as a failed delivery
-                    await message.reject(requeue=verdict is Verdict.AGAIN)
-            except _GONE as error:
-                log.debug("acknowledgement_lost", error=str(error))
-
-        self.handling.begin(received, settle)
+            self._consumer = await link.subscribe(self._topic, self.handling)
 
     async def cancel(self) -> None:
         self._bus.forget(self)
-        source, self._source = self._source, None
-        with contextlib.suppress(*_GONE):
-            if source:
-                await source.cancel(self._tag)
+        consumer, self._consumer = self._consumer, None
+        if consumer:
+            await consumer.stop()
         await self.handling.drain()
-        with contextlib.suppress(*_GONE):
-            if source and self.handling.idle:
-                await source.channel.close()
-
-
-def _as_int(value: object) -> int:
-    return value if isinstance(value, int) else 0
+        if consumer and self.handling.idle:  # else cancelled by its own handler, still unsettled
+            await consumer.close()
 
 
 def _url(settings: BusSettings, name: str) -> URL:
@@ -315,7 +95,7 @@ class RabbitBus:
         self._calls = Calls(clock)
         self._registrations: list[_Registration] = []
         self._attaching = asyncio.Lock()
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._up = asyncio.Event()
         self._ended: str | None = None
         self._sending = 0
@@ -347,7 +127,7 @@ class RabbitBus:
             link.drop()
         await self._end("the bus has crashed")
 
-    async def _end(self, reason: str) -> _Link | None:
+    async def _end(self, reason: str) -> Link | None:
         self._ended = reason
         link, self._link = self._link, None
         await self._tasks.stop()
@@ -355,7 +135,7 @@ class RabbitBus:
         self._up.set()  # who waits for a connection learns that there will be none
         return link
 
-    async def _keep_connected(self, link: _Link) -> None:
+    async def _keep_connected(self, link: Link) -> None:
         while True:
             reason = await link.lost
             self._up.clear()
@@ -365,43 +145,41 @@ class RabbitBus:
             await link.close()
             link = await self._connect(first=False)
 
-    async def _connect(self, *, first: bool) -> _Link:
+    async def _connect(self, *, first: bool) -> Link:
         """Try until it works; one log line per change of the reason why it does not."""
         shown = ""
-        attempt = 0
+        longest_s = RECONNECT_BASE_S
         while True:
-            link = _Link(self._url, self._calls)
+            link = Link(self._url, self._calls)
             try:
-                await link.open()
-                async with self._attaching:
-                    for registration in self._registrations:
-                        await registration.attach(link)
-                    self._link = link
-            except ProbableAuthenticationError as error:
-                reason = (
-                    f"the broker refuses user {self._url.user!r}: set bus.url and bus.password "
-                    "to what the broker knows"
-                )
-                if first:
-                    raise Unauthorized(f"{reason} ({error})") from error
-            except (TimeoutError, Unavailable, *_GONE) as error:
-                reason = str(error) or type(error).__name__
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    await self._open(link)
             except asyncio.CancelledError:
                 link.drop()
                 raise
+            except Exception as error:  # whatever it is, to give up would be worse
+                link.drop()
+                if first and isinstance(error, Unauthorized):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
             else:
                 log.info("bus_connected", url=self._shown_url)
-                self._up.set()
                 return link
-            await link.close()
             if reason != shown:
                 log.warning("bus_not_reachable", url=self._shown_url, reason=reason)
                 shown = reason
-            longest_s = min(RECONNECT_CAP_S, RECONNECT_BASE_S * 2**attempt)
-            attempt += 1
             await self._clock.sleep(self._random.uniform(0, longest_s))
+            longest_s = min(RECONNECT_CAP_S, 2 * longest_s)
 
-    async def _connected_link(self) -> _Link:
+    async def _open(self, link: Link) -> None:
+        await link.open()
+        async with self._attaching:
+            for registration in self._registrations:
+                await registration.attach(link)
+            self._link = link
+            self._up.set()
+
+    async def _connected_link(self) -> Link:
         while True:
             await self._up.wait()
             if self._ended:
@@ -409,15 +187,6 @@ class RabbitBus:
             if self._link is not None and self.connected:
                 return self._link
             self._up.clear()
-
-    def _message(self, message: Message, *, persistent: bool) -> aio_pika.Message:
-        return aio_pika.Message(
-            encode(message),
-            content_type="application/json",
-            type=message.TYPE,
-            delivery_mode=2 if persistent else 1,
-            user_id=self._url.user,
-        )
 
     async def publish(self, queue: Queue, message: Message, *, timeout_s: float = 5.0) -> None:
         await self._send(queue, message, timeout_s, None)
@@ -430,16 +199,20 @@ class RabbitBus:
         try:
             async with confirmed_within(timeout_s, queue.name):
                 link = await self._connected_link()
-                if queue.kind is not QueueKind.HOST:
-                    try:
+                try:
+                    if queue.kind is not QueueKind.HOST:
                         await link.declare(queue)
-                    except (Unavailable, *_GONE) as error:
-                        raise BusClosed(str(error)) from error
-                outgoing = self._message(message, persistent=RULES[queue.kind].persistent)
-                if correlation_id:
-                    outgoing.correlation_id = correlation_id
-                    outgoing.reply_to = await link.reply_address()
-                await link.publish(queue.name, outgoing)
+                    reply_to = await link.reply_address() if correlation_id else None
+                except (Unavailable, *GONE) as error:
+                    raise BusClosed(str(error)) from error
+                await link.publish(
+                    queue.name,
+                    message,
+                    persistent=RULES[queue.kind].persistent,
+                    mandatory=True,
+                    correlation_id=correlation_id,
+                    reply_to=reply_to,
+                )
         finally:
             self._sending -= 1
             if not self._sending:
@@ -450,7 +223,7 @@ class RabbitBus:
             return
         with contextlib.suppress(BusClosed):
             async with confirmed_within(EVENT_TIMEOUT_S, topic):
-                await self._link.publish_event(topic, self._message(message, persistent=False))
+                await self._link.publish(topic, message, exchange=EVENTS)
 
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> _Registration:
         handling = Handling(
@@ -474,7 +247,7 @@ class RabbitBus:
                 except Unavailable:
                     self.forget(registration)
                     raise
-                except _GONE as error:
+                except GONE as error:
                     self._link.lose(str(error))
         return registration
 
@@ -493,15 +266,15 @@ class RabbitBus:
             return
         if self._link is None:
             raise BusClosed("a reply cannot be sent: not connected")
-        outgoing = self._message(message, persistent=False)
-        outgoing.correlation_id = delivery.correlation_id
-        async with confirmed_within(CLOSE_TIMEOUT_S, "a reply"):
-            await self._link.publish(delivery.reply_to, outgoing, mandatory=False)
+        async with confirmed_within(CLOSE_TIMEOUT_S, delivery.reply_to):
+            await self._link.publish(
+                delivery.reply_to, message, correlation_id=delivery.correlation_id
+            )
 
     async def depth(self, queue: Queue) -> int:
         """Messages of `queue` that wait to be delivered. Raises `BusClosed`."""
         link = await self._connected_link()
         try:
             return await link.depth(queue)
-        except _GONE as error:
+        except GONE as error:
             raise BusClosed(str(error)) from error

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -46,10 +46,10 @@ class Garbage(Message):
 
 
 class Impatient(Random):
-    """No pause before a failed message is tried again."""
+    """Hardly a pause before a failed message or connection is tried again."""
 
     def uniform(self, low: float, high: float) -> float:
-        return low
+        return min(high, low + 0.01)
 
 
 class TestedBus(Bus, Protocol):
@@ -59,11 +59,11 @@ class TestedBus(Bus, Protocol):
 class Env(Protocol):
     """What a test needs around the bus."""
 
-    async def connect(self) -> TestedBus:
+    def connect(self) -> Coroutine[Any, Any, TestedBus]:
         """A new started connection; it is stopped after the test."""
 
-    async def break_broker(self) -> None:
-        """Stop the broker without warning; every connection is lost."""
+    async def break_broker(self, *, abruptly: bool = False) -> None:
+        """Stop the broker, or kill it; every connection is lost."""
 
     async def mend_broker(self) -> None:
         """Start it again with the data it had on disk."""
@@ -405,62 +405,62 @@ class BusContract:
 class OutageContract:
     """The broker goes away and comes back; slower, so apart."""
 
-    async def test_everything_works_again_after_an_outage(self, env: Env) -> None:
-        work, lossy, events = queue(), queue(QueueKind.LOSSY), f"test{next(_names)}"
-        kept, inbox, heard = queue(QueueKind.HOST), Inbox(), Inbox()
+    async def test_everything_works_again_after_outages(self, env: Env) -> None:
+        """The first outage is in order, the second not: RabbitMQ 3.10 has a new quorum queue on
+        disk some hundred milliseconds after its declaration only."""
+        work, kept, lossy = queue(), queue(QueueKind.HOST), queue(QueueKind.LOSSY)
+        topic, inbox, heard, stuck = f"test{next(_names)}", Inbox(), Inbox(), Inbox(closed=True)
         server, client = await env.connect(), await env.connect()
-        pending: Inbox = Inbox(closed=True)
 
         async def echo(delivery: Delivery) -> None:
             await inbox(delivery)
             await server.reply(delivery, delivery.message)
 
         await server.consume(work, echo, prefetch=5)
-        await server.subscribe(events, heard)
-        stuck = await server.consume(kept, pending, prefetch=1)
+        await server.subscribe(topic, heard)
+        await server.consume(kept, stuck, prefetch=1)
         await publish_all(client, kept, 3)
-        await client.publish(lossy, Job())
-        await pending.has(1)
-        await client.call(work, Job(number=1), timeout_s=10)
-        waiting = asyncio.ensure_future(client.call(kept, Job(number=3), timeout_s=60))
-        await has_waiting(client, kept, 3)
 
-        await env.break_broker()
-        with pytest.raises(BusClosed):
-            await waiting
-        await wait_for(lambda: not server.connected and not client.connected)
-        with pytest.raises(BusClosed):
-            await client.publish(work, Job(), timeout_s=0.2)
-        with pytest.raises(BusClosed):
-            await client.call(work, Job(), timeout_s=0.2)
-        await client.publish_event(events, Job())
-        began = asyncio.get_running_loop().time()
-        patient = asyncio.ensure_future(client.publish(work, Job(number=2), timeout_s=60))
+        for turn, abruptly in enumerate((False, True)):
+            await client.publish(lossy, Job())
+            await stuck.has(turn + 1)
+            await client.call(work, Job(number=10 * turn), timeout_s=10)
+            lost = asyncio.ensure_future(client.call(kept, Job(number=3 + turn), timeout_s=100))
+            await has_waiting(client, kept, 3 + turn)
 
-        await env.mend_broker()
-        await patient
-        await wait_for(lambda: server.connected and client.connected, timeout_s=60)
-        assert asyncio.get_running_loop().time() - began < 60
-        reply = await client.call(work, Job(number=3), timeout_s=30)
-        assert isinstance(reply, Job)
-        assert reply.number == 3
-        assert inbox.numbers == [1, 2, 3]
-        await client.publish_event(events, Job(number=4))
-        await heard.has(1)
-        assert heard.numbers == [4]
-        assert await client.depth(lossy) == 0
-        await pending.has(2)
-        assert pending.deliveries[1].redelivered
-        pending.gate.set()
-        await pending.has(5)
-        assert pending.numbers == [0, 0, 1, 2, 3]
-        await stuck.cancel()
+            await env.break_broker(abruptly=abruptly)
+            with pytest.raises(BusClosed):
+                await lost
+            await wait_for(lambda: not server.connected and not client.connected)
+            with pytest.raises(BusClosed):
+                await client.publish(work, Job(), timeout_s=0.2)
+            with pytest.raises(BusClosed):
+                await client.call(work, Job(), timeout_s=0.2)
+            await client.publish_event(topic, Job())
+            patient = asyncio.ensure_future(
+                client.publish(work, Job(number=10 * turn + 1), timeout_s=100)
+            )
+
+            await env.mend_broker()
+            await patient
+            await wait_for(lambda: server.connected and client.connected, timeout_s=60)
+            await client.call(work, Job(number=10 * turn + 2), timeout_s=30)
+            await client.publish_event(topic, Job(number=turn))
+            await heard.has(turn + 1)
+            assert await client.depth(lossy) == 0
+
+        assert inbox.numbers == [0, 1, 2, 10, 11, 12]
+        assert heard.numbers == [0, 1]
+        await stuck.has(3)
+        stuck.gate.set()
+        await stuck.has(7)
+        assert stuck.numbers == [0, 0, 0, 1, 2, 3, 4]
+        assert [d.redelivered for d in stuck.deliveries[:3]] == [False, True, True]
 
     async def test_start_waits_for_the_broker(self, env: Env) -> None:
         await env.break_broker()
-        starting: Awaitable[TestedBus] = asyncio.ensure_future(env.connect())
-        done, _ = await asyncio.wait({asyncio.ensure_future(starting)}, timeout=0.3)
+        starting = asyncio.ensure_future(env.connect())
+        done, _ = await asyncio.wait({starting}, timeout=0.3)
         assert not done
         await env.mend_broker()
-        bus = await starting
-        assert bus.connected
+        assert (await starting).connected

@@ -33,7 +33,7 @@ class MemoryEnv:
         await bus.start()
         return bus
 
-    async def break_broker(self) -> None:
+    async def break_broker(self, *, abruptly: bool = False) -> None:
         self.broker.stop()
 
     async def mend_broker(self) -> None:

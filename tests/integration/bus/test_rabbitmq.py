@@ -26,8 +26,8 @@ class RabbitEnv:
         await bus.start()
         return bus
 
-    async def break_broker(self) -> None:
-        await asyncio.to_thread(self.node.kill)
+    async def break_broker(self, *, abruptly: bool = False) -> None:
+        await asyncio.to_thread(self.node.kill if abruptly else self.node.stop)
 
     async def mend_broker(self) -> None:
         await asyncio.to_thread(self.node.start)
