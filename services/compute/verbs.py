@@ -70,6 +70,9 @@ VERBS: Mapping[str, Verb] = {
     "inject_nmi": Verb(needs="crash_dump"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
+    "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
+        "generation": guest.generation, "phase": guest.phase.value,
+        "power_state": int(guest.power_state), "held": guest.held}),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
     "finish_migration": Verb(_SPEC, optional=_names("power_state"), needs="migrate",

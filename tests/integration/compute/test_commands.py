@@ -331,6 +331,15 @@ async def test_a_question_while_the_host_is_silent_does_not_lose_the_command(rig
     assert (await answer).power_state == 1
 
 
+async def test_which_guest_is_there(rig: Rig) -> None:
+    await rig.start()
+    spec = make_spec(generation=3)
+    await rig.conductor.tell("spawn", spec)
+    reply = await rig.conductor.tell("guest_info", spec.uuid, 2)
+    assert reply.result == {"generation": 3, "phase": "ready", "power_state": 1, "held": False}
+    assert code(await rig.conductor.tell("guest_info", new_uuid())) == "not_found"
+
+
 async def test_console_of_nobody(rig: Rig) -> None:
     await rig.start()
     assert code(await rig.conductor.tell("console_output", new_uuid())) == "not_found"
