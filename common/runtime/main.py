@@ -94,7 +94,8 @@ class _Process:
         asyncio.get_running_loop().call_later(STOP_DEADLINE_S, self._give_up)
 
     def _give_up(self) -> None:
-        log.error("stop_took_too_long", deadline_s=STOP_DEADLINE_S)
+        waiting = {task.get_name(): _where(task) for task in asyncio.all_tasks()}
+        log.error("stop_took_too_long", deadline_s=STOP_DEADLINE_S, waiting=waiting)
         os._exit(EXIT_FAILED)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
@@ -136,6 +137,18 @@ class _Process:
             ports.bus = RabbitBus(self._settings.bus, ports.clock, ports.random, self._service)
             cleanup.push_async_callback(ports.bus.stop)
             await ports.bus.start()
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """The chain of awaits a task hangs in, outermost first."""
+    places = []
+    step: Any = task.get_coro()
+    while step is not None:
+        frame = getattr(step, "cr_frame", None) or getattr(step, "gi_frame", None)
+        if frame is not None:
+            places.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None)
+    return " > ".join(places)
 
 
 def _run_loop(main: Coroutine[Any, Any, None]) -> None:

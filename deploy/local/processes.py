@@ -98,9 +98,7 @@ class ProcessCluster:
             broker = PrivateRabbitMQ(self.plan.home.path / "rabbitmq")
             bus = {"url": broker.url, "password": broker.password}
             command = [sys.executable, "-m", "deploy.local.rabbitmq", str(broker.data_dir)]
-            # It is stopped last, with nothing in flight, and what is durable is on disk: an orderly
-            # stop would only take ten seconds longer.
-            self._programs.append(Program("rabbitmq", command, 10, "KILL"))
+            self._programs.append(Program("rabbitmq", command, 10))
         self._common = merged(self._common, {"bus": bus})
 
     def _add_member(self, member: Member, port: int) -> None:

@@ -20,7 +20,13 @@ from deploy.local.control import Control, is_locked
 from deploy.local.home import ROOT, Home, LocalClusterError
 
 STOP_WAIT_S = 30
-STOP_WAVES = (("compute",), ("api", "scheduler"), ("conductor",), ("standins",))
+STOP_WAVES = (
+    ("compute",),
+    ("api", "scheduler"),
+    ("conductor",),
+    ("standins", "postgres", "rabbitmq"),
+)
+"""So that all can say goodbye to someone. Supervisor's own order takes a second per program."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class SupervisorControl(Control):
             time.sleep(0.02)
 
     def down(self) -> None:
-        """Waves, so that everyone can say goodbye to someone; then the rest."""
+        """Stop in waves; then the supervisor, with nothing left to stop, ends at once."""
         for wave in STOP_WAVES:
             names = [m["name"] for m in self.members() if m["kind"] in wave]
             for name in names:
