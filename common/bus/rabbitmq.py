@@ -143,7 +143,12 @@ class RabbitBus:
             self._calls.fail_all(f"the connection was lost: {reason}")
             log.warning("bus_connection_lost", url=self._shown_url, reason=reason)
             await link.close()
+            if self._ended:  # the driver may have swallowed our cancellation while it closed
+                return
             link = await self._connect(first=False)
+            if self._ended:
+                link.drop()
+                return
 
     async def _connect(self, *, first: bool) -> Link:
         """Try until it works; one log line per change of the reason why it does not."""
