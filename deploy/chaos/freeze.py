@@ -149,7 +149,7 @@ class Story:
         await self._ground.force_down(HOST, forced=False)
 
         async def is_up() -> bool:
-            return (await self._ground.compute_service(HOST))["state"] == "up"
+            return bool((await self._ground.compute_service(HOST))["state"] == "up")
 
         self.facts["up_after_unforce_s"] = await self._until(f"{HOST} up", is_up)
         self._say(f"{HOST} is back: evacuations completed after {took_s} s, up again")

@@ -100,8 +100,19 @@ class Load:
         """Since the load began."""
         return self._clock.monotonic() - self._began
 
-    async def run(self) -> bool:
-        """Whether the client saw every server through within the deadline after the last kill."""
+    @property
+    def count(self) -> int:
+        """Servers that the load consists of."""
+        return self._options.count
+
+    @property
+    def failed_polls(self) -> int:
+        """Looks at the lists of servers that were not answered."""
+        return self._building.failed_polls + self._existing.failed_polls
+
+    async def run(self) -> None:
+        """Return when the client has seen every server through, or at the deadline after the last
+        kill: whatever it still waits for then is judged like the rest."""
         self._tasks.spawn("building", self._building.run())
         self._tasks.spawn("existing", self._existing.run())
         body = await server_body(self._ground.client, "m1.tiny", "cirros", "private")
@@ -115,11 +126,10 @@ class Load:
             async with asyncio.timeout(last_kill_s + self._options.settle_s - self.now_s):
                 await workers
         except TimeoutError:
-            return False
+            return
         finally:
             self.tally.ended_at_s = self.now_s
             await self._tasks.stop()
-        return True
 
     async def _work(self, numbers: Iterator[int], body: dict[str, Any]) -> None:
         workers = min(self._options.concurrency, self._options.count)
@@ -175,15 +185,26 @@ def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict
         for server in mine.values()
         if server["status"] == "ERROR"
     )
+    gone = tally.made.keys() - mine.keys()
+    undeleted = [i for i in tally.delete_asked if i in mine]
+    failed_deletes = [i for i in undeleted if mine[i]["status"] == "ERROR"]
+    wrong = list(wrong)
+    if missing := len(gone - tally.delete_asked):
+        wrong.append(f"lost: {missing} servers are gone and nobody deleted them")
+    if unheard := len(undeleted) - len(failed_deletes):
+        wrong.append(f"unheard: {unheard} servers were deleted and are there without an error")
+    if unmade := load.count - len(tally.made):
+        wrong.append(f"unmade: {unmade} servers were not accepted: {dict(tally.refused)}")
     return {
         "booted": len(tally.made),
         "refused": dict(tally.refused),
         "statuses": dict(statuses),
         "errors": dict(errors),
         "delete_asked": len(tally.delete_asked),
-        "gone": len(tally.made.keys() - mine.keys()),
-        "gone_unasked": len(tally.made.keys() - mine.keys() - tally.delete_asked),
+        "delete_failed": len(failed_deletes),
+        "gone": len(gone),
         "retried": dict(load.stubborn.retried),
+        "failed_polls": load.failed_polls,
         "kills": [_rounded(kill) for kill in tally.kills],
         "load_s": round(tally.ended_at_s, 1),
         "settled_s": round(settled_s, 1),
@@ -200,7 +221,7 @@ async def _run(home: Any, options: Options, say: Say) -> dict[str, Any]:
     async with standing_on(home, connections=options.concurrency * 2 + 5) as ground:
         load = Load(ground, options)
         say(f"{options.count} boots, {options.concurrency} at a time; killing each in its turn")
-        finished = await load.run()
+        await load.run()
         last_kill = load.tally.kills[-1].killed_at_s if load.tally.kills else 0.0
         deadline = ground.clock.monotonic() + last_kill + options.settle_s - load.now_s
 
@@ -215,15 +236,7 @@ async def _run(home: Any, options: Options, say: Say) -> dict[str, Any]:
 
         facts, wrong = await wait_until_sound(look, ground.clock, deadline=deadline)
         settled_s = load.now_s - last_kill
-        if not finished:
-            waiting = len(load.tally.in_flight)
-            wrong.append(f"unfinished: the client still waited for {waiting} servers at the end")
-        result = report(load, facts, wrong, settled_s)
-        if result["gone_unasked"]:
-            wrong.append(f"lost: {result['gone_unasked']} servers are gone and nobody deleted them")
-        if result["refused"]:
-            wrong.append(f"refused: {result['refused']}")
-        return result
+        return report(load, facts, wrong, settled_s)
 
 
 def kill_each(options: Options, say: Say) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def boots(
     """
     from deploy.load.boots import Options, measure
     from deploy.load.client import Client
+    from deploy.load.cpu import cluster_cpu_s
 
     if not (1 <= count <= 20_000 and 1 <= concurrency <= 500 and 1 <= runs <= 100):
         raise LocalClusterError("use --count 1..20000, --concurrency 1..500, --runs 1..100")
@@ -61,13 +62,15 @@ def boots(
         poll_interval_s=poll_interval,
     )
 
+    home = Home.find()
+
     async def run() -> list[dict[str, Any]]:
         found = []
         async with Client(
-            Home.find(), connections=concurrency + 5, other_machines=other_machines
+            home, connections=concurrency + 5, other_machines=other_machines
         ) as client:
             for _ in range(runs):
-                found.append(await measure(client, options))
+                found.append(await measure(client, options, lambda: cluster_cpu_s(home)))
                 if not as_json:
                     _show_boots(found[-1])
         return found
@@ -92,6 +95,10 @@ def _show_boots(result: dict[str, Any]) -> None:
     say(f"  POST to ACTIVE  {figures.line(result['post_to_active_ms'])}")
     say(f"  deletes         {result['deletes_per_s']}/s, {result['deleted']} deleted")
     say(f"  DELETE          {figures.line(result['delete_ms'])}")
+    cpu = result["cpu_ms_per_boot"]
+    if cpu:
+        shown = ", ".join(f"{name} {ms:.1f}" for name, ms in cpu.items())
+        say(f"  CPU per boot    {sum(cpu.values()):.1f} ms: {shown}")
     say(f"  errors          {figures.counts(result['errors'])}")
 
 

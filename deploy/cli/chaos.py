@@ -71,10 +71,13 @@ def _show_kills(result: dict[str, Any]) -> None:
     say()
     say(f"  booted     {result['booted']} in {result['load_s']} s of load")
     say(f"  now        {figures.counts(result['statuses'])}; {result['guests']} guests")
-    say(f"  gone       {result['gone']} ({result['delete_asked']} deletes asked for)")
+    say(
+        f"  gone       {result['gone']} of {result['delete_asked']} deletes asked for; "
+        f"{result['delete_failed']} ended in ERROR"
+    )
     say(f"  errors     {figures.counts(result['errors'])}")
     say(f"  refused    {figures.counts(result['refused'])}")
-    say(f"  retried    {figures.counts(result['retried'])}")
+    say(f"  retried    {figures.counts(result['retried'])}; {result['failed_polls']} polls")
     say(f"  at rest    {result['settled_s']} s after the last kill")
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,10 +23,12 @@ from common.runtime.ports import Ids
 from common.runtime.tasks import Tasks
 from deploy.load import figures
 from deploy.load.client import Client, Refused, Unreachable
+from deploy.load.cpu import per_item_ms
 from deploy.load.departures import Departures
 from deploy.local.home import LocalClusterError
 
 Network = Literal["none", "private"]
+CpuMeter = Callable[[], dict[str, float]]
 
 QUOTAS = ("instances", "cores", "ram")
 CLEANUP_DEADLINE_S = 90.0
@@ -62,6 +64,8 @@ class Tally:
     active: set[str] = field(default_factory=set)
     deleted: int = 0
     deleting_s: float = 0.0
+    cpu_ms_per_boot: dict[str, float] = field(default_factory=dict)
+    """Processor time from the first POST to the last ACTIVE, by service."""
 
     def summary(self, options: Options) -> dict[str, Any]:
         """The figures, JSON-ready."""
@@ -79,6 +83,7 @@ class Tally:
             "boots_per_s": figures.rate(len(self.active), elapsed_s),
             "post_ms": figures.latencies_ms(self.post_s),
             "post_to_active_ms": figures.latencies_ms(times),
+            "cpu_ms_per_boot": self.cpu_ms_per_boot,
             "errors": dict(self.errors),
             "deleted": self.deleted,
             "deletes_per_s": figures.rate(self.deleted, self.deleting_s),
@@ -128,8 +133,9 @@ async def server_body(client: Client, flavor: str, image: str, network: Network)
 class Boots:
     """One run; `tally` is true at any moment, also when the run is cut short."""
 
-    def __init__(self, client: Client, options: Options, ids: Ids) -> None:
+    def __init__(self, client: Client, options: Options, ids: Ids, cpu_s: CpuMeter) -> None:
         self._client = client
+        self._cpu_s = cpu_s
         self._clock = client.clock
         self._options = options
         self.prefix = f"bench-{ids.uuid().hex[:8]}-"
@@ -150,9 +156,12 @@ class Boots:
                 self._client, self._options.flavor, self._options.image, self._options.network
             )
             tasks.spawn("departures", departures.run())
+            before = self._cpu_s()
             await self._boot_all(body, departures)
+            after = self._cpu_s()
             await tasks.stop()
             await self._classify()
+            self.tally.cpu_ms_per_boot = per_item_ms(before, after, len(self.tally.active))
             await self._delete_all()
         finally:
             await tasks.stop()
@@ -264,9 +273,9 @@ class Boots:
             )
 
 
-async def measure(client: Client, options: Options) -> dict[str, Any]:
-    """One run; returns `Tally.summary`."""
-    boots = Boots(client, options, Ids())
+async def measure(client: Client, options: Options, cpu_s: CpuMeter = dict) -> dict[str, Any]:
+    """One run; returns `Tally.summary`. `cpu_s`: processor seconds so far by service."""
+    boots = Boots(client, options, Ids(), cpu_s)
     async with enough_quota(client):
         await boots.run()
     return boots.tally.summary(options)
