@@ -9,6 +9,7 @@ from common.errors import InvalidInput, NotFound
 from services.api.handlers.flavors import load
 from services.api.operation import Operation, Reply
 from services.api.request import Request
+from services.api.schemas import extra_specs
 from services.api.schemas import flavors as schemas
 
 
@@ -38,6 +39,9 @@ async def update(request: Request) -> Reply:
 
 async def _add(request: Request, specs: dict[str, Any]) -> None:
     texts = {key: str(value) for key, value in specs.items()}
+    if request.v >= extra_specs.CHECKED_SINCE:
+        for key, value in texts.items():
+            extra_specs.check(key, value)
     await flavors.add_extra_specs(request.app.pool, request.params["flavor_id"], texts)
 
 

@@ -102,7 +102,11 @@ class Deployment:
             sent["OpenStack-API-Version"] = f"compute 2.{v}"
         payload = {"data": data} if data is not None else {"json": body}
         async with self.http.request(
-            method, f"{self.base_url}{root}{path}", headers=sent, **payload
+            method,
+            f"{self.base_url}{root}{path}",
+            headers=sent,
+            skip_auto_headers=["Content-Type"] if body is data is None else [],
+            **payload,
         ) as response:
             raw = await response.read()
             is_json = raw and "json" in response.headers.get("Content-Type", "")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 Body = dict[str, Any]
+_UUID = "11111111-2222-3333-4444-555555555555"
 
 
 def _service_update(v: int) -> Body:
@@ -29,6 +30,17 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /os-services/{id}": _service_update,
     "PUT /os-quota-sets/{project_id}": {"quota_set": {}},
     "PUT /os-quota-class-sets/{id}": {"quota_class_set": {}},
+    "POST /servers": {
+        "server": {"name": "walked", "flavorRef": "1", "imageRef": _UUID, "networks": "none"}
+    },
+    "PUT /servers/{server_id}": {"server": {"name": "walked"}},
+    "POST /servers/{server_id}/action#reboot": {"reboot": {"type": "SOFT"}},
+    "POST /servers/{server_id}/action#evacuate": {"evacuate": {}},
+    "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
+    "POST /servers/{server_id}/metadata": {"metadata": {"a": "b"}},
+    "PUT /servers/{server_id}/metadata": {"metadata": {"a": "b"}},
+    "PUT /servers/{server_id}/metadata/{id}": {"meta": {"a": "b"}},
+    "PUT /servers/{server_id}/tags": {"tags": ["a"]},
 }
 
 

@@ -217,3 +217,20 @@ async def test_extra_specs(deployment: Deployment) -> None:
     assert (await deployment.call("GET", one)).status == 404
     answer = await deployment.call("POST", "/flavors/none/os-extra_specs", specs)
     assert (answer.status, answer.fault()) == (404, "Flavor none could not be found.")
+
+
+async def test_extra_specs_are_checked_from_2_86(deployment: Deployment) -> None:
+    await _create(deployment, "checked", id="checked")
+    path = "/flavors/checked/os-extra_specs"
+    for key, value in (
+        ("hw:no_such", "1"),
+        ("hw:cpu_policy", "sometimes"),
+        ("quota:cpu_limit", -1),
+    ):
+        body = {"extra_specs": {key: value}}
+        assert (await deployment.call("POST", path, body, v=85)).status == 200, key
+        assert (await deployment.call("POST", path, body, v=86)).status == 400, key
+        one = await deployment.call("PUT", f"{path}/{key}", {key: value}, v=86)
+        assert one.status == 400, key
+    own = {"extra_specs": {"mine:anything": "goes", "bare": "too"}}
+    assert (await deployment.call("POST", path, own)).status == 200
