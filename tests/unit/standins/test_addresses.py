@@ -92,6 +92,7 @@ def test_two_ports_never_share_an_address(
         if len(held) < 8:
             held.append(net.port())
         else:
-            pytest.raises(Fault, net.port)
+            with pytest.raises(Fault):
+                net.port()
     assert len({address(p) for p in held}) == len(held)
     net.store.close()

@@ -61,7 +61,8 @@ def test_a_transaction_that_raises_changes_nothing(tmp_path: Path) -> None:
             assert things.count("color", "blue") == 1
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert things.get("a") == thing("a")
     assert [d["id"] for d in things.find("color", "blue")] == ["b"]
     assert "c" not in things
