@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class _Call:
     method: str
     url: str
     repeatable: bool
-    data: bytes | None = None
+    data: bytes | AsyncIterable[bytes] | None = None
     params: Query = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=lambda: _JSON_BOTH_WAYS)
 
@@ -143,6 +143,18 @@ class ServiceSession:
             login = await self.login(instead_of=login)
             answer = await self._send(call.under(login.token))
         return answer
+
+    async def upload(
+        self, service_type: str, path: str, chunks: AsyncIterable[bytes]
+    ) -> tuple[int, Json]:
+        """PUT a stream as the service user. Never repeated: the stream can be read only once."""
+        login = await self.login()
+        url = await self.endpoint(service_type) + path
+        headers = {"Content-Type": "application/octet-stream", "X-Auth-Token": login.token}
+        status, _, body = await self._send(
+            _Call("PUT", url, repeatable=False, data=chunks, headers=headers)
+        )
+        return status, body
 
     async def login(self, instead_of: Login | None = None) -> Login:
         """The current login; a new one when there is none, it ends soon or it is `instead_of`."""

@@ -253,11 +253,19 @@ class Link:
             raise BusClosed(f"the connection was closed before {to} confirmed") from None
 
     async def consume(self, queue: Queue, handling: Handling, prefetch: int) -> LinkConsumer:
-        """Give deliveries of a queue to `handling`, at most `prefetch` at a time."""
+        """Give deliveries of a queue to `handling`, at most `prefetch` at a time.
+
+        Raises `Unavailable` when the queue has other arguments or may not be read.
+        """
         await self.declare(queue)
         channel, raw = await self._channel()
         await channel.set_qos(prefetch_count=prefetch)  # counts per consumer
-        return await LinkConsumer.begin(channel, raw, queue.name, handling)
+        try:
+            return await self._begin(channel, raw, queue.name, handling)
+        except ChannelAccessRefused as error:
+            raise Unavailable(
+                f"user {self._user!r} of the broker may not read queue {queue.name} ({error})"
+            ) from error
 
     async def subscribe(self, topic: str, handling: Handling) -> LinkConsumer:
         """Give events to `handling`, one at a time, in order."""
@@ -267,28 +275,34 @@ class Link:
             exclusive=True, auto_delete=True, arguments=EVENT_RULES.arguments
         )
         await queue.bind(EVENTS, topic)
-        return await LinkConsumer.begin(channel, raw, queue.name, handling)
+        return await self._begin(channel, raw, queue.name, handling)
+
+    async def _begin(
+        self, channel: AbstractChannel, raw: RawChannel, queue: str, handling: Handling
+    ) -> LinkConsumer:
+        consumer = LinkConsumer(raw, handling)
+        consumed = await raw.basic_consume(queue, consumer.on_message)
+
+        async def close() -> None:
+            channel.close_callbacks.discard(self._closed)  # this end is wanted
+            await channel.close()
+
+        consumer.started(consumed.consumer_tag or "", close)
+        return consumer
 
 
 class LinkConsumer:
     """A consumer of one link, on a channel of its own."""
 
-    def __init__(self, channel: AbstractChannel, raw: RawChannel, handling: Handling) -> None:
-        self._channel = channel
+    def __init__(self, raw: RawChannel, handling: Handling) -> None:
         self._raw = raw
         self._handling = handling
-        self._tag = ""
 
-    @classmethod
-    async def begin(
-        cls, channel: AbstractChannel, raw: RawChannel, queue: str, handling: Handling
-    ) -> LinkConsumer:
-        consumer = cls(channel, raw, handling)
-        consumed = await raw.basic_consume(queue, consumer._on_message)
-        consumer._tag = consumed.consumer_tag or ""
-        return consumer
+    def started(self, tag: str, close: Callable[[], Awaitable[None]]) -> None:
+        self._tag = tag
+        self._close = close
 
-    async def _on_message(self, message: DeliveredMessage) -> None:
+    async def on_message(self, message: DeliveredMessage) -> None:
         properties = message.header.properties
         attempts = (properties.headers or {}).get("x-delivery-count")
         received = Received(
@@ -322,4 +336,4 @@ class LinkConsumer:
     async def close(self) -> None:
         """What is not acknowledged goes back."""
         with suppress(*GONE):
-            await self._channel.close()
+            await self._close()

@@ -121,7 +121,8 @@ class Handling:
             message = decode(received.body)
         except UndecodableMessage as error:
             return self._give_up(received, "undecodable", error)
-        structlog.contextvars.bind_contextvars(request_id=message.request_id)
+        if message.request_id:
+            structlog.contextvars.bind_contextvars(request_id=message.request_id)
         delivery = Delivery(
             message,
             redelivered=received.redelivered,
@@ -152,7 +153,7 @@ class Handling:
             message=message.TYPE,
             attempt=attempt,
             error=repr(error),
-            exc_info=error,
+            exc_info=error if attempt == 1 else None,
         )
         if attempt >= self._deliveries:
             return self._give_up(received, "failed", error)

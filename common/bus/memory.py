@@ -260,7 +260,7 @@ class MemoryBus:
 
     @property
     def connected(self) -> bool:
-        return self._up.is_set()
+        return self.reply_address is not None
 
     async def start(self) -> None:
         self._broker.add(self)
@@ -280,6 +280,7 @@ class MemoryBus:
         self._ended = reason
         self._broker.remove(self)
         self.disconnected(reason)
+        self._up.set()  # who waits for a connection learns that there will be none
 
     def accepted(self) -> None:
         """Called by the broker: connected (again); everything registered is consumed."""
@@ -354,9 +355,9 @@ class MemoryBus:
             raise BusClosed(f"the connection was lost before {queue.name} confirmed a message")
 
     async def _ready(self) -> None:
+        await self._up.wait()
         if self._ended:
             raise BusClosed(self._ended)
-        await self._up.wait()
 
     def _stored(self, message: Message) -> _Stored:
         return _Stored(encode(message), self._broker.new_id(), self._user)

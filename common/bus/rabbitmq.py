@@ -52,15 +52,21 @@ class _Registration:
         self._queue = queue
         self._topic = topic
         self._consumer: LinkConsumer | None = None
+        self._wanted = True
 
     async def attach(self, link: Link) -> None:
         """Consume on a new link."""
         if self._queue:
-            self._consumer = await link.consume(self._queue, self.handling, self._prefetch)
+            consumer = await link.consume(self._queue, self.handling, self._prefetch)
         else:
-            self._consumer = await link.subscribe(self._topic, self.handling)
+            consumer = await link.subscribe(self._topic, self.handling)
+        if self._wanted:
+            self._consumer = consumer
+        else:  # cancelled meanwhile
+            await consumer.close()
 
     async def cancel(self) -> None:
+        self._wanted = False
         self._bus.forget(self)
         consumer, self._consumer = self._consumer, None
         if consumer:
@@ -248,12 +254,13 @@ class RabbitBus:
             self._registrations.append(registration)
             if self._link is not None:
                 try:
-                    await registration.attach(self._link)
+                    async with asyncio.timeout(OPEN_TIMEOUT_S):
+                        await registration.attach(self._link)
                 except Unavailable:
                     self.forget(registration)
                     raise
                 except GONE as error:
-                    self._link.lose(str(error))
+                    self._link.lose(f"{type(error).__name__}: {error}")
         return registration
 
     def forget(self, registration: _Registration) -> None:

@@ -155,6 +155,16 @@ class ConductorSettings(Section):
     host_command_resend_s: float = Field(default=3.0, gt=0)
     """A command without an answer is sent again after this long (hosts drop doubles)."""
 
+    allow_resize_to_same_host: bool = False
+    resize_confirm_window_s: float = Field(default=0.0, ge=0)
+    """Resizes are confirmed by themselves after this long; 0: never."""
+    reclaim_instance_interval_s: float = Field(default=0.0, ge=0)
+    """Deleted servers can be restored for this long; 0: they are deleted at once."""
+    shelved_offload_time_s: float = Field(default=0.0, ge=-1)
+    """Shelved servers leave their host after this long; 0: at once, -1: never."""
+    reconcile_interval_s: float = Field(default=5.0, gt=0)
+    """Seconds between two turns of the periodic tasks."""
+
 
 class SchedulerSettings(Section):
     host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")

@@ -25,82 +25,78 @@ class Transition:
     """vm_states it may start in; ANY for all."""
     tasks: tuple[T, ...]
     """task_states in order; the first is stored before the request is answered."""
-    ends: V
-    """vm_state on success."""
+    ends: V | str
+    """vm_state on success; ANY: the one it was in."""
     on_failure: str
     """What the server is afterwards, in words for the reader and the operator."""
     deadline: str
     """What bounds it."""
 
 
-_WORKFLOW = "conductor.workflow_deadline_s"
+STEPS = "step deadlines, conductor.workflow_deadline_s"
+MINUTE = "60 s, or the host going down"
+TWO_MINUTES = "120 s, or the host going down"
+AS_BEFORE = "the vm_state it was in; the action says why"
+ERROR = "error with a fault"
+RESIZING = (T.RESIZE_PREP, T.RESIZE_MIGRATING, T.RESIZE_MIGRATED, T.RESIZE_FINISH)
 
 TRANSITIONS: tuple[Transition, ...] = (
-    Transition(
-        "build",
-        (V.BUILDING,),
-        (T.SCHEDULING, T.NETWORKING, T.SPAWNING),
-        V.ACTIVE,
-        "error with a fault; ports, guest and claim given back",
-        f"step deadlines, {_WORKFLOW}",
-    ),
-    Transition(
-        "delete",
-        (ANY,),
-        (T.DELETING,),
-        V.DELETED,
-        "error with a fault; another delete may be asked for",
-        f"step deadlines, {_WORKFLOW}",
-    ),
-    Transition(
-        "start",
-        (V.STOPPED,),
-        (T.POWERING_ON,),
-        V.ACTIVE,
-        "stopped; the action says why",
-        "60 s, or the host going down",
-    ),
-    Transition(
-        "stop",
-        (V.ACTIVE, V.ERROR),
-        (T.POWERING_OFF,),
-        V.STOPPED,
-        "the vm_state it was in; the action says why",
-        "60 s, or the host going down",
-    ),
-    Transition(
-        "reboot",
-        (V.ACTIVE,),
-        (T.REBOOTING,),
-        V.ACTIVE,
-        "active; the action says why",
-        "120 s, or the host going down",
-    ),
-    Transition(
-        "reboot",
-        (V.ACTIVE, V.STOPPED, V.PAUSED, V.SUSPENDED, V.ERROR),
-        (T.REBOOTING_HARD,),
-        V.ACTIVE,
-        "the vm_state it was in; the action says why",
-        "120 s, or the host going down",
-    ),
-    Transition(
-        "evacuate",
-        (V.ACTIVE, V.ERROR),
-        (T.REBUILDING, T.REBUILD_BLOCK_DEVICE_MAPPING, T.REBUILD_SPAWNING),
-        V.ACTIVE,
-        "error with a fault; the guest left behind is still the server's",
-        f"step deadlines, {_WORKFLOW}",
-    ),
-    Transition(
-        "evacuate",
-        (V.STOPPED,),
-        (T.REBUILDING, T.REBUILD_BLOCK_DEVICE_MAPPING, T.REBUILD_SPAWNING),
-        V.STOPPED,
-        "error with a fault; the guest left behind is still the server's",
-        f"step deadlines, {_WORKFLOW}",
-    ),
-)
+    Transition("build", (V.BUILDING,), (T.SCHEDULING, T.NETWORKING, T.SPAWNING), V.ACTIVE,
+               "error with a fault; ports, guest and claim given back", STEPS),
+    Transition("delete", (ANY,), (T.DELETING,), V.DELETED,
+               "error with a fault; another delete may be asked for", STEPS),
+    Transition("soft_delete", (ANY,), (T.SOFT_DELETING,), V.SOFT_DELETED, AS_BEFORE, MINUTE),
+    Transition("restore", (V.SOFT_DELETED,), (T.RESTORING,), V.ACTIVE, ERROR, MINUTE),
+    Transition("start", (V.STOPPED,), (T.POWERING_ON,), V.ACTIVE, AS_BEFORE, MINUTE),
+    Transition("stop", (V.ACTIVE, V.ERROR), (T.POWERING_OFF,), V.STOPPED, AS_BEFORE, MINUTE),
+    Transition("reboot", (V.ACTIVE,), (T.REBOOTING,), V.ACTIVE, AS_BEFORE, TWO_MINUTES),
+    Transition("reboot", (V.ACTIVE, V.STOPPED, V.PAUSED, V.SUSPENDED, V.ERROR),
+               (T.REBOOTING_HARD,), V.ACTIVE, AS_BEFORE, TWO_MINUTES),
+    Transition("pause", (V.ACTIVE,), (T.PAUSING,), V.PAUSED, AS_BEFORE, MINUTE),
+    Transition("unpause", (V.PAUSED,), (T.UNPAUSING,), V.ACTIVE, AS_BEFORE, MINUTE),
+    Transition("suspend", (V.ACTIVE,), (T.SUSPENDING,), V.SUSPENDED, AS_BEFORE, MINUTE),
+    Transition("resume", (V.SUSPENDED,), (T.RESUMING,), V.ACTIVE, ERROR, MINUTE),
+    Transition("rebuild", (V.ACTIVE, V.ERROR), (T.REBUILDING, T.REBUILD_SPAWNING), V.ACTIVE,
+               "error with a fault; whichever guest the host has now is the server's", STEPS),
+    Transition("rebuild", (V.STOPPED,), (T.REBUILDING, T.REBUILD_SPAWNING), V.STOPPED,
+               "error with a fault; whichever guest the host has now is the server's", STEPS),
+    Transition("rescue", (V.ACTIVE, V.STOPPED, V.ERROR), (T.RESCUING,), V.RESCUED, ERROR,
+               TWO_MINUTES),
+    Transition("unrescue", (V.RESCUED,), (T.UNRESCUING,), V.ACTIVE, ERROR, TWO_MINUTES),
+    Transition("change_password", (V.ACTIVE,), (T.UPDATING_PASSWORD,), V.ACTIVE, ERROR, MINUTE),
+    Transition("trigger_crash_dump", (V.ACTIVE, V.PAUSED, V.RESCUED, V.RESIZED, V.ERROR), (), ANY,
+               AS_BEFORE, MINUTE),
+    Transition("create_image", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
+               (T.IMAGE_SNAPSHOT_PENDING, T.IMAGE_UPLOADING), ANY,
+               "the vm_state it was in; the image is removed", STEPS),
+    Transition("create_backup", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
+               (T.IMAGE_BACKUP, T.IMAGE_UPLOADING), ANY,
+               "the vm_state it was in; the image is removed", STEPS),
+    Transition("shelve", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
+               (T.SHELVING, T.SHELVING_IMAGE_UPLOADING, T.SHELVING_OFFLOADING),
+               V.SHELVED_OFFLOADED,
+               "active or stopped, the image is removed; shelved once the image is there", STEPS),
+    Transition("shelve_offload", (V.SHELVED,), (T.SHELVING_OFFLOADING,), V.SHELVED_OFFLOADED,
+               AS_BEFORE, TWO_MINUTES),
+    Transition("unshelve", (V.SHELVED,), (T.UNSHELVING, T.POWERING_ON, T.SPAWNING), V.ACTIVE,
+               AS_BEFORE, STEPS),
+    Transition("unshelve", (V.SHELVED_OFFLOADED,), (T.UNSHELVING, T.SPAWNING), V.ACTIVE,
+               AS_BEFORE, STEPS),
+    Transition("resize", (V.ACTIVE, V.STOPPED), RESIZING, V.RESIZED,
+               "as before when there is no host; else back where it was, in error", STEPS),
+    Transition("migrate", (V.ACTIVE, V.STOPPED), RESIZING, V.RESIZED,
+               "as before when there is no host; else back where it was, in error", STEPS),
+    Transition("confirm_resize", (V.RESIZED,), (), V.ACTIVE, ERROR, STEPS),
+    Transition("revert_resize", (V.RESIZED,), (T.RESIZE_REVERTING,), V.ACTIVE, ERROR, STEPS),
+    Transition("live_migrate", (V.ACTIVE, V.PAUSED), (T.MIGRATING,), ANY,
+               "as before, on the host it was on", STEPS),
+    Transition("evacuate", (V.ACTIVE, V.ERROR),
+               (T.REBUILDING, T.REBUILD_BLOCK_DEVICE_MAPPING, T.REBUILD_SPAWNING), V.ACTIVE,
+               "error with a fault; the guest left behind is still the server's", STEPS),
+    Transition("evacuate", (V.STOPPED,),
+               (T.REBUILDING, T.REBUILD_BLOCK_DEVICE_MAPPING, T.REBUILD_SPAWNING), V.STOPPED,
+               "error with a fault; the guest left behind is still the server's", STEPS),
+)  # fmt: skip
 
 
 def render() -> str:
@@ -122,14 +118,15 @@ def render() -> str:
     for t in TRANSITIONS:
         starts = ", ".join(str(s) for s in t.starts)
         tasks = " → ".join(str(task) for task in t.tasks)
+        ends = "as before" if t.ends == ANY else t.ends
         lines.append(
-            f"| {t.workflow} | {starts} | {tasks} | {t.ends} | {t.deadline} | {t.on_failure} |"
+            f"| {t.workflow} | {starts} | {tasks} | {ends} | {t.deadline} | {t.on_failure} |"
         )
     edges: list[str] = []
     for t in TRANSITIONS:
         for start in t.starts:
             source = "any" if start == ANY else _node(start)
-            target = _node(t.ends)
+            target = source if t.ends == ANY else _node(t.ends)
             edges.append(f"    {source} --> {target}: {t.workflow}")
             if t.on_failure.startswith("error") and source != "error":
                 edges.append(f"    {source} --> error: {t.workflow} failed")

@@ -1,11 +1,13 @@
 """The image service: what can be booted.
 
-Owns: the record of an image as Muster uses it. May not: cache; an image may change or go at any
-time. Crash story: reads only, so nothing can be left half done.
+Owns: the record of an image as Muster uses it, and the images Muster makes of servers. May not:
+cache; an image may change or go at any time.
+Crash story: a record without data stays `queued`; the workflow that made it uploads or deletes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -71,6 +73,29 @@ class ImageClient:
             found.extend(map(_image, page["images"]))
             path, params = page.get("next", ""), None
         return found
+
+    async def create(
+        self, *, token: str | None = None, properties: dict[str, str] | None = None, **fields: Any
+    ) -> Image:
+        """A queued image. `fields` are the service's own: name, owner, visibility, disk_format,
+        container_format, min_disk, min_ram, and `id` where the caller must be able to find it
+        again after a crash."""
+        status, body = await self._session.request(
+            "image", "POST", "/v2/images", json={**(properties or {}), **fields}, token=token
+        )
+        return _image(accepted("image", status, body, 201))
+
+    async def upload(self, image_id: str, chunks: AsyncIterable[bytes]) -> None:
+        """Give a queued image its data; raises `Conflict` when it has some already."""
+        path = f"/v2/images/{quote(image_id, safe='')}/file"
+        status, body = await self._session.upload("image", path, chunks)
+        accepted("image", status, body, 204)
+
+    async def delete(self, image_id: str, *, token: str | None = None) -> None:
+        """Repeatable: an image that is gone is deleted. Raises `Forbidden` for a protected one."""
+        path = f"/v2/images/{quote(image_id, safe='')}"
+        status, body = await self._session.request("image", "DELETE", path, token=token)
+        accepted("image", status, body, 204, 404)
 
 
 def _image(body: dict[str, Any]) -> Image:

@@ -21,6 +21,7 @@ from common.config.settings import Settings
 from common.db.stores import services as services_store
 from common.messages.compute import GuestEvent, HostGoodbye, HostReport
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
+from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
@@ -72,6 +73,7 @@ class Conductor:
             ids=ports.ids,
             random=ports.random,
             network=NetworkClient(session),
+            image=ImageClient(session),
         )
         self._crew = crew = Crew(deps, self._definitions, self._work, _count)
         self._hosts = Hosts(deps)

@@ -114,6 +114,12 @@ class Hosts:
                 )
         if any(guest.pending for guest in report.guests):
             return verdicts  # a question about single guests, not an inventory
+        newer = [
+            (UUID(g.uuid), g.generation)
+            for g in report.guests
+            if verdicts[g.uuid] == "keep" and g.generation > truth[UUID(g.uuid)].generation
+        ]
+        await store.generations_adopt(pool, report.host, newer)
         there = [UUID(guest.uuid) for guest in report.guests]
         for server_uuid in await store.evacuations_complete(pool, report.host, there):
             log.info("evacuation_completed", host=report.host, server=str(server_uuid))

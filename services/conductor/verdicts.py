@@ -19,7 +19,8 @@ def verdict(guest: GuestReport, truth: GuestTruth | None, host: str) -> Verdict:
     4. it is the guest a move to this host is making: keep;
     5. it is the guest a move away from here has left, undecided yet: hold;
     6. it is newer than the truth and a workflow is running: hold, the truth is on its way;
-    7. otherwise its generation is over: destroy.
+    7. it is the newest ever promised, and to this host (a rebuild whose answer was lost): keep;
+    8. otherwise its generation is over: destroy.
     """
     if truth is None:
         return "unknown"
@@ -32,8 +33,10 @@ def verdict(guest: GuestReport, truth: GuestTruth | None, host: str) -> Verdict:
         return "hold" if leaving else "keep"
     if arriving and guest.generation == truth.last_generation:
         return "keep"
-    if moving_away and guest.generation == truth.generation:
+    if moving_away and guest.generation in (truth.generation, *truth.kept_generations):
         return "hold"
     if guest.generation > truth.generation and truth.in_progress and not guest.pending:
         return "hold"
+    if truth.host == host and guest.generation == truth.last_generation and not guest.pending:
+        return "keep"
     return "destroy"

@@ -44,12 +44,16 @@ with beats as (
       from beats b
      where s.host = b.host and s.binary_name = 'nova-compute' and s.epoch = b.epoch
     returning s.host
+), locked as (
+    -- One order of row locks for everybody; claims and releases take hosts by name as well.
+    select n.host from compute_nodes n join beats b on b.host = n.host join seen on seen.host = n.host
+     where (n.uptime, n.running_guests) is distinct from (b.uptime, b.running_guests)
+     order by n.host for update of n
 )
 update compute_nodes n
    set uptime = b.uptime, running_guests = b.running_guests
-  from beats b, seen
- where n.host = b.host and seen.host = b.host
-   and (n.uptime, n.running_guests) is distinct from (b.uptime, b.running_guests);
+  from beats b, locked
+ where n.host = b.host and locked.host = b.host;
 
 -- name: lock_host(host)^
 -- Who reports for this host, and whether it may still be alive.
@@ -114,7 +118,13 @@ select s.uuid, s.host, s.generation, s.last_generation, s.deleted_at is not null
                     and m.status in ('accepted', 'queued', 'preparing', 'running', 'pre-migrating',
                                      'migrating', 'post-migrating', 'finished', 'confirming',
                                      'reverting')),
-                '{}') as moves
+                '{}') as moves,
+       coalesce((select array_agg(m.source_generation)
+                   from migrations m
+                  where m.server_uuid = s.uuid and m.source_compute = :host
+                    and m.status in ('migrating', 'post-migrating', 'finished', 'confirming',
+                                     'reverting', 'preparing', 'running')),
+                '{}') as kept_generations
   from servers s
  where s.uuid = any(:uuids::uuid[]);
 
@@ -132,3 +142,12 @@ update servers s set power_state = g.power_state
        as g (uuid, generation, power_state)
  where s.uuid = g.uuid and s.host = :host and s.generation = g.generation
    and s.task_state is null and s.deleted_at is null and s.power_state <> g.power_state;
+
+-- name: adopt_generations(host, uuids, generations)!
+-- A guest that was promised to this host and is there, though nobody waited for the answer, is the
+-- server: the truth follows what has happened.
+update servers s set generation = g.generation
+  from unnest(:uuids::uuid[], :generations::integer[]) as g (uuid, generation)
+ where s.uuid = g.uuid and s.host = :host and s.deleted_at is null
+   and s.generation < g.generation and s.last_generation = g.generation
+   and not exists (select 1 from workflows w where w.server_uuid = s.uuid);

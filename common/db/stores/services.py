@@ -142,6 +142,8 @@ class GuestTruth:
     in_progress: bool
     moves: list[str]
     """Unfinished moves that touch the host, e.g. "evacuation:source"."""
+    kept_generations: list[int] = field(default_factory=list)
+    """Generations of guests that moves away from the host may still return to."""
 
 
 async def guests_truth(pool: Pool, host: str, uuids: Sequence[UUID]) -> dict[UUID, GuestTruth]:
@@ -156,6 +158,15 @@ async def evacuations_complete(pool: Pool, host: str, still_there: Sequence[UUID
     """Close evacuations away from `host` whose guests it no longer has; their servers."""
     rows = _sql.complete_evacuations(pool, host=host, still_there=list(still_there))
     return [row["server_uuid"] async for row in rows]
+
+
+async def generations_adopt(pool: Pool, host: str, guests: Sequence[tuple[UUID, int]]) -> None:
+    """Let the truth follow (uuid, generation) of guests that the host was asked to make."""
+    if guests:
+        uuids, generations = zip(*guests, strict=True)
+        await _sql.adopt_generations(
+            pool, host=host, uuids=list(uuids), generations=list(generations)
+        )
 
 
 async def power_states_record(

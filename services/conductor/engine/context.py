@@ -22,6 +22,7 @@ from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
 from common.messages.base import Message
 from common.messages.compute import GuestSpec, HostCommand, HostReply
+from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Clock, Ids, Random
 
@@ -55,6 +56,7 @@ class Deps:
     ids: Ids
     random: Random
     network: NetworkClient
+    image: ImageClient
 
 
 @dataclass

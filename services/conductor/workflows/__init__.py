@@ -4,12 +4,62 @@ from __future__ import annotations
 
 from services.conductor.engine.definition import Definition
 from services.conductor.workflows.build import BUILD
+from services.conductor.workflows.change_password import CHANGE_PASSWORD
+from services.conductor.workflows.confirm_resize import CONFIRM_RESIZE
+from services.conductor.workflows.create_backup import CREATE_BACKUP
+from services.conductor.workflows.create_image import CREATE_IMAGE
 from services.conductor.workflows.delete import DELETE
 from services.conductor.workflows.evacuate import EVACUATE
+from services.conductor.workflows.live_migrate import LIVE_MIGRATE
+from services.conductor.workflows.migrate import MIGRATE
+from services.conductor.workflows.pause import PAUSE
 from services.conductor.workflows.reboot import REBOOT
+from services.conductor.workflows.rebuild import REBUILD
+from services.conductor.workflows.rescue import RESCUE
+from services.conductor.workflows.resize import RESIZE
+from services.conductor.workflows.restore import RESTORE
+from services.conductor.workflows.resume import RESUME
+from services.conductor.workflows.revert_resize import REVERT_RESIZE
+from services.conductor.workflows.shelve import SHELVE
+from services.conductor.workflows.shelve_offload import SHELVE_OFFLOAD
+from services.conductor.workflows.soft_delete import SOFT_DELETE
 from services.conductor.workflows.start import START
 from services.conductor.workflows.stop import STOP
+from services.conductor.workflows.suspend import SUSPEND
+from services.conductor.workflows.trigger_crash_dump import TRIGGER_CRASH_DUMP
+from services.conductor.workflows.unpause import UNPAUSE
+from services.conductor.workflows.unrescue import UNRESCUE
+from services.conductor.workflows.unshelve import UNSHELVE
 
 DEFINITIONS: dict[str, Definition] = {
-    definition.kind: definition for definition in (BUILD, DELETE, EVACUATE, REBOOT, START, STOP)
+    definition.kind: definition
+    for definition in (
+        BUILD,
+        CHANGE_PASSWORD,
+        CONFIRM_RESIZE,
+        CREATE_BACKUP,
+        CREATE_IMAGE,
+        DELETE,
+        EVACUATE,
+        LIVE_MIGRATE,
+        MIGRATE,
+        PAUSE,
+        REBOOT,
+        REBUILD,
+        RESCUE,
+        RESIZE,
+        RESTORE,
+        RESUME,
+        REVERT_RESIZE,
+        SHELVE,
+        SHELVE_OFFLOAD,
+        SOFT_DELETE,
+        START,
+        STOP,
+        SUSPEND,
+        TRIGGER_CRASH_DUMP,
+        UNPAUSE,
+        UNRESCUE,
+        UNSHELVE,
+    )
 }

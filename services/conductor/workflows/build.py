@@ -11,6 +11,7 @@ A host that cannot do it, or is down, is left out and the schedule step is taken
 
 from __future__ import annotations
 
+from common.db.stores import claims
 from common.db.stores import workflows as store
 from common.db.stores.workflows import NOW
 from common.domain.states import TaskState, VmState
@@ -44,11 +45,16 @@ async def schedule(context: Context) -> None:
 
 
 async def schedule_undo(context: Context) -> None:
-    await placing.release_claim(context, context.state.get("host"))
+    # All of them: the scheduler may have claimed a host whose name never reached us.
+    await claims.release(context.deps.pool, context.server.uuid)
     context.change_server(host=None, node=None, task_state=TaskState.SCHEDULING)
 
 
 async def network(context: Context) -> None:
+    if context.resumed or context.workflow.attempt:
+        # A question to the scheduler that was asked twice may have been answered twice.
+        host = context.state["host"]
+        await claims.release(context.deps.pool, context.server.uuid, keep_host=host)
     vifs = await ports.plug(context, context.state["host"])
     context.change_server(network_info=vifs, task_state=TaskState.SPAWNING)
 

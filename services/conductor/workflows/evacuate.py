@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from common.db.stores import claims
 from common.db.stores.workflows import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import MusterError
@@ -62,7 +63,8 @@ def _has_moved(context: Context) -> bool:
 
 async def schedule_undo(context: Context) -> None:
     if not _has_moved(context):
-        await placing.release_claim(context, context.state.get("dest"))
+        # Whatever was claimed, also a host whose name never reached us.
+        await claims.release(context.deps.pool, context.server.uuid, keep_host=context.server.host)
 
 
 async def network(context: Context) -> None:
@@ -109,7 +111,7 @@ async def spawn_undo(context: Context) -> None:
 
 async def finish(context: Context) -> None:
     state = context.state
-    await placing.release_claim(context, state.get("source"))
+    await claims.release(context.deps.pool, context.server.uuid, keep_host=state["dest"])
     context.event_finish(EVENT)
     context.change_server(
         vm_state=_settled(context),
@@ -126,7 +128,9 @@ async def failed(context: Context) -> None:
     error = context.error or MusterError()
     if _has_moved(context):
         # Only the old claim is left over; the guest is good and the server must not be lost.
-        await placing.release_claim(context, context.state.get("source"))
+        await claims.release(
+            context.deps.pool, context.server.uuid, keep_host=context.state["dest"]
+        )
         context.event_finish(EVENT, error)
         context.change_server(vm_state=_settled(context), task_state=None)
         return

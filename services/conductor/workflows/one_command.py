@@ -7,9 +7,10 @@ power-state report of its host.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
+from common.domain.states import VmState
 from common.errors import Conflict, MusterError
 from common.messages.compute import HostReply
 from services.conductor.engine.context import Context
@@ -23,18 +24,19 @@ def one_command(
     verb: str,
     done: Callable[[Context, HostReply], dict[str, Any]],
     params: Callable[[Context], dict[str, Any]] = lambda _: {},
-    before: Callable[[Context], Awaitable[None]] | None = None,
+    on_failure: VmState | None = None,
     deadline_s: float = 60.0,
 ) -> Definition:
-    """A workflow that tells the host `verb` and then writes `done(context, reply)` columns."""
+    """A workflow that tells the host `verb` and then writes `done(context, reply)` columns.
+
+    `on_failure`: the vm_state after a failure; None leaves the one it was in.
+    """
 
     async def command(context: Context) -> None:
         started = context.deps.clock.monotonic()
         server = context.server
         if server.host is None:
             raise Conflict(f"Instance {server.uuid} is not ready")
-        if before is not None:
-            await before(context)
         reply = await context.command(
             verb, host=server.host, generation=server.generation, **params(context)
         )
@@ -47,5 +49,7 @@ def one_command(
         error = context.error or MusterError()
         context.event(event, context.server.host, context.deps.clock.monotonic(), error)
         context.change_server(task_state=None)
+        if on_failure is not None:
+            context.change_server(vm_state=on_failure, fault=context.fault(error))
 
     return Definition(kind, (Step(verb, command, deadline_s=deadline_s),), failed=failed)

@@ -7,9 +7,11 @@ generation, so each step may be repeated.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-from common.db.stores import claims
+from common.db.stores.claims import Purpose
 from common.domain.server import Server
 from common.errors import Bug, NoValidHost
 from common.messages.compute import GuestSpec, HostReply, NetworkInterface
@@ -24,9 +26,14 @@ async def select_host(
     requested_host: str | None = None,
     availability_zone: str | None = None,
     exclude_hosts: Sequence[str] = (),
+    purpose: Purpose = "server",
+    flavor: dict[str, Any] | None = None,
 ) -> HostSelected:
-    """A claimed host for the server; raises NoValidHost with the scheduler's reason."""
+    """A claimed host for the server (as it would be with `flavor`); raises NoValidHost with the
+    scheduler's reason."""
     server = context.server
+    if flavor is not None:
+        server = with_flavor(server, flavor)
     selected = await context.call_scheduler(
         SelectHost(
             request_id=context.workflow.request_id,
@@ -36,6 +43,7 @@ async def select_host(
             vcpus=server.vcpus,
             memory_mib=server.memory_mib,
             disk_gib=server.disk_gib,
+            purpose=purpose,
             flavor=server.flavor,
             image_properties=server.image_properties,
             availability_zone=availability_zone,
@@ -53,10 +61,15 @@ async def select_host(
     return selected
 
 
-async def release_claim(context: Context, host: str | None) -> None:
-    """Give back what the server claims on `host`; nothing when it claims nothing there."""
-    if host:
-        await claims.release(context.deps.pool, context.server.uuid, host=host)
+def flavor_columns(flavor: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a server that its flavor decides."""
+    sizes = ("vcpus", "memory_mib", "root_gib", "ephemeral_gib", "swap_mib")
+    return {"flavor": flavor, "flavorid": flavor["id"], **{name: flavor[name] for name in sizes}}
+
+
+def with_flavor(server: Server, flavor: dict[str, Any]) -> Server:
+    """The server as it would be."""
+    return dataclasses.replace(server, **flavor_columns(flavor))
 
 
 def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
@@ -95,10 +108,22 @@ def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
 
 
 async def spawn_guest(
-    context: Context, *, host: str, generation: int, power_on: bool = True
+    context: Context,
+    *,
+    host: str,
+    generation: int,
+    power_on: bool = True,
+    image_id: str | None = None,
+    flavor: dict[str, Any] | None = None,
 ) -> HostReply:
-    """Make the guest on `host`; a guest of this generation that is there already is the answer."""
-    spec = guest_spec(context.server, generation, power_on=power_on)
+    """Make the guest on `host`; a guest of this generation that is there already is the answer.
+    `image_id` and `flavor` take the place of the server's own."""
+    server = context.server
+    if flavor is not None:
+        server = with_flavor(server, flavor)
+    if image_id is not None:
+        server = dataclasses.replace(server, image_ref=image_id)
+    spec = guest_spec(server, generation, power_on=power_on)
     return await context.command("spawn", host=host, generation=generation, spec=spec)
 
 

@@ -50,10 +50,8 @@ async def pass_time(pool: Pool, seconds: float, *, observed: bool) -> None:
         "last_seen_up = last_seen_up - make_interval(secs => $1)",
         seconds,
     )
-    if not observed:
-        await pool.execute(
-            "update observer set beat_at = beat_at - make_interval(secs => $1)", seconds
-        )
+    unseen_s = 0.0 if observed else seconds
+    await pool.execute("update observer set beat_at = now() - make_interval(secs => $1)", unseen_s)
 
 
 def heartbeat(epoch: str = "e1", age_s: float = 0.0) -> Heartbeats:

@@ -1,0 +1,45 @@
+"""Steps that make an image of a server.
+
+Owns: uploading through the host, removing an image that was not finished, the walk of task_states.
+May not: create the record of an image a user asked for; the request has done that, so that its id
+could be answered. Crash story: an upload that is repeated finds the image active and is done.
+"""
+
+from __future__ import annotations
+
+from common.domain.states import TaskState
+from common.errors import Conflict, MusterError
+from services.conductor.engine.context import Context
+
+PENDING = TaskState.IMAGE_PENDING_UPLOAD
+
+
+async def begin(context: Context, event: str, task_state: TaskState) -> None:
+    """Say that it has begun."""
+    server = context.server
+    if server.host is None:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    context.event_start(event, server.host)
+    context.change_server(task_state=task_state)
+
+
+async def upload(context: Context, image_id: str) -> None:
+    """The host sends the guest's disk to the image service."""
+    server = context.server
+    assert server.host is not None, "begin has checked it"
+    await context.command(
+        "upload_snapshot", host=server.host, generation=server.generation, image_id=image_id
+    )
+
+
+async def remove(context: Context, image_id: str | None) -> None:
+    """Remove an image that will not be finished."""
+    if image_id:
+        await context.deps.image.delete(image_id)
+
+
+async def failed(context: Context, event: str) -> None:
+    """The server is as before; the image is gone."""
+    error = context.error or MusterError()
+    context.event_finish(event, error)
+    context.change_server(task_state=None)

@@ -1,0 +1,81 @@
+"""Rebuild a server where it is, from an image: same id, flavor, host and addresses.
+
+    prepare   a new generation is promised
+    spawn     the guest of that generation replaces the old one
+
+The request has already written what the rebuilt server is (image, metadata, key, user data).
+A stopped server stays stopped. A failure leaves it in error: the old disk may be gone.
+"""
+
+from __future__ import annotations
+
+from common.db.stores.workflows import NOW
+from common.domain.states import TaskState, VmState
+from common.errors import Conflict, HostCommandFailed, MusterError, NotFound
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import placing
+
+CONDUCTOR_EVENT = "rebuild_server"
+EVENT = "compute_rebuild_instance"
+
+
+async def prepare(context: Context) -> None:
+    server = context.server
+    if server.host is None:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    generation = server.last_generation + 1
+    context.state["generation"] = generation
+    context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic())
+    context.event_start(EVENT, server.host)
+    context.change_server(last_generation=generation, task_state=TaskState.REBUILD_SPAWNING)
+
+
+async def spawn(context: Context) -> None:
+    server, generation = context.server, context.state["generation"]
+    assert server.host is not None, "prepare has checked it"
+    stopped = server.vm_state == VmState.STOPPED
+    reply = await placing.spawn_guest(
+        context, host=server.host, generation=generation, power_on=not stopped
+    )
+    context.event_finish(EVENT)
+    context.change_server(
+        generation=generation,
+        vm_state=VmState.STOPPED if stopped else VmState.ACTIVE,
+        task_state=None,
+        power_state=reply.power_state,
+        launched_at=NOW,
+        fault=None,
+    )
+
+
+async def spawn_undo(context: Context) -> None:
+    """Whichever guest the host has now is the server's: there is no way back to the old disk. A
+    host that cannot be asked is believed when it reports."""
+    server, generation = context.server, context.state["generation"]
+    assert server.host is not None, "prepare has checked it"
+    try:
+        reply = await context.command("guest_info", host=server.host, generation=generation)
+    except NotFound:
+        context.change_server(generation=generation)
+    except HostCommandFailed:
+        return
+    else:
+        context.change_server(generation=reply.result["generation"])
+
+
+async def failed(context: Context) -> None:
+    error = context.error or MusterError()
+    if "generation" in context.state:
+        context.event_finish(EVENT, error)
+    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+
+
+REBUILD = Definition(
+    "rebuild",
+    (
+        Step("prepare", prepare, deadline_s=30),
+        Step("spawn", spawn, spawn_undo, deadline_s=120),
+    ),
+    failed=failed,
+)

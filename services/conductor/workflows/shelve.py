@@ -1,0 +1,102 @@
+"""Shelve a server: its disk becomes an image; then its place is given up, at once or later.
+
+    image      a record for the image               undo: remove it
+    snapshot   switched off, disk uploaded; shelved from this commit on   undo: switch it on again
+    offload    when `conductor.shelved_offload_time_s` is 0: guest, claim and bindings given up
+
+With a positive time a periodic task offloads later, with -1 nobody does.
+"""
+
+from __future__ import annotations
+
+from common.domain.states import PowerState, TaskState, VmState
+from common.errors import MusterError, NotFound
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import imaging, offloading
+
+EVENT = "compute_shelve_instance"
+
+
+async def image(context: Context) -> None:
+    server, state = context.server, context.state
+    await imaging.begin(context, EVENT, TaskState.SHELVING_IMAGE_UPLOADING)
+    state.setdefault("image_id", str(context.deps.ids.uuid()))
+    try:
+        await context.deps.image.get(state["image_id"])
+    except NotFound:
+        await context.deps.image.create(
+            id=state["image_id"],
+            name=f"{server.name}-shelved",
+            owner=server.project_id,
+            visibility="private",
+            container_format="bare",
+            disk_format="qcow2",
+            properties={
+                **{k: str(v) for k, v in server.image_properties.items()},
+                "image_type": "snapshot",
+                "instance_uuid": str(server.uuid),
+                "user_id": server.user_id,
+                "base_image_ref": server.image_ref or "",
+            },
+        )
+
+
+def _is_shelved(context: Context) -> bool:
+    return context.server.vm_state == VmState.SHELVED
+
+
+async def image_undo(context: Context) -> None:
+    if not _is_shelved(context):
+        await imaging.remove(context, context.state.get("image_id"))
+
+
+async def snapshot(context: Context) -> None:
+    server, state = context.server, context.state
+    assert server.host is not None, "the first step has checked it"
+    await context.command("power_off", host=server.host, generation=server.generation)
+    await imaging.upload(context, state["image_id"])
+    state["vm_state"] = server.vm_state
+    kept = {
+        "shelved_image_id": state["image_id"],
+        "shelved_at": context.deps.clock.utcnow().isoformat(),
+        "shelved_host": server.host,
+    }
+    context.change_server(
+        vm_state=VmState.SHELVED,
+        task_state=TaskState.SHELVING_OFFLOADING,
+        power_state=PowerState.SHUTDOWN,
+        system_metadata={**server.system_metadata, **kept},
+    )
+
+
+async def snapshot_undo(context: Context) -> None:
+    server = context.server
+    if _is_shelved(context) or server.vm_state == VmState.STOPPED or server.host is None:
+        return
+    await context.command("power_on", host=server.host, generation=server.generation)
+    context.change_server(vm_state=VmState.ACTIVE)
+
+
+async def offload(context: Context) -> None:
+    if context.deps.settings.conductor.shelved_offload_time_s == 0:
+        await offloading.offload(context)
+    else:
+        context.change_server(task_state=None)
+    context.event_finish(EVENT)
+
+
+async def failed(context: Context) -> None:
+    context.event_finish(EVENT, context.error or MusterError())
+    context.change_server(task_state=None)
+
+
+SHELVE = Definition(
+    "shelve",
+    (
+        Step("image", image, image_undo, deadline_s=60),
+        Step("snapshot", snapshot, snapshot_undo, deadline_s=300),
+        Step("offload", offload, deadline_s=120),
+    ),
+    failed=failed,
+)

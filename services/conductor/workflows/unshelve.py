@@ -1,0 +1,128 @@
+"""Bring a shelved server back.
+
+    schedule    claim a host (unless it still has its own)      undo: give the claim back
+    network     bind the ports there                            undo: unbind them
+    spawn       the guest runs from the shelved image, or is switched on where it is
+                                                                undo: destroy it
+    forget      remove the shelved image
+
+Input: state {"availability_zone", "host"}, both optional.
+"""
+
+from __future__ import annotations
+
+from common.db.stores import claims
+from common.db.stores.workflows import NOW
+from common.domain.states import TaskState, VmState
+from common.errors import MusterError
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import imaging, placing, ports
+
+EVENT = "compute_unshelve_instance"
+START_EVENT = "compute_start_instance"
+SCHEDULE_EVENTS = ("schedule_instances", "get_image_info")
+
+
+def _is_back(context: Context) -> bool:
+    return context.server.vm_state == VmState.ACTIVE
+
+
+async def schedule(context: Context) -> None:
+    state, server = context.state, context.server
+    state.setdefault("offloaded", server.host is None)
+    if not state["offloaded"]:
+        state.update(dest=server.host, generation=server.generation)
+        context.event_start(START_EVENT, server.host)
+        context.change_server(task_state=TaskState.POWERING_ON)
+        return
+    started = context.deps.clock.monotonic()
+    selected = await placing.select_host(
+        context,
+        requested_host=state.get("host"),
+        availability_zone=state.get("availability_zone") or server.pinned_availability_zone,
+    )
+    generation = server.last_generation + 1
+    state.update(dest=selected.host, node=selected.node, generation=generation)
+    for event in SCHEDULE_EVENTS:
+        context.event(event, None, started)
+    context.event_start(EVENT, selected.host)
+    context.change_server(last_generation=generation, task_state=TaskState.SPAWNING)
+
+
+async def schedule_undo(context: Context) -> None:
+    if context.state.get("offloaded") and not _is_back(context):
+        await claims.release(context.deps.pool, context.server.uuid)
+
+
+async def network(context: Context) -> None:
+    if context.state["offloaded"]:
+        await ports.rebind(context, context.state["dest"])
+
+
+async def network_undo(context: Context) -> None:
+    if context.state["offloaded"] and not _is_back(context):
+        await ports.rebind(context, "")
+
+
+async def spawn(context: Context) -> None:
+    state, server = context.state, context.server
+    if state["offloaded"]:
+        reply = await placing.spawn_guest(
+            context,
+            host=state["dest"],
+            generation=state["generation"],
+            image_id=server.system_metadata.get("shelved_image_id"),
+        )
+        context.event_finish(EVENT)
+        context.change_server(host=state["dest"], node=state["node"])
+    else:
+        reply = await context.command(
+            "power_on", host=state["dest"], generation=state["generation"]
+        )
+        context.event_finish(START_EVENT)
+    state["image_id"] = server.system_metadata.get("shelved_image_id")
+    kept = {k: v for k, v in server.system_metadata.items() if not k.startswith("shelved_")}
+    context.change_server(
+        generation=state["generation"],
+        vm_state=VmState.ACTIVE,
+        task_state=TaskState.SPAWNING,
+        power_state=reply.power_state,
+        launched_at=NOW,
+        system_metadata=kept,
+        fault=None,
+    )
+
+
+async def spawn_undo(context: Context) -> None:
+    state = context.state
+    if state["offloaded"] and not _is_back(context):
+        await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+
+
+async def forget(context: Context) -> None:
+    await imaging.remove(context, context.state.get("image_id"))
+    context.change_server(task_state=None)
+
+
+async def failed(context: Context) -> None:
+    error = context.error or MusterError()
+    if not _is_back(context):
+        now = context.deps.clock.monotonic()
+        if "dest" in context.state:
+            context.event_finish(EVENT if context.state["offloaded"] else START_EVENT, error)
+        else:
+            context.event(SCHEDULE_EVENTS[0], None, now, error)
+    context.change_server(task_state=None)
+
+
+UNSHELVE = Definition(
+    "unshelve",
+    (
+        Step("schedule", schedule, schedule_undo, deadline_s=60),
+        Step("network", network, network_undo, deadline_s=60),
+        Step("spawn", spawn, spawn_undo, deadline_s=120),
+        Step("forget", forget, deadline_s=60),
+    ),
+    failed=failed,
+)
