@@ -38,6 +38,8 @@ BINARY = "nova-osapi_compute"
 POLICY_CHECK_INTERVAL_S = 2.0
 STOP_GRACE_S = 10.0
 """How long requests in progress may take when the service stops."""
+CRASH_GRACE_S = 0.001
+"""aiohttp takes 0 for "no limit"; handlers in progress are cancelled."""
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -64,7 +66,9 @@ class ApiService:
         api = self._settings.api
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
         self._front = self._build(self._http)
-        self._server = web.Server(self._answer, request_factory=self._request_factory())
+        self._server = web.Server(
+            self._answer, request_factory=self._request_factory(), access_log=None
+        )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_GRACE_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, api.listen_host, api.listen_port, backlog=1024)
@@ -97,6 +101,7 @@ class ApiService:
             for connection in list(self._server.connections):
                 if connection.transport is not None:
                     connection.transport.abort()
+            await self._server.shutdown(CRASH_GRACE_S)
         await self._close()
 
     async def _close(self) -> None:

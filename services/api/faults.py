@@ -36,6 +36,8 @@ _DATABASE_AWAY = (
     ConnectionError,
     TimeoutError,
 )
+_UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""A text with a NUL character, which no text of the database can hold."""
 
 
 class HttpError(MusterError):
@@ -55,18 +57,24 @@ def status_of(error: BaseException) -> int:
         return error.status
     if isinstance(error, MusterError):
         return error.http_status
+    if isinstance(error, _UNSTORABLE):
+        return 400
     return 503 if isinstance(error, _DATABASE_AWAY) else 500
 
 
 def expected(error: BaseException) -> bool:
     """False for what must be logged with its traceback."""
-    return isinstance(error, (MusterError, *_DATABASE_AWAY)) and not isinstance(error, Bug)
+    return isinstance(error, (MusterError, *_DATABASE_AWAY, *_UNSTORABLE)) and not isinstance(
+        error, Bug
+    )
 
 
 def message_of(error: BaseException) -> str:
     """The text for the caller."""
     if isinstance(error, MusterError) and not isinstance(error, Bug):
         return str(error)
+    if isinstance(error, _UNSTORABLE):
+        return "The request has a character that cannot be stored: NUL (U+0000)."
     if isinstance(error, _DATABASE_AWAY):
         return "The database cannot be reached. Please try again later."
     return (

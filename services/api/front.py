@@ -105,12 +105,13 @@ class Front:
             return documents.root(http, version_segment, self._deps.ids.request_id())
         started = self._deps.clock.monotonic()
         exchange = Exchange(http, self._deps.ids.request_id(), version_segment, _segments(rest))
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         response = await self._answer_operation(exchange)
         took_s = self._deps.clock.monotonic() - started
         metrics.observe(exchange.operation, response.status, took_s)
-        log.debug(
+        say = log.debug if http.method == "GET" else log.info
+        say(
             "request",
-            request_id=exchange.request_id,
             operation=exchange.operation,
             path=path,
             status=response.status,
@@ -135,7 +136,7 @@ class Front:
             return answers.too_large(self._max_body_bytes, accept, request_id)
         except Exception as error:
             if not faults.expected(error):
-                log.exception("request_failed", request_id=request_id, operation=exchange.operation)
+                log.exception("request_failed", operation=exchange.operation)
             return answers.fault(error, request_id, exchange.shown_version)
 
     async def _perform(self, exchange: Exchange) -> tuple[Operation, Reply]:

@@ -189,6 +189,23 @@ async def test_v2_drops_what_it_does_not_know(deployment: Deployment) -> None:
     assert answer.body["flavor"]["links"][0]["href"].startswith(f"{deployment.base_url}/v2/")
 
 
+@pytest.mark.parametrize("path", ["/flavors/%00", "/os-services?host=a%00", "/flavors?name=%00"])
+async def test_nul_characters(deployment: Deployment, path: str) -> None:
+    assert (await deployment.call("GET", path)).status == 400
+
+
+async def test_connections_cut_by_the_database(deployment: Deployment) -> None:
+    """As when it restarts: the caller is told to try again, and the next try succeeds."""
+    async with deployment.pool.acquire() as connection:
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    answers = [await deployment.call("GET", "/flavors") for _ in range(3)]
+    assert {answer.status for answer in answers} <= {200, 503}
+    assert answers[-1].status == 200
+
+
 async def test_health_and_metrics(deployment: Deployment) -> None:
     await deployment.call("GET", "/flavors")
     ready = await deployment.call("GET", "/readyz", user=None, root="")

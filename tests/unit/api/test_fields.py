@@ -12,6 +12,7 @@ VIEW = View(
     [
         Field("id", attribute("number"), until=9),
         Field("id", attribute("uuid"), since=10),
+        Field("old", attribute("number"), until=4),
         Field("secret", attribute("secret"), since=5, policy="rule:secret"),
     ]
 )
@@ -30,7 +31,7 @@ def _request(v: int, *allowed: str) -> tuple[Request, list[Any]]:
 
 def test_ranges_and_policies() -> None:
     for v, allowed, expected in (
-        (4, ("rule:secret",), {"id": 1}),
+        (4, ("rule:secret",), {"id": 1, "old": 1}),
         (5, ("rule:secret",), {"id": 1, "secret": "s"}),
         (5, (), {"id": 1}),
         (10, ("rule:secret",), {"id": "u", "secret": "s"}),
