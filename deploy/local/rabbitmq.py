@@ -6,6 +6,7 @@ The distribution's wrapper script wants a user and directories of its own; the s
 run directly, with everything below the data directory, as whoever calls.
 Crash story: queues and persistent messages are on disk; a killed node continues with them. The
 node dies with the process that started it, and its epmd with the node (Linux).
+A file `advanced.config` in the data directory is obeyed, if somebody put it there.
 `python -m deploy.local.rabbitmq DATA_DIR [PORT]` becomes the node; a supervisor runs `command()`.
 """
 
@@ -174,7 +175,7 @@ class PrivateRabbitMQ:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_CONFIG_FILE": str(configuration),
             "RABBITMQ_CONF_ENV_FILE": str(self.data_dir / "none"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.data_dir / "none"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.data_dir / "advanced.config"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.data_dir / "generated"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.data_dir / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(self.data_dir / "pid"),

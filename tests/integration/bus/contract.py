@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from common.bus import handling
 from common.bus.handling import LATE_REPLIES
 from common.bus.port import (
     Bus,
@@ -270,6 +271,20 @@ class BusContract:
         assert inbox.finished == 2
         await has_waiting(sender, work, 3)
 
+    async def test_handler_that_does_not_end_is_cancelled_and_its_message_kept(
+        self, env: Env, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(handling, "DRAIN_S", 0.05)
+        work, hanging, inbox, bus = queue(), Inbox(closed=True), Inbox(), await env.connect()
+        subscription = await bus.consume(work, hanging, prefetch=1)
+        await bus.publish(work, Job(number=1))
+        await hanging.has(1)
+        await subscription.cancel()
+        await bus.consume(work, inbox, prefetch=1)
+        await inbox.has(1)
+        assert inbox.numbers == [1]
+        assert hanging.finished == 0
+
     async def test_subscription_may_be_cancelled_by_its_own_handler(self, env: Env) -> None:
         work, bus = queue(), await env.connect()
         seen: list[Delivery] = []
@@ -457,8 +472,19 @@ class OutageContract:
         assert stuck.numbers == [0, 0, 0, 1, 2, 3, 4]
         assert [d.redelivered for d in stuck.deliveries[:3]] == [False, True, True]
 
+    async def test_stop_during_an_outage_is_quick(self, env: Env) -> None:
+        work, bus = queue(), await env.connect()
+        await bus.consume(work, Inbox(), prefetch=1)
+        await env.break_broker(abruptly=True)
+        await wait_for(lambda: not bus.connected)
+        publish = asyncio.ensure_future(bus.publish(work, Job(), timeout_s=60))
+        await asyncio.wait_for(bus.stop(), 5)
+        with pytest.raises(BusClosed, match="stopped"):
+            await asyncio.wait_for(publish, 5)
+        await env.mend_broker()
+
     async def test_start_waits_for_the_broker(self, env: Env) -> None:
-        await env.break_broker()
+        await env.break_broker(abruptly=True)
         starting = asyncio.ensure_future(env.connect())
         done, _ = await asyncio.wait({starting}, timeout=0.3)
         assert not done
