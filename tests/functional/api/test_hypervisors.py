@@ -110,3 +110,8 @@ async def test_uptime(deployment: Deployment) -> None:
     await deployment.pool.execute("update services set forced_down = true where host = 'beta-1'")
     assert (await deployment.call("GET", path, v=52)).status == 400
     assert (await deployment.call("GET", path, v=88)).status == 404
+
+
+async def test_no_aggregates_is_an_answer(deployment: Deployment) -> None:
+    answer = await deployment.call("GET", "/os-aggregates")
+    assert (answer.status, answer.body) == (200, {"aggregates": []})
