@@ -21,10 +21,12 @@ select extract(epoch from now() - beat_at)::double precision from observer for u
 -- name: beat()!
 update observer set beat_at = now();
 
--- name: extend_leases(gap_s)!
--- Nobody was there to receive heartbeats for this long: whoever was alive then is given it back.
+-- name: extend_leases(gap_s, down_time_s)!
+-- Nobody was there to receive heartbeats for this long: whoever was alive then is given it back,
+-- and who has registered since (before the first beat) no more than a whole lease.
 update services s
-   set lease_expires_at = s.lease_expires_at + make_interval(secs => :gap_s)
+   set lease_expires_at = least(s.lease_expires_at + make_interval(secs => :gap_s),
+                                now() + make_interval(secs => :down_time_s))
   from observer o
  where s.binary_name = 'nova-compute'
    and s.lease_expires_at >= o.beat_at

@@ -67,7 +67,7 @@ async def beat(pool: Pool, heartbeats: Heartbeats, down_time_s: float) -> float:
         gap_s: float = await _sql.lock_observer(connection)
         given_back_s = gap_s if gap_s > OBSERVER_SLACK_S else 0.0
         if given_back_s:
-            await _sql.extend_leases(connection, gap_s=gap_s)
+            await _sql.extend_leases(connection, gap_s=gap_s, down_time_s=down_time_s)
         await _sql.beat(connection)
         if heartbeats.hosts:
             await _sql.record_heartbeats(

@@ -109,6 +109,15 @@ async def test_an_outage_is_given_back_to_hosts_that_were_alive(pool: Pool) -> N
     assert await store.beat(pool, Heartbeats(), DOWN_TIME_S) == 0.0
 
 
+async def test_a_host_that_registers_after_an_outage_is_given_one_lease(pool: Pool) -> None:
+    """Conductors hear agents before their own first beat: that is no time given back."""
+    await pass_time(pool, 1000, observed=False)
+    await register(pool)
+    await store.beat(pool, Heartbeats(), DOWN_TIME_S)
+    await pass_time(pool, DOWN_TIME_S + 0.5, observed=True)
+    assert not await store.host_is_up(pool, "a")
+
+
 async def test_goodbye_counts_only_from_the_present_life(pool: Pool) -> None:
     await register(pool, epoch="e1")
     await register(pool, epoch="e2")
