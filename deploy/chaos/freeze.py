@@ -22,8 +22,6 @@ from deploy.local.home import Home, LocalClusterError
 HOST = "compute-1"
 POLL_S = 0.02
 DEADLINE_S = 60.0
-TICK_S = 1.0
-"""More than the time between two ticks of a host: how far back its last sign of life may lie."""
 Say = Callable[[str], None]
 
 
@@ -82,7 +80,6 @@ class Story:
     async def silence(self) -> None:
         """Freeze or kill, and time how long host_status takes to say UNKNOWN."""
         kill = self._options.kill
-        self.stopped_at = self._clock.utcnow().timestamp()
         await self._ground.act("kill" if kill else "freeze", HOST)
         self._say(f"{HOST} is {'killed' if kill else 'frozen'}")
         ages = (0.0, 0.0)
@@ -171,7 +168,6 @@ class Story:
                 self._ground.compute,
                 HOST,
                 self._servers,
-                since=self.stopped_at - TICK_S,
                 until=self._clock.utcnow().timestamp(),
                 scratch=Path(scratch),
             )

@@ -214,19 +214,13 @@ async def wait_until_sound(
 
 
 def as_if_it_had_gone_on(
-    compute: Path,
-    host: str,
-    uuids: Iterable[str],
-    *,
-    since: float,
-    until: float,
-    scratch: Path,
+    compute: Path, host: str, uuids: Iterable[str], *, until: float, scratch: Path
 ) -> list[Overlap]:
-    """The overlaps there would be, had `host` gone on executing the guests of `uuids`.
+    """The overlaps there would be, had `host` executed the guests of `uuids` until now and not
+    been stopped: proof that the check can fail.
 
-    Proof that the check can fail: the same logs are judged again without the records that ended
-    one of those executions at or after `since` (epoch seconds), and with a host that lived until
-    `until`. `scratch` is an empty directory for the copies.
+    The same logs are judged again without the records that ended those executions, and with a host
+    that lived until `until` (epoch seconds). `scratch` is an empty directory for the copies.
     """
     chosen = set(uuids)
     copies = []
@@ -234,19 +228,25 @@ def as_if_it_had_gone_on(
         place = scratch / path.parent.name
         place.mkdir()
         copy = place / path.name
-        lines = path.read_bytes().splitlines(keepends=True)
-        alive = (path.parent / "alive").read_bytes()
+        text, alive = path.read_bytes(), (path.parent / "alive").read_bytes()
         if path.parent.name == host:
-            lines = [line for line in lines if not _is_end(line, chosen, since)]
-            alive = b"%020.6f\n" % until
-        copy.write_bytes(b"".join(lines))
+            text, alive = _without_ends(text, chosen), b"%020.6f\n" % until
+        copy.write_bytes(text)
         (place / "alive").write_bytes(alive)
         copies.append(copy)
     return overlaps(running_intervals(copies))
 
 
-def _is_end(line: bytes, uuids: set[str], since: float) -> bool:
-    record = orjson.loads(line)
-    if record["t"] < since or record["event"] == "running":
-        return False
-    return record["uuid"] in uuids or record["event"] == "host_started"
+def _without_ends(log: bytes, uuids: set[str]) -> bytes:
+    """The log as if the guests of `uuids`, once they ran, had never been stopped."""
+    kept = []
+    begun = False
+    for line in log.splitlines(keepends=True):
+        record = orjson.loads(line)
+        chosen = record["uuid"] in uuids
+        if record["event"] == "running":
+            begun = begun or chosen
+        elif chosen or (begun and record["event"] == "host_started"):
+            continue
+        kept.append(line)
+    return b"".join(kept)
