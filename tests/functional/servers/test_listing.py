@@ -152,7 +152,7 @@ class TestFilters:
     @pytest.mark.parametrize("value", ["", "1", "True", "yes"])
     async def test_all_tenants(self, stack: Stack, value: str) -> None:
         found = await names(stack, f"all_tenants={value}", user="admin")
-        assert found == [*LIVE[:-1], "alpha", "theirs"] or set(found) == {*LIVE, "theirs"}
+        assert sorted(found) == sorted([*LIVE, "theirs"])
         answer = await stack.call("GET", f"/servers?all_tenants={value}", user="demo")
         assert answer.status == 403
         assert "os_compute_api:servers:index:get_all_tenants" in answer.fault()
@@ -165,7 +165,7 @@ class TestFilters:
         [
             ("name=[", 104, 400, "Invalid input for query parameters name"),
             ("name=", 104, 400, "Invalid input for query parameters name"),
-            ("name=(?i)a(?<b>c)", 104, 400, "name"),
+            ("name=(?P<x>a)", 104, 400, "no valid regular expression"),
             ("locked=maybe", 104, 400, "locked"),
             ("status=dancing", 38, 400, "dancing"),
             ("status=DELETED", 104, 403, "Only administrators may list deleted"),
