@@ -8,6 +8,7 @@ May not: know what a service does. Crash story: the name is written in one step,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import runpy
@@ -20,7 +21,40 @@ DEFAULT_PASSWORDS = {
     "MUSTER_STANDINS__ADMIN_PASSWORD": "admin",
     "MUSTER_STANDINS__DEMO_PASSWORD": "demo",
 }
+DOCKER_DNS = ("127.0.0.11", 53)
 _RANDOM_HOSTNAME = re.compile(r"[0-9a-f]{12}")
+
+
+def reverse_lookup(address: str, server: tuple[str, int], timeout_s: float = 2.0) -> str | None:
+    """The name that the network's DNS has for `address`.
+
+    The C library cannot be asked: it finds the random hostname in /etc/hosts first.
+    """
+    query_id = os.urandom(2)
+    labels = [*reversed(address.split(".")), "in-addr", "arpa"]
+    question = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
+    packet = query_id + b"\1\0\0\1\0\0\0\0\0\0" + question + b"\0\x0c\0\1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dns:
+        dns.settimeout(timeout_s)
+        dns.sendto(packet, server)
+        answer = dns.recv(1024)
+    if answer[:2] != query_id or int.from_bytes(answer[6:8], "big") == 0:
+        return None
+    _, at = _read_name(answer, len(packet))  # the answer repeats the question's name ...
+    name, _ = _read_name(answer, at + 10)  # ... then type, class, time to live and length
+    return name or None
+
+
+def _read_name(message: bytes, at: int) -> tuple[str, int]:
+    """A DNS name, which may end in a pointer to an earlier one, and where it ends."""
+    labels = []
+    while 0 < message[at] < 0xC0:
+        labels.append(message[at + 1 : at + 1 + message[at]].decode())
+        at += 1 + message[at]
+    if message[at] == 0:
+        return ".".join(labels), at + 1
+    rest, _ = _read_name(message, int.from_bytes(message[at : at + 2], "big") & 0x3FFF)
+    return ".".join([*labels, rest]), at + 2
 
 
 def container_name(service: str) -> str:
@@ -28,12 +62,12 @@ def container_name(service: str) -> str:
     own = socket.gethostname()
     if not _RANDOM_HOSTNAME.fullmatch(own):
         return own
-    try:
-        known_as = socket.gethostbyaddr(socket.gethostbyname(own))[0]
-    except OSError:
-        return own
-    found = re.search(rf"{service}[-_](\d+)(?:[._]|$)", known_as)
-    return f"{service}-{found.group(1)}" if found else own
+    with contextlib.suppress(OSError, IndexError):
+        known_as = reverse_lookup(socket.gethostbyname(own), DOCKER_DNS) or ""
+        found = re.search(rf"{service}[-_](\d+)(?:[._]|$)", known_as)
+        if found:
+            return f"{service}-{found.group(1)}"
+    return own
 
 
 def host_name(state_dir: Path) -> str:
