@@ -160,6 +160,15 @@ class Story:
         for uuid in self._servers:
             with contextlib.suppress(CloudError):
                 self._admin.call("compute", "DELETE", f"/servers/{uuid}")
+        for uuid in self._servers:
+            _wait("server to be gone", lambda uuid=uuid: self._gone(uuid))  # type: ignore[misc]
+
+    def _gone(self, uuid: str) -> bool | None:
+        try:
+            self._show(uuid)
+        except CloudError as error:
+            return True if error.status == 404 else None
+        return None
 
 
 def demo() -> int:

@@ -129,10 +129,11 @@ class EmbeddedCluster:
         from common.db.pool import open_pool
         from common.db.version import SCHEMA_VERSION
         from common.runtime.ports import Clock
+        from deploy.local.database import checked
 
-        found = await migrate.current(settings)
+        found = await checked(migrate.current(settings), settings.url)
         if found is None or found <= SCHEMA_VERSION:
-            await migrate.upgrade(settings)
+            await checked(migrate.upgrade(settings), settings.url)
         return await open_pool(settings, Clock(), application="muster")
 
     async def _start_slot(self, slot: Slot) -> None:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from deploy.local.supervisor import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from common.config.settings import Settings
+    from common.config.settings import DatabaseSettings
 
 READY_DEADLINE_S = 90.0
 POOL_SIZES = {"api": 4, "conductor": 4, "scheduler": 2}
@@ -91,8 +92,11 @@ class ProcessCluster:
         self._common = merged(self._common, {"database": {"url": url}})
 
     def _add_broker(self) -> None:
-        bus: dict[str, Any] = {"url": self._options.broker_url}
-        if self._options.broker_url is None:
+        url = self._options.broker_url
+        if url is not None:
+            _check_broker(url)
+            bus = broker_settings(url)
+        else:
             from deploy.local.rabbitmq import PrivateRabbitMQ
 
             broker = PrivateRabbitMQ(self.plan.home.path / "rabbitmq")
@@ -128,7 +132,8 @@ class ProcessCluster:
         home = self.plan.home
         self._supervisor = self._start_supervisor(lock)
         step("database")
-        asyncio.run(_migrate(self._database_settings(), self._check_alive))
+        own = self._options.database_url is None
+        asyncio.run(_migrate(self._database_settings(), self._check_alive, wait=own))
         self._wait_ready(step)
         write_clouds(self.plan)
         description = describe(self.plan, self._options, self._supervisor.pid)
@@ -169,10 +174,10 @@ class ProcessCluster:
         """The supervisor's exit code, when the cluster has ended."""
         return self._supervisor.wait() if self._supervisor is not None else 0
 
-    def _database_settings(self) -> Settings:
+    def _database_settings(self) -> DatabaseSettings:
         from common.config.settings import Settings
 
-        return Settings(**self._common)
+        return Settings(**self._common).database
 
     def _check_alive(self) -> None:
         """Raises when waiting is in vain."""
@@ -229,20 +234,43 @@ def _last_reason(log: Path) -> str:
     return last[:300]
 
 
-async def _migrate(settings: Settings, check_alive: Callable[[], None]) -> None:
-    """Wait for the server and bring the schema up to date."""
+async def _migrate(
+    settings: DatabaseSettings, check_alive: Callable[[], None], *, wait: bool
+) -> None:
+    """Bring the schema up to date; with `wait` the server is just being started."""
     from common.db import migrate
+    from deploy.local.database import checked
 
     deadline = time.monotonic() + READY_DEADLINE_S
     while True:
         try:
-            await migrate.upgrade(settings.database)
+            await checked(migrate.upgrade(settings), settings.url)
             return
-        except (OSError, TimeoutError) as error:
-            if time.monotonic() > deadline:
-                raise LocalClusterError(f"PostgreSQL does not answer: {error}") from error
-        except Exception as error:
-            if "starting up" not in str(error):
-                raise LocalClusterError(f"the database cannot be used: {error}") from error
+        except LocalClusterError:
+            if not wait or time.monotonic() > deadline:
+                raise
         check_alive()
         await asyncio.sleep(0.05)
+
+
+def broker_settings(url: str) -> dict[str, Any]:
+    """Settings for a URL that may carry its password, which the settings keep apart."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.password is None:
+        return {"url": url}
+    address = parts.netloc.rpartition("@")[2]
+    bare = parts._replace(netloc=f"{parts.username}@{address}").geturl()
+    return {"url": bare, "password": urllib.parse.unquote(parts.password)}
+
+
+def _check_broker(url: str) -> None:
+    """Whether anything answers at the address; a wrong password is the services' to report."""
+    parts = urllib.parse.urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 5672), timeout=3):
+            pass
+    except (OSError, ValueError) as error:
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise LocalClusterError(
+            f"no RabbitMQ answers at {shown} ({error}); start it, or correct --broker-url"
+        ) from error

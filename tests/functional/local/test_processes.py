@@ -1,0 +1,69 @@
+"""`muster up --processes`: RabbitMQ and a process for each service."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from deploy.local.control import is_locked
+from deploy.local.memory import tree_pss_mib
+from tests.functional.local.conftest import Muster
+from tests.functional.local.test_embedded import create_server, host_state, status_of, until
+
+LARGEST_MIB = 400.0
+"""What the whole cluster may take, without the broker: a laptop has other things to do."""
+
+
+def test_the_life_of_a_cluster_of_processes(muster: Muster) -> None:
+    muster.up("--processes")
+    server = create_server(muster)
+    status = muster.status()
+    pids = {service["name"]: service["pid"] for service in status["services"]}
+    assert len(set(pids.values())) == len(pids)
+    assert set(muster.states().values()) == {"running"}
+
+    members = [pid for name, pid in pids.items() if name != "rabbitmq"]
+    used_mib = sum(map(tree_pss_mib, members))
+    assert 0 < used_mib < LARGEST_MIB
+
+    # Killed means killed: nobody restarts it.
+    assert "killed" in muster.ok("kill", "compute-1")
+    assert muster.states()["compute-1"] == "killed"
+    assert "running" in muster.ok("start", "compute-1")
+
+    assert "frozen" in muster.ok("freeze", "conductor-1")
+    create_server(muster, "while one conductor is frozen")
+    assert "running" in muster.ok("thaw", "conductor-1")
+
+    assert "stopped" in muster.ok("stop", "compute-3")
+    until(lambda: host_state(muster, "compute-3") == "down", "the goodbye to count")
+
+    for name in ("rabbitmq", "postgres"):
+        muster.ok("kill", name)
+        muster.ok("start", name)
+    create_server(muster, "after broker and database came back")
+
+    muster.ok("down")
+    muster.up("--processes")
+    assert status_of(muster, server) == "ACTIVE"
+
+
+def test_a_killed_supervisor_leaves_nothing_in_the_way(muster: Muster) -> None:
+    muster.up("--processes", "--hosts", "1")
+    os.kill(muster.status()["pid"], signal.SIGKILL)
+    until(lambda: not is_locked(muster.home), "the supervisor to be dead")
+    muster.up("--processes", "--hosts", "1")
+    create_server(muster)
+
+
+def test_given_services_that_do_not_answer_are_named_at_once(muster: Muster) -> None:
+    here = ["--port", "0", "--identity-port", "0"]
+    broker = muster.run("up", "--processes", *here, "--broker-url", "amqp://m:secret@127.0.0.1:1/")
+    database = muster.run("up", *here, "--database-url", "postgresql://m@127.0.0.1:1/m")
+    for refused, option in ((broker, "--broker-url"), (database, "--database-url")):
+        assert refused.returncode == 1
+        last = refused.stderr.strip().splitlines()[-1]
+        assert option in last
+        assert "127.0.0.1:1/" in last
+        assert "secret" not in refused.stderr + refused.stdout
+        assert "Traceback" not in refused.stderr
