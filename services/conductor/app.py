@@ -7,7 +7,7 @@ Crash story: leases run out and another conductor resumes each workflow at its n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import aiohttp
@@ -29,6 +29,7 @@ from services.conductor.engine.context import Deps
 from services.conductor.engine.crew import Crew
 from services.conductor.engine.definition import Definition
 from services.conductor.hosts import Hosts
+from services.conductor.tasks import TASKS, Task
 from services.conductor.workflows import DEFINITIONS
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,16 @@ STEPS = Counter(
     "muster_workflow_steps", "Workflow steps by outcome", ["workflow", "step", "outcome"]
 )
 RUNNING = Gauge("muster_workflows_running", "Workflows this conductor holds")
+
+
+RECONCILED = Counter("muster_reconciler_actions", "Actions begun by periodic tasks", ["task"])
+
+
+def _counted(name: str, task: Task, deps: Deps) -> Callable[[], Awaitable[None]]:
+    async def turn() -> None:
+        RECONCILED.labels(name).inc(await task(deps))
+
+    return turn
 
 
 def _count(workflow: str, step: str, outcome: str) -> None:
@@ -89,6 +100,8 @@ class Conductor:
         self._tasks.loop("renew", conductor.lease_s / 4, crew.renew)
         self._tasks.loop("sweep", conductor.sweep_interval_s, crew.sweep)
         self._tasks.loop("report", group.report_interval_s, self._report)
+        for name, task in TASKS.items():
+            self._tasks.loop(name, conductor.reconcile_interval_s, _counted(name, task, deps))
 
     async def _report(self) -> None:
         await services_store.service_report(

@@ -121,11 +121,15 @@ class Cluster:
         return service
 
     async def start_conductor(
-        self, name: str = "conductor", definitions: Mapping[str, Definition] = DEFINITIONS
+        self,
+        name: str = "conductor",
+        definitions: Mapping[str, Definition] = DEFINITIONS,
+        **settings: Any,
     ) -> Any:
-        return await self.start_member(
-            name, lambda settings, ports: conductor.create(settings, ports, definitions)
-        )
+        def create(settings: Settings, ports: Ports) -> Any:
+            return conductor.create(settings, ports, definitions)
+
+        return await self.start_member(name, create, **settings)
 
     async def start_host(self, host: str) -> Any:
         state = str(self.scratch / "compute")
@@ -205,6 +209,21 @@ class Cluster:
         _, body = await self.request("GET", "/images?name=cirros", url=url)
         return str(body["images"][0]["id"])
 
+    async def queued_image(self, server_id: str, name: str) -> str:
+        """The record of an image that a server's disk is to be uploaded to."""
+        url = self.identity_url.removesuffix("/identity") + "/image/v2"
+        body = {
+            "name": name,
+            "visibility": "private",
+            "container_format": "bare",
+            "disk_format": "qcow2",
+            "image_type": "snapshot",
+            "instance_uuid": server_id,
+        }
+        status, image = await self.request("POST", "/images", body, url=url)
+        assert status == 201, image
+        return str(image["id"])
+
     async def network_id(self, name: str = "private") -> str:
         return str((await self.network(f"/networks?name={name}"))["networks"][0]["id"])
 
@@ -268,11 +287,15 @@ class Cluster:
             for r in await self.pool.fetch("select * from servers where deleted_at is null")
         }
         placed = {u: r["host"] for u, r in servers.items() if r["host"] is not None}
+        kept = {  # what the source of an unsettled resize keeps
+            (str(r["server_uuid"]), r["source_compute"]): r["source_generation"]
+            for r in await self.pool.fetch(UNSETTLED)
+        }
         claims = [
             (str(r["server_uuid"]), r["host"])
             for r in await self.pool.fetch("select server_uuid, host from allocations")
         ]
-        assert sorted(claims) == sorted(placed.items()), "claims are the placed servers"
+        assert sorted(claims) == sorted([*placed.items(), *kept]), "claims are the placed servers"
         assert not await self.pool.fetch(LEDGER_ERRORS), "ledgers are the sums of claims"
         ports = (await self.network("/ports"))["ports"]
         owned = {p["device_id"] for p in ports if p["device_owner"].startswith("compute:")}
@@ -280,13 +303,48 @@ class Cluster:
         for uuid, row in servers.items():
             mine = sorted(p["id"] for p in ports if p["device_id"] == uuid)
             assert mine == sorted(v["port_id"] for v in row["network_info"]), "ports are shown"
-        for uuid, found in (await self.guests()).items():
-            assert uuid in placed, f"guest {uuid} of no placed server on {found}"
-            assert found == [(placed[uuid], servers[uuid]["generation"])], found
+        await self._assert_guests_sound(servers, kept)
+        await self._assert_images_sound(servers)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
         assert not overlaps(running_intervals(logs)), "no guest ran twice at any instant"
 
+    async def _assert_guests_sound(
+        self, servers: dict[str, asyncpg.Record], kept: dict[tuple[str, str], int]
+    ) -> None:
+        """Hosts that are up have the guests of their servers and no other. What is over is gone
+        with the next report of the host, so that may take a moment."""
+        truth = {(u, r["host"], r["generation"]) for u, r in servers.items() if r["host"]}
+        truth |= {(u, host, generation) for (u, host), generation in kept.items()}
+        found: set[tuple[str, str, int]] = set()
+
+        async def agree() -> bool:
+            guests = await self.guests()
+            found.clear()
+            found.update((u, host, g) for u, places in guests.items() for host, g in places)
+            return found <= truth
+
+        try:
+            await wait_for(agree, 5)
+        except AssertionError:
+            raise AssertionError(f"guests {found - truth} are not the servers {truth}") from None
+
+    async def _assert_images_sound(self, servers: dict[str, asyncpg.Record]) -> None:
+        url = self.identity_url.removesuffix("/identity") + "/image/v2"
+        _, body = await self.request("GET", "/images?limit=1000", url=url)
+        for image in body["images"]:
+            assert image["status"] == "active", f"image left behind: {image}"
+            if image["name"].endswith("-shelved"):
+                owner = servers.get(image["instance_uuid"])
+                assert owner, f"shelved image of no server: {image}"
+                assert owner["system_metadata"].get("shelved_image_id") == image["id"], image
+
+
+UNSETTLED = """
+select m.server_uuid, m.source_compute, m.source_generation
+  from migrations m join servers s on s.uuid = m.server_uuid
+ where m.status = 'finished' and s.deleted_at is null
+"""
 
 LEDGER_ERRORS = """
 select n.host from compute_nodes n left join allocations a on a.host = n.host

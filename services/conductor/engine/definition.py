@@ -47,8 +47,9 @@ class Definition:
     kind: str
     steps: tuple[Step, ...]
     failed: StepFunction = _nothing
-    """After unwinding: put the server into the state that says so. Not called when a delete has
-    overtaken the workflow; the delete owns the state then. `context.error` says what happened."""
+    """After unwinding: put the server into the state that says so, close what was opened (events,
+    the migration). When a delete has overtaken the workflow the engine leaves out the server's
+    state; it is the delete's then. `context.error` says what happened."""
     reroute: Callable[[Context, Exception], str | None] = _no_reroute
     """Decides, when a step has failed, to undo back to (and including) the named step and go on
     from there, e.g. on another host. Returns None to give up."""

@@ -29,6 +29,8 @@ _RESUME = "resume_step"
 _RETRY_FIRST_S = 0.2
 _RETRY_MOST_S = 2.0
 _UNDO_DEADLINE_S = 30.0
+_STATE = ("vm_state", "task_state", "fault")
+"""Columns that belong to the delete once it has come."""
 
 
 class Run:
@@ -178,14 +180,13 @@ class Run:
             workflow.attempt += 1
             del workflow.state[_RESUME]
         else:
-            if not self._overtaken:
-                await self._definition.failed(context)
+            await self._definition.failed(context)
             context.changes.action_finished = True
             context.changes.action_failed = True
             self._ended = True
         if self._overtaken:
-            context.changes.server.pop("vm_state", None)
-            context.changes.server.pop("task_state", None)
+            for column in _STATE:
+                context.changes.server.pop(column, None)
         await self._commit(context.changes)
         self._observe(workflow.kind, step.name, "undone")
 

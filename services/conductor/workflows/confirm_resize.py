@@ -41,10 +41,14 @@ async def settle(context: Context) -> None:
 
 
 async def failed(context: Context) -> None:
-    error = context.error or MusterError()
+    """What the source kept is over either way: its host is told so when it reports."""
+    error, server = context.error or MusterError(), context.server
+    if server.host is not None:
+        await claims.promote(context.deps.pool, server.uuid, server.host)
     context.event_finish(EVENT, error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
+    await moving.recheck(context, context.state["source"])
 
 
 CONFIRM_RESIZE = Definition(

@@ -13,25 +13,16 @@ guest is still the server's. Input: state {"host": target or null, "force", "mig
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from common.db.stores import claims
 from common.db.stores.workflows import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import MusterError
-from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import placing, ports
+from services.conductor.workflows import moving, placing, ports
 
 CONDUCTOR_EVENT = "rebuild_server"
 EVENT = "compute_rebuild_instance"
-
-
-def _migration(context: Context, **columns: object) -> None:
-    if uuid := context.state.get("migration_uuid"):
-        context.changes.migration_uuid = UUID(uuid)
-        context.changes.migration = columns
 
 
 async def schedule(context: Context) -> None:
@@ -53,16 +44,13 @@ async def schedule(context: Context) -> None:
     context.change_server(
         last_generation=generation, task_state=TaskState.REBUILD_BLOCK_DEVICE_MAPPING
     )
-    _migration(context, status="pre-migrating", dest_compute=selected.host, dest_node=selected.node)
-
-
-def _has_moved(context: Context) -> bool:
-    """The new guest is the server: there is nothing to go back to."""
-    return context.server.generation == context.state.get("generation")
+    moving.migration(
+        context, status="pre-migrating", dest_compute=selected.host, dest_node=selected.node
+    )
 
 
 async def schedule_undo(context: Context) -> None:
-    if not _has_moved(context):
+    if not moving.has_moved(context):
         # Whatever was claimed, also a host whose name never reached us.
         await claims.release(context.deps.pool, context.server.uuid, keep_host=context.server.host)
 
@@ -73,7 +61,7 @@ async def network(context: Context) -> None:
 
 
 async def network_undo(context: Context) -> None:
-    if (source := context.state.get("source")) and not _has_moved(context):
+    if (source := context.state.get("source")) and not moving.has_moved(context):
         await ports.rebind(context, source)
 
 
@@ -100,12 +88,12 @@ async def spawn(context: Context) -> None:
         generation=state["generation"],
         power_state=reply.power_state,
     )
-    _migration(context, status="done")
+    moving.migration(context, status="done")
 
 
 async def spawn_undo(context: Context) -> None:
     state = context.state
-    if not _has_moved(context):
+    if not moving.has_moved(context):
         await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
 
 
@@ -119,14 +107,12 @@ async def finish(context: Context) -> None:
         fault=None,
         launched_at=NOW,
     )
-    await context.deps.bus.publish_event(
-        f"host.{state['source']}", HostRecheck(host=state["source"])
-    )
+    await moving.recheck(context, state["source"])
 
 
 async def failed(context: Context) -> None:
     error = context.error or MusterError()
-    if _has_moved(context):
+    if moving.has_moved(context):
         # Only the old claim is left over; the guest is good and the server must not be lost.
         await claims.release(
             context.deps.pool, context.server.uuid, keep_host=context.state["dest"]
@@ -139,7 +125,7 @@ async def failed(context: Context) -> None:
     else:
         context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic(), error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
-    _migration(context, status="error")
+    moving.migration(context, status="error")
 
 
 EVACUATE = Definition(

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from common.db.stores import claims
 from common.errors import HostCommandFailed, Timeout
+from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
 
@@ -80,10 +81,14 @@ async def prepare_undo(context: Context) -> None:
 
 
 async def return_to_source(context: Context, *, power_on: bool) -> None:
-    """Let the guest that was moved out go on where it was, as the generation it was."""
+    """Let the guest that was moved out go on where it was, as the generation it was.
+
+    The destination's guest may run already, unknown to us: it goes first, or two would run.
+    """
     state = context.state
     if has_moved(context):
         return
+    await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
     await context.command(
         "revert_migration",
         host=state["source"],
@@ -96,6 +101,11 @@ async def return_to_source(context: Context, *, power_on: bool) -> None:
 async def rebind_to_source(context: Context) -> None:
     if not has_moved(context):
         await ports.rebind(context, context.state["source"])
+
+
+async def recheck(context: Context, host: str) -> None:
+    """Tell a host that the truth about one of its guests has changed."""
+    await context.deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
 
 
 def another_destination(context: Context, error: Exception) -> str | None:

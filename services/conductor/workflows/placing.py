@@ -13,7 +13,7 @@ from typing import Any
 
 from common.db.stores.claims import Purpose
 from common.domain.server import Server
-from common.errors import Bug, NoValidHost
+from common.errors import Bug, HostCommandFailed, NotFound, NoValidHost, Unavailable
 from common.messages.compute import GuestSpec, HostReply, NetworkInterface
 from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
@@ -134,3 +134,14 @@ async def destroy_guest(context: Context, *, host: str, generation: int) -> None
         await context.command("destroy", host=host, generation=generation)
     except HostDown:
         return
+
+
+async def generation_on(context: Context, host: str, *, otherwise: int) -> int:
+    """Which of the server's guests the host has now; `otherwise` when it has none or cannot be
+    asked (then it is believed when it reports)."""
+    try:
+        reply = await context.command("guest_info", host=host, generation=otherwise)
+    except (NotFound, HostCommandFailed, Unavailable):
+        return otherwise
+    generation: int = reply.result["generation"]
+    return generation

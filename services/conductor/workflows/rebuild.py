@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from common.db.stores.workflows import NOW
 from common.domain.states import TaskState, VmState
-from common.errors import Conflict, HostCommandFailed, MusterError, NotFound
+from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import placing
@@ -52,16 +52,10 @@ async def spawn(context: Context) -> None:
 async def spawn_undo(context: Context) -> None:
     """Whichever guest the host has now is the server's: there is no way back to the old disk. A
     host that cannot be asked is believed when it reports."""
-    server, generation = context.server, context.state["generation"]
+    server = context.server
     assert server.host is not None, "prepare has checked it"
-    try:
-        reply = await context.command("guest_info", host=server.host, generation=generation)
-    except NotFound:
-        context.change_server(generation=generation)
-    except HostCommandFailed:
-        return
-    else:
-        context.change_server(generation=reply.result["generation"])
+    generation = await placing.generation_on(context, server.host, otherwise=server.generation)
+    context.change_server(generation=generation)
 
 
 async def failed(context: Context) -> None:

@@ -31,7 +31,7 @@ async def drop(context: Context) -> None:
     started = context.deps.clock.monotonic()
     assert server.host is not None, "a resized server is on its destination"
     generation = server.last_generation + 1
-    state.update(dest=server.host, generation=generation)
+    state.update(dest=server.host, generation=generation, dropped=True)
     if state["source"] != server.host:
         await placing.destroy_guest(context, host=server.host, generation=server.generation)
     context.event(EVENT, server.host, started)
@@ -83,12 +83,26 @@ async def settle(context: Context) -> None:
 
 
 async def failed(context: Context) -> None:
-    error = context.error or MusterError()
-    if "dest" in context.state:
-        context.event_finish(FINISH_EVENT, error)
-    else:
-        context.event(EVENT, context.server.host, context.deps.clock.monotonic(), error)
+    """Nothing was dropped: both guests are there, and the resize is still unsettled. Otherwise the
+    guest on the source is the only one, so the server is back there whatever state it is in."""
+    error, state, server = context.error or MusterError(), context.state, context.server
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+    if not state.get("dropped"):
+        context.event(EVENT, server.host, context.deps.clock.monotonic(), error)
+        moving.migration(context, status="finished")
+        return
+    context.event_finish(FINISH_EVENT, error)
+    await claims.release(context.deps.pool, server.uuid, purpose="migration")
+    if server.generation != state["generation"]:
+        context.change_server(
+            **placing.flavor_columns(server.old_flavor or server.flavor),
+            old_flavor=None,
+            host=state["source"],
+            node=state.get("source_node") or state["source"],
+            generation=await placing.generation_on(
+                context, state["source"], otherwise=state["source_generation"]
+            ),
+        )
     moving.migration(context, status="error")
 
 

@@ -22,7 +22,7 @@ async def switch_off(context: Context) -> None:
             context.event(EVENT, server.host, started, error)
     if not context.changes.insert_events:
         context.event(EVENT, server.host, started)
-    kept = {"soft_deleted_from": server.vm_state}
+    kept = {"soft_deleted_at": context.deps.clock.utcnow().isoformat()}
     context.change_server(
         vm_state=VmState.SOFT_DELETED,
         task_state=None,

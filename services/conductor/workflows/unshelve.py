@@ -113,6 +113,8 @@ async def failed(context: Context) -> None:
             context.event_finish(EVENT if context.state["offloaded"] else START_EVENT, error)
         else:
             context.event(SCHEDULE_EVENTS[0], None, now, error)
+    else:
+        await imaging.remove(context, context.state.get("image_id"))
     context.change_server(task_state=None)
 
 

@@ -13,11 +13,44 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from common.auth.sealing import seal
+from common.db.stores import migrations, servers
+from common.db.stores.servers import MigrationStart, Requester
+from common.domain.actions import (
+    CHANGE_PASSWORD,
+    CONFIRM_RESIZE,
+    CRASH_DUMP,
+    CREATE_BACKUP,
+    CREATE_IMAGE,
+    DELETE,
+    LIVE_MIGRATE,
+    MIGRATE,
+    PAUSE,
+    REBOOT_HARD,
+    REBUILD,
+    RESCUE,
+    RESIZE,
+    RESTORE,
+    RESUME,
+    REVERT_RESIZE,
+    SHELVE,
+    SHELVE_OFFLOAD,
+    START,
+    STOP,
+    SUSPEND,
+    UNPAUSE,
+    UNRESCUE,
+    UNSHELVE,
+    Action,
+)
+from common.domain.states import TaskState
 from common.errors import Conflict
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step, StepFunction
@@ -95,75 +128,209 @@ async def cluster(
         yield running
 
 
-async def replace_conductor(cluster: Cluster, definitions: dict[str, Definition]) -> None:
+async def replace_conductor(
+    cluster: Cluster, definitions: dict[str, Definition], **settings: Any
+) -> None:
     if "conductor" in cluster.members:
         await cluster.stop_member("conductor")
-    await cluster.start_conductor(definitions=definitions)
+    await cluster.start_conductor(definitions=definitions, conductor=settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """How a workflow is brought about and what it leads to."""
+
+    begins: Callable[[Cluster, str], Awaitable[None]]
+    done: str | None
+    """Status afterwards; None: the server is gone."""
+    undone: str
+    """Status when a step fails for good."""
+    after: tuple[str, ...] = ()
+    """Kinds that bring a new server to where this one starts."""
+    records: str | None = None
+    """Name of the instance action where it is not the kind."""
+    points_of_no_return: tuple[str, ...] = ()
+    """Steps after whose predecessor the workflow has succeeded: only cleaning up is left."""
+    no_way_back: str | None = None
+    """Status when one of these fails; None: as `done`."""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of the conductor."""
+
+
+def action(row: Action, **state: Any) -> Callable[[Cluster, str], Awaitable[None]]:
+    """Begin as a request would."""
+
+    async def begin(cluster: Cluster, server_id: str) -> None:
+        made = await made_state(cluster, server_id, state)
+        migration = None
+        if kind := made.pop("migration", None):
+            migration = MigrationStart(UUID(made["migration_uuid"]), kind)
+        began = await servers.begin_action(
+            cluster.pool,
+            UUID(server_id),
+            row,
+            state=made,
+            requester=Requester(f"req-{uuid4()}", "user", "project"),
+            deadline_s=600,
+            migration=migration,
+        )
+        assert began is not None
+
+    return begin
+
+
+async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) -> dict[str, Any]:
+    """Values that only the moment knows."""
+    made = dict(state)
+    row = await cluster.row(server_id)
+    if "migration" in state:
+        made["migration_uuid"] = str(uuid4())
+    if made.pop("bigger", False):
+        made["flavor"] = {**row["flavor"], "id": "2", "name": "m1.small", "memory_mib": 2048}
+    if made.pop("unsettled", False):
+        (left,) = await migrations.unsettled(cluster.pool, UUID(server_id))
+        made.update(
+            migration_uuid=str(left.uuid),
+            source=left.source,
+            source_node=left.source_node,
+            source_generation=left.source_generation,
+        )
+    if made.pop("image", False):
+        made["image_id"] = await cluster.queued_image(server_id, "snap")
+    if "password" in made:
+        key = cluster.settings().identity.password.get_secret_value()
+        made["sealed_password"] = seal(made.pop("password"), key)
+    return made
+
+
+async def begin_delete(cluster: Cluster, server_id: str) -> None:
+    status, body = await cluster.request("DELETE", f"/servers/{server_id}")
+    assert status == 204, body
+
+
+async def begin_evacuation(cluster: Cluster, server_id: str) -> None:
+    server = await cluster.server(server_id)
+    assert server is not None
+    host = server["OS-EXT-SRV-ATTR:host"]
+    await cluster.kill(host)
+    await force_down(cluster, host)
+    await cluster.action(server_id, {"evacuate": {}}, 200)
+
+
+async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
+    """A build begins with the request that creates the server."""
+
+
+SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_delete")
+RECLAIM_LATER = {"reclaim_instance_interval_s": 3600}
+KEEP_SHELVED = {"shelved_offload_time_s": -1}
+
+CASES: dict[str, Case] = {
+    "build": Case(begin_nothing, "ACTIVE", "ERROR", records="create"),
+    "delete": Case(begin_delete, None, "ERROR"),
+    "soft_delete": Case(
+        action(SOFT_DELETE), "SOFT_DELETED", "ACTIVE", records="delete", settings=RECLAIM_LATER
+    ),
+    "restore": Case(action(RESTORE), "ACTIVE", "ERROR", ("soft_delete",), settings=RECLAIM_LATER),
+    "stop": Case(action(STOP), "SHUTOFF", "ACTIVE"),
+    "start": Case(action(START), "ACTIVE", "SHUTOFF", ("stop",)),
+    "reboot": Case(action(REBOOT_HARD, type="HARD"), "ACTIVE", "ACTIVE"),
+    "pause": Case(action(PAUSE), "PAUSED", "ACTIVE"),
+    "unpause": Case(action(UNPAUSE), "ACTIVE", "PAUSED", ("pause",)),
+    "suspend": Case(action(SUSPEND), "SUSPENDED", "ACTIVE"),
+    "resume": Case(action(RESUME), "ACTIVE", "ERROR", ("suspend",)),
+    "rebuild": Case(action(REBUILD), "ACTIVE", "ERROR"),
+    "rescue": Case(action(RESCUE), "RESCUE", "ERROR"),
+    "unrescue": Case(action(UNRESCUE), "ACTIVE", "ERROR", ("rescue",)),
+    "change_password": Case(
+        action(CHANGE_PASSWORD, password="s3cret"), "ACTIVE", "ERROR", records="changePassword"
+    ),
+    "trigger_crash_dump": Case(action(CRASH_DUMP), "ACTIVE", "ACTIVE"),
+    "create_image": Case(
+        action(CREATE_IMAGE, image=True), "ACTIVE", "ACTIVE", records="createImage"
+    ),
+    "create_backup": Case(
+        action(CREATE_BACKUP, image=True, backup_type="daily", rotation=1),
+        "ACTIVE",
+        "ACTIVE",
+        records="createBackup",
+    ),
+    "shelve": Case(
+        action(SHELVE),
+        "SHELVED_OFFLOADED",
+        "ACTIVE",
+        points_of_no_return=("offload",),
+        no_way_back="SHELVED",
+    ),
+    "shelve_offload": Case(
+        action(SHELVE_OFFLOAD),
+        "SHELVED_OFFLOADED",
+        "SHELVED",
+        ("shelve",),
+        records="shelveOffload",
+        settings=KEEP_SHELVED,
+    ),
+    "unshelve": Case(
+        action(UNSHELVE),
+        "ACTIVE",
+        "SHELVED_OFFLOADED",
+        ("shelve",),
+        points_of_no_return=("forget",),
+    ),
+    "resize": Case(action(RESIZE, bigger=True, migration="resize"), "VERIFY_RESIZE", "ERROR"),
+    "migrate": Case(action(MIGRATE, migration="migration"), "VERIFY_RESIZE", "ERROR"),
+    "confirm_resize": Case(
+        action(CONFIRM_RESIZE, unsettled=True),
+        "ACTIVE",
+        "ERROR",
+        ("resize",),
+        records="confirmResize",
+    ),
+    "revert_resize": Case(
+        action(REVERT_RESIZE, unsettled=True),
+        "ACTIVE",
+        "ERROR",
+        ("resize",),
+        records="revertResize",
+    ),
+    "live_migrate": Case(
+        action(LIVE_MIGRATE, migration="live-migration"),
+        "ACTIVE",
+        "ACTIVE",
+        records="live-migration",
+    ),
+    "evacuate": Case(begin_evacuation, "ACTIVE", "ERROR", points_of_no_return=("finish",)),
+}
 
 
 async def prepare(cluster: Cluster, kind: str) -> str | None:
     """A server in the state the workflow starts from; None for build."""
-    await replace_conductor(cluster, dict(DEFINITIONS))
+    case = CASES[kind]
+    await replace_conductor(cluster, dict(DEFINITIONS), **case.settings)
     if kind == "build":
         return None
     server_id = await cluster.create_server(name=f"for-{kind}")
     server = await cluster.settled(server_id)
     assert server is not None
     assert server["status"] == "ACTIVE", server
-    if kind == "start":
-        await cluster.action(server_id, {"os-stop": None})
+    for earlier in case.after:
+        await CASES[earlier].begins(cluster, server_id)
         await cluster.settled(server_id)
-    if kind == "evacuate":
-        host = server["OS-EXT-SRV-ATTR:host"]
-        await cluster.kill(host)
-        await force_down(cluster, host, down=True)
     return server_id
 
 
-async def force_down(cluster: Cluster, host: str, *, down: bool) -> None:
+async def force_down(cluster: Cluster, host: str) -> None:
     _, body = await cluster.request("GET", f"/os-services?host={host}&binary=nova-compute")
     service = body["services"][0]["id"]
-    status, body = await cluster.request("PUT", f"/os-services/{service}", {"forced_down": down})
+    status, body = await cluster.request("PUT", f"/os-services/{service}", {"forced_down": True})
     assert status == 200, body
 
 
 async def trigger(cluster: Cluster, kind: str, server_id: str | None) -> str:
-    if kind == "build":
+    if server_id is None:
         return await cluster.create_server(name="for-build")
-    assert server_id is not None
-    if kind == "delete":
-        status, body = await cluster.request("DELETE", f"/servers/{server_id}")
-        assert status == 204, body
-        return server_id
-    body, status = {
-        "start": ({"os-start": None}, 202),
-        "stop": ({"os-stop": None}, 202),
-        "reboot": ({"reboot": {"type": "HARD"}}, 202),
-        "evacuate": ({"evacuate": {}}, 200),
-    }[kind]
-    await cluster.action(server_id, body, status)
+    await CASES[kind].begins(cluster, server_id)
     return server_id
-
-
-DONE: dict[str, str | None] = {
-    "build": "ACTIVE",
-    "delete": None,
-    "start": "ACTIVE",
-    "stop": "SHUTOFF",
-    "reboot": "ACTIVE",
-    "evacuate": "ACTIVE",
-}
-POINT_OF_NO_RETURN = {("evacuate", "finish")}
-"""Steps after which the workflow has succeeded, whatever fails: only cleaning up is left."""
-
-UNDONE = {
-    "build": "ERROR",
-    "delete": "ERROR",
-    "start": "SHUTOFF",
-    "stop": "ACTIVE",
-    "reboot": "ACTIVE",
-    "evacuate": "ERROR",
-}
 
 
 async def clean_up(cluster: Cluster, server_id: str) -> None:
@@ -204,7 +371,7 @@ async def check(
     assert (server and server["status"]) == expected, server
     _, body = await cluster.request("GET", f"/servers/{server_id}/os-instance-actions")
     latest = body["instanceActions"][0]
-    assert latest["action"] == {"build": "create"}.get(kind, kind), latest
+    assert latest["action"] == (CASES[kind].records or kind), latest
     assert latest["message"] == ("Error" if error else None), latest
     if expected == "ERROR":
         assert server is not None
@@ -216,11 +383,16 @@ async def check(
 async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str) -> None:
     fault = Fault()
     server_id = await prepare(cluster, kind)
-    await replace_conductor(cluster, fault.definitions(kind, **{step: fault.failing(when)}))
+    await replace_conductor(
+        cluster, fault.definitions(kind, **{step: fault.failing(when)}), **CASES[kind].settings
+    )
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
     assert fault.fired == 1
-    expected = (DONE if (kind, step) in POINT_OF_NO_RETURN else UNDONE)[kind]
+    case = CASES[kind]
+    expected = case.undone
+    if step in case.points_of_no_return:
+        expected = case.no_way_back or case.done or ""
     await check(cluster, kind, server_id, expected, error=True)
     if kind != "delete":  # its leftovers belong to the next delete, in clean_up
         await cluster.assert_sound()
@@ -239,14 +411,16 @@ async def test_die_and_resume(cluster: Cluster, kind: str, step: str, when: str)
         died.set()
         await asyncio.Event().wait()  # nothing of this run happens any more; kill() cancels it
 
-    await replace_conductor(cluster, fault.definitions(kind, **{step: fault.dying(when, die)}))
+    await replace_conductor(
+        cluster, fault.definitions(kind, **{step: fault.dying(when, die)}), **CASES[kind].settings
+    )
     server_id = await trigger(cluster, kind, server_id)
     await asyncio.wait_for(died.wait(), 10)
     await cluster.kill("conductor")
     await cluster.start_conductor()
     await cluster.settled(server_id)
     assert fault.fired == 1
-    await check(cluster, kind, server_id, DONE[kind], error=False)
+    await check(cluster, kind, server_id, CASES[kind].done, error=False)
     await cluster.assert_sound()
     await clean_up(cluster, server_id)
 
@@ -259,11 +433,13 @@ async def test_do_twice(cluster: Cluster, kind: str, step: str) -> None:
     def wrap(s: Step) -> Step:
         return dataclasses.replace(s, do=fault.twice(s.do))
 
-    await replace_conductor(cluster, fault.definitions(kind, **{step: wrap}))
+    await replace_conductor(
+        cluster, fault.definitions(kind, **{step: wrap}), **CASES[kind].settings
+    )
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
     assert fault.fired == 1
-    await check(cluster, kind, server_id, DONE[kind], error=False)
+    await check(cluster, kind, server_id, CASES[kind].done, error=False)
     await cluster.assert_sound()
     await clean_up(cluster, server_id)
 
@@ -282,12 +458,12 @@ async def test_undo_twice(cluster: Cluster, kind: str) -> None:
         return fault.failing("after")(twice) if s.name == last.name else twice
 
     steps = {step.name: wrap for step in definition.steps}
-    await replace_conductor(cluster, fault.definitions(kind, **steps))
+    await replace_conductor(cluster, fault.definitions(kind, **steps), **CASES[kind].settings)
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
     assert fault.fired == 1
     assert undone.fired == sum(step.undo is not None for step in definition.steps)
-    await check(cluster, kind, server_id, UNDONE[kind], error=True)
+    await check(cluster, kind, server_id, CASES[kind].undone, error=True)
     await cluster.assert_sound()
     await replace_conductor(cluster, dict(DEFINITIONS))
     await clean_up(cluster, server_id)
