@@ -55,15 +55,16 @@ async def update(request: Request) -> Reply:
             f"Tag '{tag}' is invalid. It must be a non empty string without characters '/' and "
             f"',' and have at most {TAG['maxLength']} characters."
         )
-    if tag in server.tags:
-        return Reply(status=204)
-    if len(server.tags) >= MOST:
-        raise InvalidInput(f"The number of tags exceeded the per-server limit {MOST}")
     states = UPDATE_TAGS.vm_states
-    if not await store.tag_add(request.app.pool, server.uuid, tag, vm_states=states, most=MOST):
-        raise _changed(placed)
-    location = request.links.self("servers", str(server.uuid), "tags", tag)
-    return Reply(status=201, headers={"Location": location})
+    if tag not in server.tags and len(server.tags) >= MOST:
+        raise InvalidInput(f"The number of tags exceeded the per-server limit {MOST}")
+    if await store.tag_add(request.app.pool, server.uuid, tag, vm_states=states, most=MOST):
+        location = request.links.self("servers", str(server.uuid), "tags", tag)
+        return Reply(status=201, headers={"Location": location})
+    now = await load(request, _RULE + "update")
+    if tag not in now.server.tags:
+        raise _changed(now)
+    return Reply(status=204)
 
 
 async def delete(request: Request) -> Reply:

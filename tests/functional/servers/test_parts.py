@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -106,6 +107,13 @@ class TestTags:
         assert replaced.body == {"tags": ["x", "y"]}
         assert (await call(stack, "DELETE", server_id, "/tags")).status == 204
         assert (await stack.show(server_id))["tags"] == []
+
+    async def test_of_many_at_once_one_makes_it(self, stack: Stack) -> None:
+        server_id = await stack.server()
+        puts = [call(stack, "PUT", server_id, "/tags/same") for _ in range(8)]
+        answers = await asyncio.gather(*puts)
+        assert sorted(answer.status for answer in answers) == [201] + [204] * 7
+        assert (await stack.row(server_id))["tags"] == ["same"]
 
     async def test_refused(self, stack: Stack) -> None:
         server_id = await stack.server(tags=[str(n) for n in range(50)])

@@ -1,0 +1,144 @@
+"""Decisions about servers that need nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from common.db.stores.quotas import Usage
+from common.db.stores.servers import how_many_fit
+from common.errors import InvalidInput
+from services.api.servers import devices, names
+from services.api.servers.destination import _parse
+from services.api.servers.images import auto_disk_config
+from services.api.servers.load import parse_id
+
+ID = UUID("0c0ffee0-0000-4000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("web", "web"),
+        ("Web Server_1", "web-server-1"),
+        ("a.b..c", "a-b-c"),
+        ("-x-", "x"),
+        ("ünïx", "nx"),
+        ("名前", f"Server-{ID}"),
+        ("___", f"Server-{ID}"),
+        ("a" * 100, "a" * 63),
+    ],
+)
+def test_hostname(name: str, expected: str) -> None:
+    assert names.hostname(name, ID) == expected
+
+
+def test_passwords_differ_and_have_every_kind_of_character() -> None:
+    made = {names.password() for _ in range(50)}
+    assert len(made) == 50
+    for password in made:
+        assert len(password) == 12
+        assert any(c.isdigit() for c in password)
+        assert any(c.isupper() for c in password)
+        assert any(c.islower() for c in password)
+
+
+def test_host_id_hides_the_host_from_other_projects() -> None:
+    assert names.host_id("p", "h") == names.host_id("p", "h") != names.host_id("q", "h")
+    assert len(names.host_id("p", "h")) == 56
+    assert names.host_id("p", None) == names.host_id("p", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("limits", "used", "expected"),
+    [
+        ((-1, -1, -1), (100, 100, 100), 10),
+        ((5, -1, -1), (2, 0, 0), 3),
+        ((-1, 9, -1), (0, 2, 0), 3),
+        ((-1, -1, 2047), (0, 0, 0), 1),
+        ((5, -1, -1), (7, 0, 0), 0),
+        ((0, 0, 0), (0, 0, 0), 0),
+    ],
+)
+def test_how_many_fit(limits: tuple[int, ...], used: tuple[int, ...], expected: int) -> None:
+    named = dict(zip(("instances", "cores", "ram"), limits, strict=True))
+    assert how_many_fit(named, Usage(*used), 10, vcpus=2, memory_mib=1024) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, (None, None, None)),
+        ("z", ("z", None, None)),
+        ("z:h", ("z", "h", None)),
+        (":h", (None, "h", None)),
+        ("z:h:n", ("z", "h", "n")),
+        ("z::n", ("z", None, "n")),
+    ],
+)
+def test_zone_host_and_node(text: str | None, expected: tuple[Any, ...]) -> None:
+    assert _parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["z:", "z:h:", "z:h:n:x", ":"])
+def test_what_is_no_zone(text: str) -> None:
+    with pytest.raises(InvalidInput, match="Unable to parse availability_zone"):
+        _parse(text)
+
+
+IMAGE: dict[str, Any] = {"uuid": "i", "source_type": "image", "boot_index": 0}
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"block_device_mapping_v2": [{**IMAGE, "uuid": "other"}]},
+        {"block_device_mapping_v2": [{**IMAGE, "boot_index": 1}]},
+        {"block_device_mapping_v2": [{**IMAGE, "boot_index": None}]},
+        {"block_device_mapping_v2": [{**IMAGE, "destination_type": "volume"}]},
+        {"block_device_mapping_v2": [{**IMAGE, "source_type": "blank"}]},
+        {"block_device_mapping_v2": [{"uuid": "i", "boot_index": 0}]},
+        {"block_device_mapping_v2": [IMAGE, IMAGE]},
+        {"block_device_mapping_v2": [IMAGE], "block_device_mapping": [{"volume_id": "v"}]},
+        {"block_device_mapping": [{"volume_id": "v"}]},
+    ],
+)
+def test_mappings_that_are_no_plain_image(mapping: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"Block Device Mapping|block_device_mapping"):
+        devices.check_devices({"imageRef": "i", **mapping})
+
+
+def test_the_plain_image_mapping() -> None:
+    for index in (0, "0"):
+        devices.check_devices(
+            {"imageRef": "i", "block_device_mapping_v2": [{**IMAGE, "boot_index": index}]}
+        )
+    devices.check_devices({"imageRef": "i"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_image", "expected"),
+    [
+        (None, None, False),
+        (None, "True", True),
+        ("AUTO", None, True),
+        ("MANUAL", "True", False),
+        (None, "Disabled", False),
+    ],
+)
+def test_disk_config(asked: str | None, of_image: str | None, expected: bool) -> None:
+    properties = {"auto_disk_config": of_image} if of_image else {}
+    assert auto_disk_config(asked, properties, "i") is expected
+
+
+def test_disk_config_that_the_image_forbids() -> None:
+    with pytest.raises(InvalidInput, match="automatic disk resize disabled"):
+        auto_disk_config("AUTO", {"auto_disk_config": "Disabled"}, "i")
+
+
+def test_ids() -> None:
+    assert parse_id(str(ID)) == parse_id(ID.hex) == parse_id(str(ID).upper()) == ID
+    for text in ("", "x", f"{{{ID}}}", f"urn:uuid:{ID}", "g" * 32):
+        assert parse_id(text) is None
