@@ -105,7 +105,8 @@ class Link:
                 f"it knows ({error})"
             ) from error
         self._connection.close_callbacks.add(self._closed)
-        _, self._publisher = await self._channel(on_return_raises=True)
+        channel, self._publisher = await self._channel(on_return_raises=True)
+        self._depend_on(channel, self._publisher)
         for name, kind in ((EVENTS, "topic"), (DEAD_LETTERS, "fanout")):
 
             async def declare(
@@ -140,16 +141,20 @@ class Link:
     async def _channel(
         self, *, on_return_raises: bool = False
     ) -> tuple[AbstractChannel, RawChannel]:
-        """A channel whose unexpected end is the end of the link, and aiormq's channel below it.
+        """A channel, and aiormq's channel below it.
 
         The latter does what is done per message: it takes two thirds of the time.
         """
         channel = self._connection.channel(on_return_raises=on_return_raises)
         await channel.initialize()
+        return channel, await channel.get_underlay_channel()
+
+    def _depend_on(self, channel: AbstractChannel, raw: RawChannel) -> None:
+        """From now on the unexpected end of the channel is the end of the link."""
         channel.close_callbacks.add(self._closed)
-        raw = await channel.get_underlay_channel()
         raw.on_consumer_cancel_callbacks.add(lambda _: self.lose("a consumer was cancelled"))
-        return channel, raw
+        if channel.is_closed:
+            self.lose("a channel was closed")
 
     async def _declare(self, what: str, declare: _Declare) -> None:
         """Run `declare(channel, passive)` on a channel of its own: a refusal closes the channel.
@@ -206,6 +211,7 @@ class Link:
                 channel, raw = await self._channel()
                 replies = await channel.declare_queue(exclusive=True, auto_delete=True)
                 await raw.basic_consume(replies.name, answered, no_ack=True)
+                self._depend_on(channel, raw)
                 self._replies = replies.name
         return self._replies
 
@@ -282,6 +288,7 @@ class Link:
     ) -> LinkConsumer:
         consumer = LinkConsumer(raw, handling)
         consumed = await raw.basic_consume(queue, consumer.on_message)
+        self._depend_on(channel, raw)
 
         async def close() -> None:
             channel.close_callbacks.discard(self._closed)  # this end is wanted

@@ -77,14 +77,19 @@ class _Registration:
 
 
 def _url(settings: BusSettings, name: str) -> URL:
-    """Raises `InvalidInput` naming the setting; the result carries the password: never log it."""
+    """The broker's address with the credentials: never log it.
+
+    A password in the URL goes before `bus.password`. Raises `InvalidInput` naming the setting.
+    """
     try:
         url = URL(settings.url)
     except ValueError as error:
         raise InvalidInput(f"bus.url: {error}") from error
     if url.scheme not in {"amqp", "amqps"} or not url.host:
         raise InvalidInput("bus.url must look like amqp://user@host:5672/ or amqps://...")
-    if settings.password is not None:
+    if url.user is None:
+        url = url.with_user("guest")
+    if url.password is None and settings.password is not None:
         url = url.with_password(settings.password.get_secret_value())
     return url.update_query({"heartbeat": str(HEARTBEAT_S), "name": name, **url.query})
 

@@ -131,6 +131,16 @@ class TestRabbitBus(BusContract):
             await env.connect(wrong)
         assert "wrong" not in str(caught.value)
 
+    async def test_password_may_stand_in_the_url_and_is_never_logged(
+        self, env: RabbitEnv, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = URL(env.node.url).with_password(env.node.password)
+        bus = await env.connect(BusSettings(url=str(url)))
+        assert bus.connected
+        said = capsys.readouterr()
+        assert "bus_connected" in said.out + said.err
+        assert env.node.password not in said.out + said.err
+
     async def test_url_that_cannot_be_used_names_the_setting(self, env: RabbitEnv) -> None:
         for url in ("http://127.0.0.1/", "amqp:///", "127.0.0.1:5672", "amqp://h:port/"):
             with pytest.raises(InvalidInput, match=r"bus\.url"):
@@ -287,6 +297,8 @@ class TestHostUser:
         with pytest.raises(Unavailable, match=r"'host1' .* may not read queue compute\.host2"):
             await host.consume(host_queue("host2"), Inbox(), prefetch=1)
         await host.publish(CONDUCTOR, Job(number=6))
+        await publish_all(conductor, host_queue("host1"), 1)
+        await own.has(2)
 
 
 class TestRabbitOutage(OutageContract):
