@@ -40,7 +40,7 @@ OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "32MB",
+    "shared_buffers": "16MB",
     "max_wal_size": "256MB",
     "jit": "off",
     # A cluster on one machine needs no standby and no extra worker processes: memory.
