@@ -58,6 +58,9 @@ class Action:
     """A server that never ran is refused."""
     needs_host_up: bool = False
     """The host check also wants the host's service to be up."""
+    settles: str | None = None
+    """Status of the finished migration that the action confirms or reverts, from the moment of
+    the answer."""
     since: int = FIRST
     until: int = LAST
 
@@ -141,11 +144,12 @@ MIGRATE = Action(
 )  # fmt: skip
 CONFIRM_RESIZE = Action(
     "confirmResize", "confirmResize", _rule("servers:confirm_resize"),
-    _states(_RSZ), workflow="confirm_resize",
+    _states(_RSZ), workflow="confirm_resize", settles="confirming",
 )  # fmt: skip
 REVERT_RESIZE = Action(
     "revertResize", "revertResize", _rule("servers:revert_resize"),
     _states(_RSZ), starts=TaskState.RESIZE_REVERTING, workflow="revert_resize",
+    settles="reverting",
 )  # fmt: skip
 LIVE_MIGRATE = Action(
     "os-migrateLive", "live-migration", _rule("os-migrate-server:migrate_live"),
@@ -203,6 +207,7 @@ DELETE = Action(
     task_states=None, starts=TaskState.DELETING, workflow="delete", must_have_launched=False,
 )  # fmt: skip
 FORCE_DELETE = replace(DELETE, key="forceDelete", policy=_rule("os-deferred-delete:force"))
+SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_delete")
 RESTORE = Action(
     "restore", "restore", _rule("os-deferred-delete:restore"),
     _states(_SOF), starts=TaskState.RESTORING, workflow="restore", must_have_launched=False,
@@ -229,6 +234,11 @@ DETACH_INTERFACE = replace(
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),
+)  # fmt: skip
+DIAGNOSTICS = replace(CONSOLE_OUTPUT, key="diagnostics", policy=_rule("os-server-diagnostics"))
+INJECT_NETWORK_INFO = Action(
+    "injectNetworkInfo", None, _rule("os-admin-actions:inject_network_info"),
+    task_states=None, checks=("lock",),
 )  # fmt: skip
 LOCK = Action("lock", "lock", _rule("os-lock-server:lock"), task_states=None, checks=())
 UNLOCK = replace(LOCK, key="unlock", records="unlock", policy=_rule("os-lock-server:unlock"))

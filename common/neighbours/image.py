@@ -79,9 +79,10 @@ class ImageClient:
     ) -> Image:
         """A queued image. `fields` are the service's own: name, owner, visibility, disk_format,
         container_format, min_disk, min_ram, and `id` where the caller must be able to find it
-        again after a crash."""
+        again after a crash. A property cannot take the place of one of the service's fields."""
+        free = {name: value for name, value in (properties or {}).items() if name not in _FIXED}
         status, body = await self._session.request(
-            "image", "POST", "/v2/images", json={**(properties or {}), **fields}, token=token
+            "image", "POST", "/v2/images", json={**free, **fields}, token=token
         )
         return _image(accepted("image", status, body, 201))
 

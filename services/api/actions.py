@@ -7,20 +7,23 @@ Crash story: the transaction is the action. A wake-up that is lost costs a sweep
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import structlog
 
 from common.bus.topology import CONDUCTOR
+from common.db.stores import quotas
 from common.db.stores import servers as store
 from common.db.stores.servers import MigrationStart, PlacedServer, Requester
-from common.domain.actions import Action
+from common.domain.actions import DELETE, Action
 from common.domain.server import Server
 from common.errors import Conflict
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
-from services.api.operation import Handler, Operation, SchemaOf
+from services.api.operation import Handler, Operation, Reply, SchemaOf
 from services.api.request import Deps, Request
-from services.api.servers.load import not_found
+from services.api.schemas.servers_actions import bare
+from services.api.servers.load import load, not_found
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +45,18 @@ def action_operation(
         success=success,
         action=action.key,
     )
+
+
+def simple_operation(
+    action: Action, body: SchemaOf | None = None, *, success: int = 202
+) -> Operation:
+    """The whole operation of a row whose request says nothing but what is to be done."""
+
+    async def handler(request: Request) -> Reply:
+        await start_action(request, await load(request, action.policy), action)
+        return Reply()
+
+    return action_operation(action, handler, body or bare(action.key), success=success)
 
 
 def requester(request: Request) -> Requester:
@@ -96,21 +111,35 @@ async def start_action(
     state: dict[str, Any] | None = None,
     *,
     migration: MigrationStart | None = None,
+    columns: dict[str, Any] | None = None,
+    adds: dict[str, int] | None = None,
 ) -> None:
-    """Check the row, begin the action, wake a conductor. `state` is the workflow's input.
+    """Check the row, begin the action, wake a conductor. `state` is the workflow's input, `columns`
+    are written to the server with it, `adds` is what the server will count for more in the quota.
 
-    Raises `Conflict` when the row forbids it, also when another request came first.
+    Raises `Conflict` when the row forbids it, also when another request came first, `OverQuota`.
     """
     check(action, placed, is_admin=request.ctx.is_admin)
-    uuid = placed.server.uuid
-    workflow_id = await store.begin_action(
-        request.app.pool,
+    app, server = request.app, placed.server
+    uuid = server.uuid
+    begin = store.begin_action
+    if adds is not None:
+        found = await quotas.limits(app.pool, server.project_id, app.settings.quota)
+        begin = functools.partial(
+            store.begin_within_quota,
+            project_id=server.project_id,
+            limits=found.of_user(server.user_id),
+            adds=adds,
+        )
+    workflow_id = await begin(
+        app.pool,
         uuid,
         action,
         state=state or {},
         requester=requester(request),
-        deadline_s=request.app.settings.conductor.workflow_deadline_s,
+        deadline_s=app.settings.conductor.workflow_deadline_s,
         migration=migration,
+        columns=columns,
     )
     if workflow_id is None:
         await _explain_lost_race(request, placed, action)
@@ -129,14 +158,22 @@ async def _explain_lost_race(request: Request, placed: PlacedServer, action: Act
 
 
 async def start_delete(request: Request, placed: PlacedServer, action: Action) -> None:
-    """Deletion overtakes whatever runs on the server; asking again changes nothing."""
+    """Deletion overtakes whatever runs on the server; asking again changes nothing.
+
+    Where deleted servers can be restored for a while, DELETE only switches off and hides one that
+    has ever run."""
     check(action, placed, is_admin=request.ctx.is_admin)
-    uuid = placed.server.uuid
+    uuid, settings = placed.server.uuid, request.app.settings.conductor
     existed, workflow_id = await store.begin_delete(
         request.app.pool,
         uuid,
         requester=requester(request),
-        deadline_s=request.app.settings.conductor.workflow_deadline_s,
+        deadline_s=settings.workflow_deadline_s,
+        soft=(
+            action is DELETE
+            and settings.reclaim_instance_interval_s > 0
+            and placed.server.launched_at is not None
+        ),
     )
     if not existed:
         raise not_found(uuid)

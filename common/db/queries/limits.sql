@@ -18,6 +18,14 @@ select count(*)::integer as instances,
   from servers
  where project_id = :project_id and deleted_at is null and vm_state <> 'soft-delete';
 
+-- name: usage_of_resizes(project_id)^
+select coalesce(sum(greatest((w.state -> 'flavor' ->> 'vcpus')::integer - s.vcpus, 0)),
+                0)::integer as cores,
+       coalesce(sum(greatest((w.state -> 'flavor' ->> 'memory_mib')::bigint - s.memory_mib, 0)),
+                0)::bigint as ram
+  from workflows w join servers s on s.uuid = w.server_uuid
+ where w.kind = 'resize' and s.project_id = :project_id and s.vm_state <> 'resized';
+
 -- name: set_limits(project_id, limits)!
 insert into quota_projects (project_id, limits) values (:project_id, :limits)
 on conflict (project_id) do update set limits = excluded.limits;

@@ -17,9 +17,10 @@ update migrations
  where uuid = :uuid and not coalesce(details -> 'asked_for', '[]') ? :what;
 
 -- name: unsettled(server_uuid)
--- Resizes that wait for their confirmation: what their sources still keep.
-select uuid, source_compute as source, source_node, source_generation
+-- Resizes that wait for their confirmation, or whose settling a delete has overtaken: what their
+-- sources may still keep.
+select uuid, status, source_compute as source, source_node, source_generation
   from migrations
- where server_uuid = :server_uuid and status = 'finished'
+ where server_uuid = :server_uuid and status in ('finished', 'confirming', 'reverting')
    and migration_type in ('resize', 'migration')
  order by id desc;

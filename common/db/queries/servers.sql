@@ -56,59 +56,43 @@ select 'build', server_uuid, :request_id, id, :workflow_state,
   from ac
 returning id, server_uuid;
 
--- name: begin_action(uuid, vm_states, task_states, task_state, action, kind, state, request_id, user_id, project_id, deadline_s, migration_uuid, migration_type, dest_compute)$
--- Compare and set: only if the server still is in an allowed state does it get the task_state, the
--- action and the workflow. In task_states '' stands for none; null allows all.
-with sv as (
-    update servers
-       set task_state = coalesce(:task_state, task_state), updated_at = clock_timestamp()
-     where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
-       and (:task_states::text[] is null
-            or coalesce(task_state, '') = any(:task_states::text[]))
-    returning uuid, host, node, generation
-), ac as (
-    insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
-    select uuid, :action, :request_id, :user_id, :project_id from sv
-    returning id, server_uuid
-), mg as (
-    insert into migrations (uuid, server_uuid, migration_type, status, source_compute, source_node,
-                            source_generation, dest_compute, user_id, project_id)
-    select :migration_uuid, uuid, :migration_type, 'accepted', host, node, generation,
-           :dest_compute, :user_id, :project_id
-      from sv where :migration_uuid::uuid is not null
-)
-insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at)
-select :kind, server_uuid, :request_id, id, :state, now() + make_interval(secs => :deadline_s)
-  from ac
-returning id;
+-- name: settle_migration(uuid, status)^
+-- Of confirm and revert only one finds the migration finished.
+update migrations set status = :status, updated_at = clock_timestamp()
+ where uuid = :uuid and status = 'finished'
+returning uuid;
 
--- name: overtake(uuid)!
+-- name: overtake(uuid, yields_to)!
 -- Ask whatever runs on the server to give way. Before the server's row is touched: conductors lock
 -- the workflow first and the server second.
 update workflows set cancel_requested = true
- where server_uuid = :uuid and kind <> 'delete' and not cancel_requested;
+ where server_uuid = :uuid and kind <> all(:yields_to::text[]) and not cancel_requested;
 
--- name: set_deleting(uuid)^
-update servers set task_state = 'deleting', updated_at = clock_timestamp()
- where uuid = :uuid and deleted_at is null
-returning uuid;
+-- name: lock_server(uuid)$
+select vm_state from servers where uuid = :uuid and deleted_at is null for update;
 
--- name: begin_delete(uuid, action, request_id, user_id, project_id, deadline_s)$
--- With the server's row locked by set_deleting. Nothing when a delete is under way already; what
+-- name: begin_delete(uuid, kind, yields_to, task_state, action, request_id, user_id, project_id, deadline_s)$
+-- With the server's row locked by lock_server. Nothing when a delete is under way already; what
 -- began between the two statements before is asked to give way as well, without waiting for it.
 with late as (
     update workflows set cancel_requested = true
      where id in (select id from workflows
-                   where server_uuid = :uuid and kind <> 'delete' and not cancel_requested
+                   where server_uuid = :uuid and kind <> all(:yields_to::text[])
+                     and not cancel_requested
                      for update skip locked)
+), sv as (
+    update servers set task_state = :task_state, updated_at = clock_timestamp()
+     where uuid = :uuid
+       and not exists (select 1 from workflows
+                        where server_uuid = :uuid and kind = any(:yields_to::text[]))
+    returning uuid
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
-    select :uuid, :action, :request_id, :user_id, :project_id
-     where not exists (select 1 from workflows where server_uuid = :uuid and kind = 'delete')
+    select uuid, :action, :request_id, :user_id, :project_id from sv
     returning id, server_uuid
 )
 insert into workflows (kind, server_uuid, request_id, action_id, deadline_at)
-select 'delete', server_uuid, :request_id, id, now() + make_interval(secs => :deadline_s) from ac
+select :kind, server_uuid, :request_id, id, now() + make_interval(secs => :deadline_s) from ac
 returning id;
 
 -- name: record_action(uuid, action, request_id, user_id, project_id, event)!

@@ -20,9 +20,11 @@ AskedFor = Literal["abort", "force_complete"]
 
 @dataclass(frozen=True)
 class Unsettled:
-    """A resize that is neither confirmed nor reverted."""
+    """A resize that is neither confirmed nor reverted, or on its way to it."""
 
     uuid: UUID
+    status: str
+    """"finished" until it is asked to be settled."""
     source: str
     source_node: str | None
     source_generation: int

@@ -90,6 +90,13 @@ async def usage(db: Executor, project_id: str) -> Usage:
     return Usage(**dict(await _sql.usage(db, project_id=project_id)))
 
 
+async def usage_with_resizes(db: Executor, project_id: str) -> Usage:
+    """As `usage`, with what resizes that are under way will add to it."""
+    more = await _sql.usage_of_resizes(db, project_id=project_id)
+    used = await usage(db, project_id)
+    return Usage(used.instances, used.cores + more["cores"], used.ram + more["ram"])
+
+
 async def set_limits(
     connection: InTransaction, project_id: str, changes: Limits, *, user_id: str | None = None
 ) -> None:

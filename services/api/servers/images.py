@@ -27,8 +27,7 @@ async def fetch(request: Request, image_ref: str) -> Image:
 
 def check(request: Request, image: Image, flavor: dict[str, Any]) -> None:
     """Raises `InvalidInput` when the image does not fit, `Forbidden` for a flavor without disk."""
-    if image.status != "active":
-        raise InvalidInput(f"Image {image.id} is not active.")
+    check_active(image)
     if flavor["memory_mib"] < image.min_ram_mib:
         raise InvalidInput("Flavor's memory is too small for requested image.")
     root_bytes = flavor["root_gib"] * GIB
@@ -47,6 +46,11 @@ def check(request: Request, image: Image, flavor: dict[str, Any]) -> None:
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f"Flavor disk is {root_bytes} bytes, minimum size is {least} bytes."
         )
+
+
+def check_active(image: Image) -> None:
+    if image.status != "active":
+        raise InvalidInput(f"Image {image.id} is not active.")
 
 
 def auto_disk_config(asked: str | None, properties: dict[str, Any], image_ref: str | None) -> bool:
