@@ -151,7 +151,11 @@ async def stack(
         "api": {},
         **overrides,
         "identity": {"auth_url": f"{root}/identity"},
-        "neighbours": {"image_endpoint": f"{root}/image", "network_endpoint": f"{root}/network"},
+        "neighbours": {
+            "image_endpoint": f"{root}/image",
+            "network_endpoint": f"{root}/network",
+            **overrides.get("neighbours", {}),
+        },
     }
     sections["api"] = {"listen_port": 0, **sections["api"]}
     service = api.create(Settings(**sections), ports)

@@ -325,3 +325,62 @@ async def test_others_private_flavors_do_not_exist(stack: Stack) -> None:
     grant = {"addTenantAccess": {"tenant": stack.projects["demo"]}}
     assert (await stack.call("POST", "/flavors/prv/action", grant)).status == 200
     assert (await stack.create(flavorRef="prv")).status == 202
+
+
+async def _port(stack: Stack, **fields: Any) -> str:
+    body = {"port": {"network_id": stack.private, "project_id": stack.projects["demo"], **fields}}
+    return str(
+        (await stack.neighbour("network", "/v2.0/ports", method="POST", body=body))["port"]["id"]
+    )
+
+
+async def test_ports_and_addresses_in_use(stack: Stack) -> None:
+    used = await _port(stack, device_id="somebody", fixed_ips=[{"ip_address": "10.0.77.7"}])
+    answer = await stack.create(networks=[{"port": used}])
+    assert (answer.status, answer.fault()) == (409, f"Port {used} is still in use.")
+    answer = await stack.create(networks=[{"uuid": stack.private, "fixed_ip": "10.0.77.7"}])
+    assert (answer.status, answer.fault()) == (
+        400,
+        "Fixed IP address 10.0.77.7 is already in use on instance somebody.",
+    )
+    near = {"uuid": stack.private, "fixed_ip": "10.0.77.70"}
+    assert (await stack.create(networks=[near])).status == 202
+
+
+async def test_one_port_or_address_is_for_one_server(stack: Stack) -> None:
+    port = await _port(stack)
+    answer = await stack.create(max_count=2, networks=[{"port": port}])
+    assert answer.status == 400
+    assert "Unable to launch multiple instances with a single configured port ID" in answer.fault()
+    answer = await stack.create(networks=[{"port": port}, {"port": port}])
+    assert answer.status == 400
+    address = {"uuid": stack.private, "fixed_ip": "10.0.88.8"}
+    answer = await stack.create(max_count=2, networks=[address])
+    assert answer.status == 400
+    assert "max_count cannot be greater than 1" in answer.fault()
+
+
+async def test_security_groups_by_name_and_id(stack: Stack) -> None:
+    ids = []
+    for name in ("web", "twin", "twin"):
+        body = {"security_group": {"name": name, "project_id": stack.projects["demo"]}}
+        made = await stack.neighbour("network", "/v2.0/security-groups", method="POST", body=body)
+        ids.append(made["security_group"]["id"])
+    groups = [{"name": "web"}, {"name": ids[1]}, {"name": "web"}]
+    server_id = await stack.created(security_groups=groups)
+    (workflow,) = await stack.workflows(server_id)
+    assert workflow["state"]["security_group_ids"] == ids[:2]
+    shown = await stack.show(server_id)
+    assert shown["security_groups"] == [{"name": "web"}, {"name": ids[1]}]
+    answer = await stack.create(security_groups=[{"name": "twin"}])
+    assert answer.status == 409
+    assert "Multiple security groups found matching 'twin'" in answer.fault()
+
+
+async def test_several_networks_leave_the_choice_to_the_caller(stack: Stack) -> None:
+    body = {"network": {"name": "second", "project_id": stack.projects["other"]}}
+    await stack.neighbour("network", "/v2.0/networks", method="POST", body=body)
+    for v, networks in ((36, ...), (104, "auto")):
+        answer = await stack.create(user="other", v=v, networks=networks)
+        assert answer.status == 409
+        assert "Multiple possible networks found" in answer.fault()
