@@ -28,8 +28,9 @@ DOWN_DEADLINE_S = 40.0
 LOG_LIMIT_BYTES = 50 * 1024 * 1024
 
 
-def up(options: Options, *, foreground: bool) -> int:
-    """Start the cluster unless one runs already (that is success: the wish is fulfilled)."""
+def up(options: Options, *, foreground: bool, quiet: bool = False) -> int:
+    """Start the cluster unless one runs already (that is success: the wish is fulfilled).
+    `quiet`: nothing is said when it is up."""
     home = Home.find()
     home.prepare()
     running = control.read_cluster(home)
@@ -52,7 +53,8 @@ def up(options: Options, *, foreground: bool) -> int:
             elapsed_s = progress.elapsed_s
     finally:
         os.close(lock)
-    announce(home, elapsed_s)
+    if not quiet:
+        announce(home, elapsed_s)
     return 0
 
 
