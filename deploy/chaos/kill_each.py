@@ -4,8 +4,9 @@ Owns: the load (boots and deletes by a client that repeats carefully), the kills
 the verdict. May not: use another cluster than its own.
 Crash story: see deploy/load/throwaway.py.
 
-Kills follow progress, not the clock: each strikes when its share of the boots has been asked for,
-so that every victim dies with work in flight on a fast machine and on a slow one.
+Kills follow progress, not the clock: the boots come in shares, the next one when the last victim is
+back, and each victim is struck in the middle of a share. So every one dies with work in flight, on
+a fast machine and on a slow one; that it did is part of the verdict.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Options:
     concurrency: int = 20
     victims: tuple[str, ...] = VICTIMS
     restart_after_s: float = 1.5
+    freeze: bool = False
+    """SIGSTOP and SIGCONT instead of SIGKILL and a new start: who goes on must notice."""
     settle_s: float = 30.0
     """Within this long after the last kill everything must be at rest."""
     hosts: int = 3
@@ -84,6 +87,9 @@ class Load:
         self.stubborn = Stubborn(ground.client)
         self._tasks = Tasks(self._clock)
         self._began = self._clock.monotonic()
+        self._share = options.count // (len(options.victims) + 1)
+        self._released = self._share
+        """Servers that may be asked for so far."""
         self._building = self._departures(f"status=BUILD&name=%5E{PREFIX}")
         self._existing = self._departures(f"name=%5E{PREFIX}")
 
@@ -137,6 +143,8 @@ class Load:
 
     async def _worker(self, numbers: Iterator[int], body: dict[str, Any]) -> None:
         for number in numbers:
+            while number >= self._released:
+                await self._clock.sleep(0.02)
             self.tally.started += 1
             self.tally.in_flight.add(number)
             await self._life(number, {**body, "name": f"{PREFIX}{number:05}"})
@@ -161,18 +169,18 @@ class Load:
                 self.tally.refused[f"DELETE {answer.status} {answer.reason}"] += 1
 
     async def _kill_each(self) -> None:
-        victims = self._options.victims
-        for number, victim in enumerate(victims, 1):
-            threshold = self._options.count * number // (len(victims) + 1)
-            while self.tally.started < threshold:
+        for victim in self._options.victims:
+            while self.tally.started < self._released - self._share // 2:
                 await self._clock.sleep(0.02)
             workflows = await self._ground.pool.fetchval("select count(*) from workflows")
             kill = Kill(victim, self.now_s, 0.0, len(self.tally.in_flight), workflows)
-            await self._ground.act("kill", victim)
+            await self._ground.act("freeze" if self._options.freeze else "kill", victim)
             self.tally.kills.append(kill)
             await self._clock.sleep(self._options.restart_after_s)
-            await self._ground.act("start", victim)
+            await self._ground.act("thaw" if self._options.freeze else "start", victim)
             kill.restarted_at_s = self.now_s
+            self._released += self._share
+        self._released = self._options.count
 
 
 def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict[str, Any]:
@@ -189,6 +197,11 @@ def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict
     undeleted = [i for i in tally.delete_asked if i in mine]
     failed_deletes = [i for i in undeleted if mine[i]["status"] == "ERROR"]
     wrong = list(wrong)
+    for kill in tally.kills:
+        if not kill.in_flight:
+            wrong.append(
+                f"idle: nothing was in flight when {kill.victim} was struck; raise --count"
+            )
     if missing := len(gone - tally.delete_asked):
         wrong.append(f"lost: {missing} servers are gone and nobody deleted them")
     if unheard := len(undeleted) - len(failed_deletes):

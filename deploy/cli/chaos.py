@@ -32,6 +32,9 @@ def kill_each(
         int, Parameter(name=["--concurrency", "-c"], help="Servers on their way at any moment.")
     ] = 20,
     restart_after: Annotated[float, Parameter(help="Seconds a killed service stays dead.")] = 1.5,
+    freeze: Annotated[
+        bool, Parameter(help="Freeze and thaw them instead (SIGSTOP, SIGCONT).", negative="")
+    ] = False,
     victims: Annotated[
         tuple[str, ...], Parameter(name="--victim", help="Kill these, in this order.")
     ] = (),
@@ -53,6 +56,7 @@ def kill_each(
         count=count,
         concurrency=concurrency,
         restart_after_s=restart_after,
+        freeze=freeze,
         victims=victims or run.VICTIMS,
         keep=keep,
     )
