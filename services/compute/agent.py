@@ -25,6 +25,8 @@ from services.compute.freezing import HostClock
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
 from services.compute.reports import Refused, Reports
+from services.compute.uploads import Uploads
+from services.compute.verbs import Actors
 
 log = structlog.get_logger(__name__)
 
@@ -94,9 +96,12 @@ class Agent:
             tasks=self._tasks,
             settings=settings,
         )
+        uploads = Uploads(
+            self.host, settings, driver=self.driver, clock=self.clock, faults=self._faults
+        )
         self.commands = Commands(
             self.host,
-            driver=self.driver,
+            actors=Actors(driver=self.driver, uploads=uploads),
             reports=self.reports,
             bus=self._bus,
             clock=self.clock,

@@ -30,7 +30,7 @@ from common.errors import (
 from common.messages.compute import ErrorBody, GuestReport, HostCommand, HostReply
 from common.runtime.tasks import Tasks
 from services.compute import verbs
-from services.compute.drivers.base import Driver, GuestHeld
+from services.compute.drivers.base import GuestHeld
 from services.compute.drivers.simulated.faults import Effect, FaultRegistry, Stage
 from services.compute.freezing import HostClock
 from services.compute.metrics import COMMANDS, DUPLICATES, STALE
@@ -80,7 +80,7 @@ class Commands:
         self,
         host: str,
         *,
-        driver: Driver,
+        actors: verbs.Actors,
         reports: Reports,
         bus: Bus,
         clock: HostClock,
@@ -90,7 +90,8 @@ class Commands:
     ) -> None:
         """A command sent within the last `fresh_s` seconds needs no second look at the truth."""
         self._host = host
-        self._driver = driver
+        self._actors = actors
+        self._driver = actors.driver
         self._reports = reports
         self._bus = bus
         self._clock = clock
@@ -214,7 +215,7 @@ class Commands:
         try:
             if work.verb.aside:
                 await self._reports.truth()
-                result = await verbs.carry_out(self._driver, command)
+                result = await verbs.carry_out(self._actors, command)
             else:
                 result = await self._in_turn(work)
         except asyncio.CancelledError:
@@ -258,7 +259,7 @@ class Commands:
                 continue  # a gap while asking would make the answer old
             work.begun = True
             try:
-                return await verbs.carry_out(self._driver, command)
+                return await verbs.carry_out(self._actors, command)
             except GuestHeld:
                 work.begun, confirmed = False, None
                 if self._reports.gaps() != gaps:

@@ -1,4 +1,4 @@
-"""The verbs a conductor may ask of a host: the whole list, and how each reaches the driver.
+"""The verbs a conductor may ask of a host: the whole list, and how each reaches who does it.
 
 Owns: which verbs exist, their arguments, which of them wait for each other.
 May not: order, repeat or answer commands; `commands.py` does.
@@ -17,22 +17,32 @@ from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand
 from services.compute.drivers.base import Driver
+from services.compute.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class Actors:
+    """Who carries out verbs: each is a method, of the verb's name, of one of these."""
+
+    driver: Driver
+    uploads: Uploads
 
 
 class Target(Enum):
-    """What a verb is about, which is how its driver method is called."""
+    """What a verb is about, which is how its method is called."""
 
     GUEST = "guest"  # (uuid, generation, **params)
     SPEC = "spec"  # (spec, **params)
     SERVER = "server"  # (uuid, **params): asks or nudges, whatever the generation
-    NOTHING = "nothing"  # no driver method: interrupting is all it does
+    NOTHING = "nothing"  # no method: interrupting is all it does
 
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb. `needs` is a field of `Capabilities`."""
+    """One verb. `needs` is a field of `Capabilities`, `actor` one of `Actors`."""
 
     target: Target = Target.GUEST
+    actor: str = "driver"
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     needs: str | None = None
@@ -68,6 +78,7 @@ VERBS: Mapping[str, Verb] = {
     "unrescue": Verb(needs="rescue"),
     "set_admin_password": Verb(required=_names("password"), needs="admin_password"),
     "inject_nmi": Verb(needs="crash_dump"),
+    "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
@@ -96,11 +107,11 @@ def find(name: str) -> Verb:
         raise Unsupported(f"this host knows no verb {name!r}") from None
 
 
-async def carry_out(driver: Driver, command: HostCommand) -> dict[str, Any]:
+async def carry_out(actors: Actors, command: HostCommand) -> dict[str, Any]:
     """Do it; the verb's result. Raises `InvalidInput` for wrong arguments, `Unsupported` for what
-    this driver cannot do, and what the driver raises."""
+    this driver cannot do, and what the actor raises."""
     verb = find(command.verb)
-    if verb.needs is not None and not getattr(driver.capabilities, verb.needs):
+    if verb.needs is not None and not getattr(actors.driver.capabilities, verb.needs):
         raise Unsupported(f"the driver of this host cannot {command.verb}")
     params = _params(verb, command)
     match verb.target:
@@ -112,7 +123,8 @@ async def carry_out(driver: Driver, command: HostCommand) -> dict[str, Any]:
             subject = (command.server_uuid,)
         case Target.GUEST:
             subject = (command.server_uuid, command.generation)
-    return verb.result(await getattr(driver, command.verb)(*subject, **params))
+    method = getattr(getattr(actors, verb.actor), command.verb)
+    return verb.result(await method(*subject, **params))
 
 
 def _spec(command: HostCommand) -> Any:

@@ -177,6 +177,8 @@ class Rig:
         self.clock = JumpingClock()
         self.conductor = Conductor(MemoryBus(self.broker), self.clock)
         self.lives: list[Life] = []
+        self.sections: dict[str, Any] = {}
+        """Further sections of the settings of services that start from now on."""
 
     async def begin(self) -> None:
         await self.conductor.bus.start()
@@ -187,6 +189,7 @@ class Rig:
             {
                 "bus": {"call_timeout_s": 1.0},
                 "servicegroup": {"report_interval_s": 0.05, "service_down_time_s": 1.0},
+                **self.sections,
                 "compute": {
                     "host_name": HOST,
                     "state_dir": self.state_dir,

@@ -10,8 +10,12 @@ import pytest
 from common.errors import Unsupported
 from services.compute.drivers.base import Capabilities
 from services.compute.drivers.simulated import SimulatedDriver
+from services.compute.drivers.simulated.faults import VERBS as FAULTY
 from services.compute.drivers.simulated.verbs import LATENCY
+from services.compute.uploads import Uploads
 from services.compute.verbs import VERBS, Target, find
+
+_ACTORS = {"driver": SimulatedDriver, "uploads": Uploads}
 
 _GIVEN = {
     Target.GUEST: {"uuid", "generation"},
@@ -21,9 +25,9 @@ _GIVEN = {
 
 
 @pytest.mark.parametrize("name", [name for name in VERBS if VERBS[name].target in _GIVEN])
-def test_arguments_are_those_of_the_driver(name: str) -> None:
+def test_arguments_are_those_of_the_method(name: str) -> None:
     verb = VERBS[name]
-    parameters = inspect.signature(getattr(SimulatedDriver, name)).parameters
+    parameters = inspect.signature(getattr(_ACTORS[verb.actor], name)).parameters
     own = {p for p in parameters if p not in _GIVEN[verb.target] | {"self"}}
     assert own == verb.required | verb.optional
     without_default = {p for p in own if parameters[p].default is inspect.Parameter.empty}
@@ -36,7 +40,11 @@ def test_needs_are_capabilities() -> None:
 
 
 def test_every_verb_of_the_driver_can_be_asked_for() -> None:
-    assert LATENCY.keys() - VERBS.keys() == {"snapshot"}
+    assert LATENCY.keys() - VERBS.keys() == {"snapshot"}  # the bytes behind upload_snapshot
+
+
+def test_fault_rules_can_be_made_for_every_verb_that_acts() -> None:
+    assert {n for n, v in VERBS.items() if not v.aside and v.target in _GIVEN} <= FAULTY
 
 
 def test_only_listed_names_reach_the_driver() -> None:

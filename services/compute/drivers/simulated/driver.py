@@ -215,7 +215,7 @@ class SimulatedDriver(SimulatedHost):
                 uuid,
                 apply,
                 pretend=_nothing,
-                wait=lambda: self._copy_memory(migration),
+                wait=lambda extra_s: self._copy_memory(migration, extra_s),
             )
         finally:
             del self._live[uuid]
@@ -246,7 +246,7 @@ class SimulatedDriver(SimulatedHost):
             uuid,
             lambda: self._change_power(self._usable(uuid, generation), change or verb),
             pretend=_nothing,
-            wait=lambda: self._take_time(verb, longest_s),
+            wait=lambda extra_s: self._take_time(verb, extra_s, longest_s=longest_s),
         )
 
     async def _make(
@@ -303,11 +303,11 @@ class SimulatedDriver(SimulatedHost):
             off = PowerState.SHUTDOWN
             self._settle(replace(guest, phase=Phase.MIGRATED_OUT, power_state=off), "left")
 
-    async def _copy_memory(self, migration: LiveMigration) -> None:
+    async def _copy_memory(self, migration: LiveMigration, extra_s: float) -> None:
         for step in range(1, LIVE_MIGRATION_STEPS + 1):
             if migration.aborted or migration.forced:
                 return
-            await self._take_time("live_migrate", share=1 / LIVE_MIGRATION_STEPS)
+            await self._take_time("live_migrate", extra_s, share=1 / LIVE_MIGRATION_STEPS)
             migration.processed_bytes = migration.total_bytes * step // LIVE_MIGRATION_STEPS
 
     def _live_migration(self, uuid: str) -> LiveMigration:

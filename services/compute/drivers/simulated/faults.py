@@ -15,9 +15,12 @@ from enum import Enum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from common.errors import NotFound
+from common.errors import HostCommandFailed, NotFound
 from common.runtime.ports import Clock, Random
 from services.compute.drivers.simulated.verbs import LATENCY
+
+VERBS = LATENCY.keys() | {"upload_snapshot"}
+"""Verbs that rules can be made for: the driver's and the agent's own."""
 
 
 class Stage(Enum):
@@ -63,8 +66,8 @@ class FaultRule(BaseModel):
     @field_validator("verb")
     @classmethod
     def _known_verb(cls, verb: str | None) -> str | None:
-        if verb is not None and verb not in LATENCY:
-            raise ValueError(f"no such verb; choose one of {', '.join(sorted(LATENCY))}")
+        if verb is not None and verb not in VERBS:
+            raise ValueError(f"no such verb; choose one of {', '.join(sorted(VERBS))}")
         return verb
 
     def matches(
@@ -148,10 +151,15 @@ class FaultRegistry:
             return rule
         return None
 
-    async def cleared(self, rule: FaultRule) -> None:
-        """Wait until `rule` is dropped."""
+    async def suffer(self, rule: FaultRule, clock: Clock) -> None:
+        """What a verb that `rule` has hit goes through before it does anything: a delay, then a
+        refusal (`HostCommandFailed`) or a wait until the rule is dropped."""
+        if rule.delay_s:
+            await clock.sleep(rule.delay_s)
+        if rule.effect is Effect.ERROR:
+            raise HostCommandFailed(rule.message)
         entry = self._entries.get(str(rule.id))
-        if entry is not None:
+        if rule.effect is Effect.HANG and entry is not None:
             await entry.cleared.wait()
 
     def _entry(self, rule_id: str | None) -> _Entry:

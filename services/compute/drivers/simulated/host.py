@@ -23,7 +23,7 @@ from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated.execution import Execution
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry, FaultRule
+from services.compute.drivers.simulated.faults import Effect, FaultRegistry
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
 from services.compute.drivers.simulated.verbs import LATENCY, POWER_CHANGES
 
@@ -163,23 +163,26 @@ class SimulatedHost:
         *,
         pretend: Callable[[], T],
         reserve: Callable[[], None] | None = None,
-        wait: Callable[[], Awaitable[None]] | None = None,
+        wait: Callable[[float], Awaitable[None]] | None = None,
     ) -> T:
-        """Let `verb` take its time (`wait`, when it is not the ordinary latency), then `apply`.
-        `reserve` comes before the waiting, and `pretend` instead of all when a fault rule asks for
-        a lie."""
+        """Let `verb` take its time (`wait`, when it is not the ordinary latency; it gets the
+        seconds that a fault rule adds), then `apply`. `reserve` comes before the waiting, and
+        `pretend` instead of all when a fault rule asks for a lie."""
         gaps = self._execution.gaps
         self._observe()
         rule = self.faults.fire(self.host, verb, uuid)
-        if rule is not None:
-            await self._suffer(rule)
+        extra_s = 0.0
+        if rule is not None and rule.effect is Effect.DELAY:
+            extra_s = rule.delay_s  # part of the verb: a live migration goes on in it
+        elif rule is not None:
+            await self.faults.suffer(rule, self._clock)
         self._refuse_after_gap(verb, gaps)
         if rule is not None and rule.effect is Effect.REPORTED_DONE_BUT_LOST:
             return pretend()
         try:
             if reserve is not None:
                 reserve()
-            await (self._take_time(verb) if wait is None else wait())
+            await (self._take_time(verb, extra_s) if wait is None else wait(extra_s))
             self._refuse_after_gap(verb, gaps)
             result = apply()
         except OSError as error:
@@ -188,23 +191,18 @@ class SimulatedHost:
             raise HostCommandFailed(rule.message)
         return result
 
-    async def _suffer(self, rule: FaultRule) -> None:
-        if rule.delay_s:
-            await self._clock.sleep(rule.delay_s)
-        if rule.effect is Effect.ERROR:
-            raise HostCommandFailed(rule.message)
-        if rule.effect is Effect.HANG:
-            await self.faults.cleared(rule)
-
     async def _take_time(
-        self, verb: str, longest_s: float | None = None, share: float = 1.0
+        self, verb: str, extra_s: float, *, longest_s: float | None = None, share: float = 1.0
     ) -> None:
-        """Wait for `share` of what `verb` takes, at most `longest_s`."""
-        mean_s = self._model.spawn_delay_s * LATENCY[verb] * share
-        if mean_s > 0:
-            jitter = self._random.uniform(-self._model.delay_jitter, self._model.delay_jitter)
-            delay_s = mean_s * (1 + jitter)
-            await self._clock.sleep(delay_s if longest_s is None else min(delay_s, longest_s))
+        """Wait for `share` of what `verb` takes: its latency, at most `longest_s`, and
+        `extra_s`."""
+        jitter = self._random.uniform(-self._model.delay_jitter, self._model.delay_jitter)
+        latency_s = self._model.spawn_delay_s * LATENCY[verb] * (1 + jitter)
+        if longest_s is not None:
+            latency_s = min(latency_s, longest_s)
+        delay_s = (latency_s + extra_s) * share
+        if delay_s > 0:
+            await self._clock.sleep(delay_s)
 
     def _refuse_after_gap(self, verb: str, gaps: int) -> None:
         """A command from before a gap must not act after it: the server may live elsewhere by now.
