@@ -59,23 +59,34 @@ def run(*command: str | Path) -> str | None:
     return "\n".join(done.stdout.strip().splitlines()[-8:]) or f"exit code {done.returncode}"
 
 
+def with_uv(uv: str, env: Path, lock: Path) -> str | None:
+    """The fast way; what went wrong, None when it worked."""
+    return run(uv, "venv", "--quiet", "--python", sys.executable, env) or run(
+        uv, "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode",
+        "--python", env / "bin" / "python", "-r", lock,
+    )  # fmt: skip
+
+
+def with_pip(env: Path, lock: Path) -> str | None:
+    """The way every Python has; what went wrong, None when it worked."""
+    problem = run(sys.executable, "-m", "venv", "--clear", env)
+    if problem and "ensurepip" in problem:
+        fail("Python's venv module is incomplete here; install python3-venv, or uv")
+    return problem or run(
+        env / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--no-input", "--require-hashes", "-r", lock,
+    )  # fmt: skip
+
+
 def make(env: Path, lock: Path) -> None:
-    """Create `env` from `lock`, with uv where it works and with venv and pip otherwise."""
-    python = env / "bin" / "python"
+    """Create `env` from `lock`. uv and pip are configured apart (certificates, proxies, indexes):
+    where one cannot reach the packages the other may."""
     uv = shutil.which("uv")
+    problem: str | None = "there is no uv"
     if uv and run(uv, "--version") is None:
-        problem = run(uv, "venv", "--quiet", "--python", sys.executable, env) or run(
-            uv, "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode",
-            "--python", python, "-r", lock,
-        )  # fmt: skip
-    else:
-        problem = run(sys.executable, "-m", "venv", env)
-        if problem and "ensurepip" in problem:
-            fail("Python's venv module is incomplete here; install python3-venv, or uv")
-        problem = problem or run(
-            python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--no-input", "--require-hashes", "-r", lock,
-        )  # fmt: skip
+        problem = with_uv(uv, env, lock)
+    if problem:
+        problem = with_pip(env, lock)
     if problem:
         print(problem, file=sys.stderr)
         full = "No space left" in problem
