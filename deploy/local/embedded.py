@@ -296,12 +296,13 @@ def main() -> int:
             progress(f"usage {'; '.join(explain(error))}")
             return 2
         except (LocalClusterError, MusterError, OSError) as error:
-            log.error("cluster_failed", reason=str(error))
             progress(f"error {error}")
+            with contextlib.suppress(OSError):  # the log's disk may be what is full
+                log.error("cluster_failed", reason=str(error))
             return 1
         except Exception as error:
-            log.exception("cluster_failed")
             progress(f"error {type(error).__name__}: {error}; the log has more: ./muster logs")
+            log.exception("cluster_failed")
             return 1
     return 0
 

@@ -6,6 +6,7 @@ Crash story: everything here survives; nothing may depend on a clean end.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout (or the image's application directory)."""
 
+_PROBE_BYTES = 65_536
 _LONGEST_SOCKET_PATH = 100
 """The kernel's limit is 107 bytes; a margin for the names PostgreSQL appends."""
 
@@ -45,11 +47,18 @@ class Home:
             if self.run.stat().st_uid != os.geteuid():
                 raise PermissionError(13, "belongs to another user", str(self.run))
             self.run.chmod(0o711)
-            (self.path / ".writable").touch()
+            probe = self.path / f".probe-{os.getpid()}"
+            try:
+                probe.write_bytes(bytes(_PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
+            full = error.errno == errno.ENOSPC
+            advice = "free some space, or set" if full else "set"
             raise LocalClusterError(
-                f"cannot use the state directory {self.path}: {error.strerror}: {error.filename}; "
-                "set MUSTER_HOME to a directory you can write"
+                f"cannot use the state directory {self.path}: {error.strerror}"
+                f"{f': {error.filename}' if error.filename else ''}; "
+                f"{advice} MUSTER_HOME to a directory you can write"
             ) from error
 
     @property

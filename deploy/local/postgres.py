@@ -260,9 +260,11 @@ class EmbeddedPostgres:
             extra_groups=self._user and [],
         )
         if done.returncode != 0:
-            full = "; the disk is full" if "No space left" in done.stderr else ""
-            last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-            raise LocalClusterError(f"{Path(command[0]).name} failed: {last}{full}")
+            lines = done.stderr.strip().splitlines() or ["no output"]
+            reason = next(
+                (line for line in lines if "FATAL" in line or "error:" in line), lines[-1]
+            )
+            raise LocalClusterError(f"{Path(command[0]).name} failed: {reason}")
 
 
 if __name__ == "__main__":
