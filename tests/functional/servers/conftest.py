@@ -105,7 +105,9 @@ class Stack(Deployment):
     async def count(self, table: str) -> int:
         return int(await self.pool.fetchval(f"select count(*) from {table}"))
 
-    async def neighbour(self, service: str, path: str, *, method: str = "GET", body: Any = None):
+    async def neighbour(
+        self, service: str, path: str, *, method: str = "GET", body: Any = None
+    ) -> Any:
         url = self.identity_url.removesuffix("identity") + service + path
         headers = {"X-Auth-Token": self.tokens["admin"]}
         async with self.http.request(method, url, json=body, headers=headers) as response:

@@ -255,7 +255,11 @@ async def test_refused_and_nothing_left(
 
 
 async def test_unknown_hosts_are_refused_to_administrators_too(stack: Stack) -> None:
-    for fields in ({"host": "nowhere"}, {"availability_zone": "nova::nowhere"}):
+    places: list[dict[str, Any]] = [
+        {"host": "nowhere"},
+        {"availability_zone": "nova::nowhere"},
+    ]
+    for fields in places:
         answer = await stack.create(user="admin", **fields)
         assert answer.status == 400
         assert answer.fault() == "Compute host nowhere could not be found."

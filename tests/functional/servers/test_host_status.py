@@ -9,7 +9,8 @@ import pytest
 
 from tests.functional.servers.conftest import Stack
 
-FACTS = list(itertools.product([True, False], repeat=3))
+BOTH = (True, False)
+FACTS = list(itertools.product(BOTH, BOTH, BOTH))
 """(fresh, forced_down, disabled)."""
 
 

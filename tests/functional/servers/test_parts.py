@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.servers.conftest import Answer, Stack
+from tests.functional.api.conftest import Answer
+from tests.functional.servers.conftest import Stack
 from tests.functional.servers.test_show import ADDRESSES
 
 
@@ -86,7 +87,7 @@ class TestMetadata:
     async def test_readers_read(self, stack: Stack) -> None:
         server_id = await stack.server()
         assert (await call(stack, "GET", server_id, "/metadata", user="reader")).status == 200
-        body = {"metadata": {}}
+        body: dict[str, Any] = {"metadata": {}}
         answer = await call(stack, "POST", server_id, "/metadata", body, user="reader")
         assert answer.status == 403
 

@@ -168,7 +168,7 @@ class TestUpdate:
         server_id = await stack.server(vm_state="error", locked_by="admin", task_state="deleting")
         answer = await self.put(
             stack, server_id, name="new name", description="d", hostname="h.example",
-            accessIPv4="1.2.3.4", accessIPv6="::1", **{"OS-DCF:diskConfig": "AUTO"},
+            accessIPv4="1.2.3.4", accessIPv6="::1", **{"OS-DCF:diskConfig": "AUTO"},  # type: ignore[arg-type] # no microversion
         )  # fmt: skip
         assert answer.status == 200, answer.body
         shown = answer.body["server"]
