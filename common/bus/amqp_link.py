@@ -11,10 +11,11 @@ Crash story: the broker returns what was not acknowledged, and forgets exclusive
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import aio_pika
 import structlog
@@ -53,6 +54,28 @@ for _library in ("aiormq", "aio_pika"):
     logging.getLogger(_library).propagate = False
 
 _Declare = Callable[[AbstractChannel, bool], Awaitable[object]]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _driver(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Raise one of `GONE` for a `CancelledError` that is none.
+
+    aiormq ends with it what waits on a connection that it gives up; the caller would believe that
+    it is being cancelled itself, and a loop would end in silence.
+    """
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ConnectionResetError("the connection was given up") from error
+
+    return call
 
 
 class _Wire(TransportFactory):
@@ -95,6 +118,7 @@ class Link:
         self._declaring = asyncio.Lock()
         self._replies: str | None = None
 
+    @_driver
     async def open(self) -> None:
         """Raises `Unauthorized` when the broker refuses the credentials, or one of `GONE`."""
         try:
@@ -105,8 +129,9 @@ class Link:
                 f"it knows ({error})"
             ) from error
         self._connection.close_callbacks.add(self._closed)
-        channel, self._publisher = await self._channel(on_return_raises=True)
-        self._depend_on(channel, self._publisher)
+        channel, raw = await self._channel(on_return_raises=True)
+        self._depend_on(channel, raw)
+        self._basic_publish = _driver(raw.basic_publish)
         for name, kind in ((EVENTS, "topic"), (DEAD_LETTERS, "fanout")):
 
             async def declare(
@@ -136,7 +161,8 @@ class Link:
             self.lost.set_result(reason)
 
     def _closed(self, _sender: object, error: BaseException | None) -> None:
-        self.lose(str(error) or repr(error))
+        given_up = isinstance(error, asyncio.CancelledError)
+        self.lose("the broker does not answer" if given_up else str(error) or repr(error))
 
     async def _channel(
         self, *, on_return_raises: bool = False
@@ -174,6 +200,7 @@ class Link:
                 f"delete it and it is made anew ({error})"
             ) from error
 
+    @_driver
     async def declare(self, queue: Queue) -> None:
         """Declare a queue once; raises `Unavailable` when it exists with other arguments."""
         if queue.name in self._declared:
@@ -191,6 +218,7 @@ class Link:
                 await self._declare(f"queue {queue.name}", declare)
                 self._declared.add(queue.name)
 
+    @_driver
     async def depth(self, queue: Queue) -> int:
         """Messages that wait; 0 for a queue that does not exist."""
         try:
@@ -200,6 +228,7 @@ class Link:
         except ChannelNotFoundEntity:
             return 0
 
+    @_driver
     async def reply_address(self) -> str:
         """The queue of this connection's replies, declared when the first call is made."""
 
@@ -236,7 +265,7 @@ class Link:
             reply_to=reply_to,
         )
         try:
-            await self._publisher.basic_publish(
+            await self._basic_publish(
                 encode(message),
                 exchange=exchange,
                 routing_key=to,
@@ -250,14 +279,8 @@ class Link:
             raise BusClosed(f"the broker refused a message: queue {to} is full") from None
         except GONE as error:
             raise BusClosed(f"the connection was lost before {to} confirmed: {error}") from error
-        except asyncio.CancelledError:
-            # aiormq rejects what waits with this error when the connection closes; without this
-            # the caller would believe that it is being cancelled.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise BusClosed(f"the connection was closed before {to} confirmed") from None
 
+    @_driver
     async def consume(self, queue: Queue, handling: Handling, prefetch: int) -> LinkConsumer:
         """Give deliveries of a queue to `handling`, at most `prefetch` at a time.
 
@@ -273,6 +296,7 @@ class Link:
                 f"user {self._user!r} of the broker may not read queue {queue.name} ({error})"
             ) from error
 
+    @_driver
     async def subscribe(self, topic: str, handling: Handling) -> LinkConsumer:
         """Give events to `handling`, one at a time, in order."""
         channel, raw = await self._channel()
@@ -338,9 +362,9 @@ class LinkConsumer:
     async def stop(self) -> None:
         """Receive nothing more; what is in flight can still be acknowledged."""
         with suppress(*GONE):
-            await self._raw.basic_cancel(self._tag)
+            await _driver(self._raw.basic_cancel)(self._tag)
 
     async def close(self) -> None:
         """What is not acknowledged goes back."""
         with suppress(*GONE):
-            await self._close()
+            await _driver(self._close)()

@@ -120,6 +120,8 @@ class RabbitBus:
     async def start(self) -> None:
         """Raises `Unauthorized` when the broker refuses the credentials."""
         link = await self._connect(first=True)
+        if link is None:
+            raise BusClosed(self._ended)
         self._tasks.spawn("keep connected", self._keep_connected(link))
 
     async def stop(self) -> None:
@@ -146,30 +148,32 @@ class RabbitBus:
         self._up.set()  # who waits for a connection learns that there will be none
         return link
 
-    async def _keep_connected(self, link: Link) -> None:
-        while True:
+    async def _keep_connected(self, first: Link) -> None:
+        link: Link | None = first
+        while link is not None:
             reason = await link.lost
             self._up.clear()
             self._link = None
             self._calls.fail_all(f"the connection was lost: {reason}")
             log.warning("bus_connection_lost", url=self._shown_url, reason=reason)
-            await link.close()
-            if self._ended:  # the driver may have swallowed our cancellation while it closed
-                return
+            link.drop()
             link = await self._connect(first=False)
-            if self._ended:
-                link.drop()
-                return
 
-    async def _connect(self, *, first: bool) -> Link:
-        """Try until it works; one log line per change of the reason why it does not."""
+    async def _connect(self, *, first: bool) -> Link | None:
+        """Try until it works; one log line per change of the reason why it does not.
+
+        None when the bus ended: aiormq can turn a cancellation into another error, so that being
+        cancelled is not enough to get out of here.
+        """
         shown = ""
         longest_s = RECONNECT_BASE_S
-        while True:
+        while self._ended is None:
             link = Link(self._url, self._calls)
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
                     await self._open(link)
+                log.info("bus_connected", url=self._shown_url)
+                return link
             except asyncio.CancelledError:
                 link.drop()
                 raise
@@ -178,20 +182,20 @@ class RabbitBus:
                 if first and isinstance(error, Unauthorized):
                     raise
                 reason = f"{type(error).__name__}: {error}"
-            else:
-                log.info("bus_connected", url=self._shown_url)
-                return link
             if reason != shown:
                 log.warning("bus_not_reachable", url=self._shown_url, reason=reason)
                 shown = reason
             await self._clock.sleep(self._random.uniform(0, longest_s))
             longest_s = min(RECONNECT_CAP_S, 2 * longest_s)
+        return None
 
     async def _open(self, link: Link) -> None:
         await link.open()
         async with self._attaching:
             for registration in self._registrations:
                 await registration.attach(link)
+            if self._ended:
+                raise BusClosed(self._ended)
             self._link = link
             self._up.set()
 

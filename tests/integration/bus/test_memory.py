@@ -78,4 +78,16 @@ class TestMemoryBus(BusContract):
 
 
 class TestMemoryOutage(OutageContract):
-    pass
+    async def test_stopping_broker_delivers_nothing_more(self, env: Env) -> None:
+        work, one, two = queue(), Inbox(closed=True), Inbox(closed=True)
+        first, second = await env.connect(), await env.connect()
+        await first.consume(work, one, prefetch=1)
+        await first.publish(work, Job())
+        await one.has(1)
+        await second.consume(work, two, prefetch=1)
+        await env.break_broker()
+        await env.mend_broker()
+        await wait_for(lambda: len(one.deliveries) + len(two.deliveries) == 2)
+        again = [d for d in one.deliveries + two.deliveries if d.redelivered]
+        assert len(again) == 1
+        assert await first.depth(work) == 0

@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
-from common.bus.port import BusClosed, QueueKind
+from common.bus.port import BusClosed, QueueKind, Unroutable
 from common.bus.rabbitmq import RabbitBus
 from common.bus.topology import CONDUCTOR, RULES, host_queue
 from common.config.settings import BusSettings
@@ -180,11 +180,15 @@ class TestRabbitBus(BusContract):
         await wait_for(lambda: bus.connected)
         await bus.publish(work, Job(number=1))
         await inbox.has(1)
-        # Who had seen the old queue notices, and declares it with the next publish.
-        async with await aio_pika.connect(url) as operator, operator.channel() as channel:
-            await bus.stop()
-            await channel.queue_delete(work.name)
+        # Who had declared the old queue notices, and declares it anew with the next publish.
         await sender.publish(work, Job(number=2))
+        await bus.stop()
+        async with await aio_pika.connect(url) as operator, operator.channel() as channel:
+            await channel.queue_delete(work.name)
+        with pytest.raises(Unroutable):
+            await sender.publish(work, Job(number=3))
+        await sender.publish(work, Job(number=4))
+        assert await sender.depth(work) == 1
 
     async def test_cancelling_one_consumer_leaves_the_connection_alone(
         self, env: RabbitEnv
@@ -201,7 +205,10 @@ class TestRabbitBus(BusContract):
         async with proxied(env.node, "?heartbeat=1") as (proxy, settings):
             bus = await env.connect(settings)
             proxy.freeze()
+            publish = asyncio.ensure_future(bus.publish(queue(), Job(), timeout_s=60))
             await wait_for(lambda: not bus.connected, timeout_s=15)
+            with pytest.raises(BusClosed):
+                await publish
             proxy.thaw()
             await wait_for(lambda: bus.connected, timeout_s=15)
 
