@@ -204,6 +204,8 @@ class ComputeSettings(Section):
     fence_gap_s: float = Field(default=2.0, gt=0)
     """An agent that was stopped for longer than this holds its guests until it has asked for the
     truth about them."""
+    fault_rules_enabled: bool = False
+    """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 

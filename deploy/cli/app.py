@@ -221,6 +221,8 @@ app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
 )
 
+app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=15)
+
 db = App(name="db", help="The database's schema (MUSTER_DATABASE__URL names it).", sort_key=40)
 app.command(db)
 

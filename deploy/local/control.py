@@ -1,4 +1,4 @@
-"""Talking to a running local cluster: status, kill, stop, start, freeze, thaw, down.
+"""Talking to a running local cluster: status, kill, stop, start, freeze, thaw, ask, down.
 
 Owns: the control socket of the one-process cluster (both ends) and the same operations on a
 cluster of processes through supervisor's socket.
@@ -19,9 +19,11 @@ from deploy.local.home import Home, LocalClusterError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
     from aiohttp import web
 
+    from common.messages.base import Message
     from deploy.local.embedded import EmbeddedCluster
 
 ACTIONS = ("kill", "stop", "start", "freeze", "thaw")
@@ -31,6 +33,8 @@ TIMEOUT_S = 60.0
 async def serve(cluster: EmbeddedCluster, path: Path, stop: asyncio.Event) -> web.AppRunner:
     """Listen on the unix socket `path` for `ControlClient`s."""
     from aiohttp import web
+
+    from common.messages.base import decode, encode
 
     async def status(_request: web.Request) -> web.Response:
         return web.json_response({"members": cluster.status()})
@@ -44,6 +48,14 @@ async def serve(cluster: EmbeddedCluster, path: Path, stop: asyncio.Event) -> we
         except LocalClusterError as error:
             return web.json_response({"error": str(error)}, status=400)
 
+    async def ask(request: web.Request) -> web.Response:
+        questions = {host: decode(q.encode()) for host, q in (await request.json()).items()}
+        try:
+            answers = await cluster.ask(questions)
+        except LocalClusterError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({host: encode(a).decode() for host, a in answers.items()})
+
     async def down(_request: web.Request) -> web.Response:
         stop.set()
         return web.json_response({})
@@ -51,6 +63,7 @@ async def serve(cluster: EmbeddedCluster, path: Path, stop: asyncio.Event) -> we
     app = web.Application()
     app.router.add_get("/status", status)
     app.router.add_post("/down", down)
+    app.router.add_post("/ask", ask)
     app.router.add_post("/{action}/{name}", act)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -68,6 +81,9 @@ class Control(Protocol):
 
     def act(self, action: str, name: str) -> str:
         """Carry out one of ACTIONS; returns the new state."""
+
+    def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
+        """The answers of hosts to messages, over the cluster's bus."""
 
     def down(self) -> None:
         """Ask for an orderly end of the whole cluster."""
@@ -88,10 +104,10 @@ class EmbeddedControl(Control):
     def __init__(self, home: Home) -> None:
         self._path = home.control_socket
 
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, content: Any = None) -> dict[str, Any]:
         connection = _UnixConnection(self._path)
         try:
-            connection.request(method, path)
+            connection.request(method, path, None if content is None else json.dumps(content))
             answer = connection.getresponse()
             body: dict[str, Any] = json.loads(answer.read())
         except OSError as error:
@@ -108,6 +124,13 @@ class EmbeddedControl(Control):
 
     def act(self, action: str, name: str) -> str:
         return str(self._ask("POST", f"/{action}/{name}")["state"])
+
+    def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
+        from common.messages.base import decode, encode
+
+        asked = {host: encode(question).decode() for host, question in questions.items()}
+        answers = self._ask("POST", "/ask", asked)
+        return {host: decode(answer.encode()) for host, answer in answers.items()}
 
     def down(self) -> None:
         self._ask("POST", "/down")

@@ -17,7 +17,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from common.bus.memory import MemoryBroker
     from common.bus.port import Bus
     from common.config.settings import DatabaseSettings, Settings
+    from common.messages.base import Message
     from common.runtime.service import Service
 
 log = structlog.get_logger(__name__)
@@ -205,6 +206,20 @@ class EmbeddedCluster:
                 running.gate.close() if action == "freeze" else running.gate.open()
         log.info("service_control", action=action, member=name, state=slot.state)
         return slot.state
+
+    async def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
+        """The answers of hosts to messages from outside."""
+        from common.bus.memory import MemoryBus
+        from deploy.local.asking import ask_over
+
+        if self._broker is None:
+            raise LocalClusterError("the cluster is not started")
+        bus = MemoryBus(self._broker, user="control")
+        await bus.start()
+        try:
+            return await ask_over(bus, questions)
+        finally:
+            await bus.stop()
 
     def _names(self) -> str:
         return ", ".join(self._slots)

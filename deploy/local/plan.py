@@ -202,8 +202,10 @@ def make_plan(options: Options, home: Home) -> Plan:
             "internal_url": f"http://{local}:{identity_port}",
         },
     }
+    # Only who may use the control socket or the broker's password can set rules.
+    common["compute"] = {"fault_rules_enabled": True}
     if options.spawn_delay_s is not None:
-        common["compute"] = {"simulated": {"spawn_delay_s": options.spawn_delay_s}}
+        common["compute"]["simulated"] = {"spawn_delay_s": options.spawn_delay_s}
     return Plan(
         home=home,
         common=common,

@@ -14,10 +14,15 @@ import time
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy.local.control import Control, is_locked
 from deploy.local.home import ROOT, Home, LocalClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from common.messages.base import Message
 
 STOP_WAIT_S = 30
 STOP_WAVES = (
@@ -140,6 +145,11 @@ class SupervisorControl(Control):
             if wanted in {None, state} or time.monotonic() > deadline:
                 return str(state)
             time.sleep(0.02)
+
+    def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
+        from deploy.local.asking import ask_processes
+
+        return ask_processes(self._home, questions)
 
     def down(self) -> None:
         """Stop in waves; then the supervisor, with nothing left to stop, ends at once."""

@@ -16,8 +16,10 @@ from common.bus.topology import CONDUCTOR, HEARTBEATS, host_queue
 from common.config.settings import Settings
 from common.errors import Conflict, MusterError
 from common.messages.compute import GuestEvent, Heartbeat, HostGoodbye
+from common.messages.faults import FaultRules
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
+from services.compute import fault_rules
 from services.compute.commands import Commands
 from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
 from services.compute.drivers.simulated.faults import FaultRegistry
@@ -124,7 +126,7 @@ class Agent:
         self._subscriptions = [
             await self._bus.subscribe(f"host.{self.host}", self._on_recheck),
             await self._bus.consume(
-                host_queue(self.host), self.commands.handle, prefetch=self._settings.bus.prefetch
+                host_queue(self.host), self._on_message, prefetch=self._settings.bus.prefetch
             ),
         ]
         self._tasks.spawn(f"reports {self.host}", self.reports.run())
@@ -187,6 +189,16 @@ class Agent:
             await self._bus.publish(HEARTBEATS, heartbeat, timeout_s=HEARTBEAT_TIMEOUT_S)
         except BusClosed as error:
             log.warning("heartbeat_not_sent", host=self.host, error=str(error))
+
+    async def _on_message(self, delivery: Delivery) -> None:
+        assert self.commands is not None
+        if isinstance(delivery.message, FaultRules):
+            await self.clock.passage()
+            allowed = self._faults if self._settings.compute.fault_rules_enabled else None
+            reply = fault_rules.answer(allowed, self.host, delivery.message)
+            await self._bus.reply(delivery, reply)
+        else:
+            await self.commands.handle(delivery)
 
     async def _on_recheck(self, _: Delivery) -> None:
         await self.clock.passage()

@@ -20,6 +20,7 @@ from common.messages.compute import (
     NetworkInterface,
     Resources,
 )
+from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
 from common.messages.scheduler import HostSelected, SelectHost
 from common.messages.workflow import CancelWorkflow, RunWorkflow
 
@@ -109,6 +110,17 @@ EXAMPLES: list[Message] = [
     HostGoodbye(host="compute-1", epoch=SERVER),
     GuestEvent(host="compute-1", epoch=SERVER, server_uuid=SERVER, generation=2, power_state=4),
     HostRecheck(host="compute-1"),
+    FaultRules(
+        request_id=REQUEST,
+        action="add",
+        rule={"effect": "error", "verb": "spawn", "count": 1},
+        rule_id="compute-1-fault-1",
+    ),
+    FaultRulesAnswer(
+        request_id=REQUEST,
+        error=ErrorBody(code="unsupported", message="host compute-1 takes no fault rules"),
+        rules=[FaultRuleStatus(rule={"effect": "error", "id": "compute-1-fault-1"}, fired=1)],
+    ),
     RunWorkflow(request_id=REQUEST, workflow_id=17, server_uuid=SERVER),
     CancelWorkflow(request_id=REQUEST, server_uuid=SERVER),
     SelectHost(

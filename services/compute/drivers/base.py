@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
 from common.domain.states import PowerState
-from common.errors import HostCommandFailed, Unavailable
+from common.errors import Unavailable
 from common.messages.compute import GuestSpec, Resources
 
 
@@ -64,10 +64,6 @@ class Capabilities:
 
 class GuestHeld(Unavailable):
     """The host stood still; nothing runs until it has been told the truth about its guests."""
-
-
-class MigrationAborted(HostCommandFailed):
-    """The live migration was aborted; the guest stayed where it was."""
 
 
 RebootType = Literal["soft", "hard"]

@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 
 from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
-from common.errors import Conflict, InvalidInput, NotFound, StaleGeneration
+from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
 from common.messages.compute import GuestSpec
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     Capabilities,
     GuestHeld,
     GuestInfo,
-    MigrationAborted,
     MigrationProgress,
     Phase,
     RebootType,

@@ -113,7 +113,10 @@ class FaultRegistry:
     def add(self, rule: FaultRule) -> FaultRule:
         """Put `rule` in force; returns it with its id."""
         self._added += 1
-        rule = rule if rule.id else rule.model_copy(update={"id": f"fault-{self._added}"})
+        if rule.id is None:
+            # Processes count by themselves; with the host's name ids differ all over a cluster.
+            where = f"{rule.host}-" if rule.host else ""
+            rule = rule.model_copy(update={"id": f"{where}fault-{self._added}"})
         if rule.id in self._entries:
             self.clear(rule.id)
         self._entries[str(rule.id)] = _Entry(rule)
