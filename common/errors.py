@@ -103,6 +103,12 @@ class StaleGeneration(HostCommandFailed):
     code = "stale_generation"
 
 
+class MigrationAborted(HostCommandFailed):
+    """The live migration was aborted; the guest stayed where it was."""
+
+    code = "migration_aborted"
+
+
 class Bug(MusterError):
     """A broken promise inside Muster; never the caller's fault."""
 
