@@ -216,15 +216,22 @@ DETAIL = View([*_IN_EVERY_FORM, *_IN_FULL_FORM])
 """An entry of GET /servers/detail. host_status is judged for the caller's own project."""
 SHOW = View([*_IN_EVERY_FORM, *_IN_FULL_FORM, _SERVER_GROUPS])
 """GET /servers/{id}; render it for the server's project."""
-UPDATED = View(
+_AFTER_CHANGES = [
+    *_IN_EVERY_FORM,
+    Field("addresses", lambda p, _: addresses(p, full=False), until=FULL_PUT - 1),
+    *(replace(field, since=max(field.since, FULL_PUT)) for field in _IN_FULL_FORM),
+    _SERVER_GROUPS,
+]
+UPDATED = View(_AFTER_CHANGES)
+"""PUT /servers/{id}; render it for the server's project."""
+REBUILT = View(
     [
-        *_IN_EVERY_FORM,
-        Field("addresses", lambda p, _: addresses(p, full=False), until=FULL_PUT - 1),
-        *(replace(field, since=max(field.since, FULL_PUT)) for field in _IN_FULL_FORM),
-        _SERVER_GROUPS,
+        *(field for field in _AFTER_CHANGES if field.name != "OS-EXT-SRV-ATTR:user_data"),
+        Field("key_name", _column("key_name"), since=54),
+        Field("user_data", _column("user_data"), since=57),
     ]
 )
-"""PUT /servers/{id} and rebuild; render it for the server's project."""
+"""Rebuild, without the password; render it for the server's project."""
 
 
 def summary(uuid: Any, name: str, request: Request) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""Live migrations of one server that are under way: look, end them early, give them up."""
+
+from __future__ import annotations
+
+from common.db.stores import migrations as store
+from common.db.stores.migrations import Migration
+from common.db.stores.servers import PlacedServer
+from common.domain.actions import LIVE_MIGRATION_ABORT, LIVE_MIGRATION_FORCE
+from common.domain.migrations import NOT_YET_RUNNING, RUNNING, UNDER_WAY
+from common.errors import InvalidInput, NotFound
+from services.api.actions import check
+from services.api.operation import Operation, Reply
+from services.api.request import Request
+from services.api.schemas import migrations as schemas
+from services.api.servers import interrupting
+from services.api.servers.load import load
+from services.api.views.migrations import LIVE_OF_SERVER
+
+_INDEX = "os_compute_api:servers:migrations:index"
+_SHOW = "os_compute_api:servers:migrations:show"
+_LIVE = "live-migration"
+_MOST_DIGITS = 18
+ABORT_EARLY = 65
+"""From here also before the copying has begun."""
+
+
+async def index(request: Request) -> Reply:
+    placed = await load(request, _INDEX)
+    server = placed.server
+    found = await store.live_in_progress(request.app.pool, server.uuid)
+    render = LIVE_OF_SERVER.renderer(request, project_id=server.project_id)
+    return Reply({"migrations": [render(each) for each in found]})
+
+
+async def show(request: Request) -> Reply:
+    placed = await load(request, _SHOW)
+    server = placed.server
+    found = await _find(request, placed)
+    if found is None:
+        raise _unknown(request, placed)
+    if found.migration_type != _LIVE:
+        raise NotFound(f"Migration {found.id} of server {server.uuid} is no live migration.")
+    if found.status not in UNDER_WAY:
+        raise NotFound(f"Live migration {found.id} of server {server.uuid} is not in progress.")
+    render = LIVE_OF_SERVER.renderer(request, project_id=server.project_id)
+    return Reply({"migration": render(found)})
+
+
+async def abort(request: Request) -> Reply:
+    placed = await load(request, LIVE_MIGRATION_ABORT.policy)
+    check(LIVE_MIGRATION_ABORT, placed, is_admin=request.ctx.is_admin)
+    found = await _find(request, placed)
+    if found is None:
+        raise _unknown(request, placed)
+    allowed = RUNNING | NOT_YET_RUNNING if request.v >= ABORT_EARLY else RUNNING
+    _check_status(placed, found, allowed, "abort")
+    await interrupting.ask(request, placed, found, "abort", LIVE_MIGRATION_ABORT)
+    return Reply()
+
+
+async def force_complete(request: Request) -> Reply:
+    placed = await load(request, LIVE_MIGRATION_FORCE.policy)
+    check(LIVE_MIGRATION_FORCE, placed, is_admin=request.ctx.is_admin)
+    found = await _find(request, placed)
+    if found is None:
+        raise InvalidInput(str(_unknown(request, placed)))
+    _check_status(placed, found, RUNNING, "force_complete")
+    await interrupting.ask(request, placed, found, "force_complete", LIVE_MIGRATION_FORCE)
+    return Reply()
+
+
+async def _find(request: Request, placed: PlacedServer) -> Migration | None:
+    number = request.params["id"]
+    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+        return None
+    return await store.of_server(request.app.pool, placed.server.uuid, int(number))
+
+
+def _unknown(request: Request, placed: PlacedServer) -> NotFound:
+    return NotFound(f"Migration {request.params['id']} not found for instance {placed.server.uuid}")
+
+
+def _check_status(
+    placed: PlacedServer, found: Migration, allowed: frozenset[str], what: str
+) -> None:
+    if found.migration_type != _LIVE or found.status not in allowed:
+        raise InvalidInput(
+            f"Migration {found.id} state of instance {placed.server.uuid} is {found.status}. "
+            f"Cannot {what} while the migration is in this state."
+        )
+
+
+_PATH = "/servers/{server_id}/migrations"
+_ONE = _PATH + "/{id}"
+# fmt: off
+OPERATIONS = [
+    Operation("GET", _PATH, index, policy=None, since=23),
+    Operation("GET", _ONE, show, policy=None, since=23),
+    Operation("DELETE", _ONE, abort, policy=None, since=LIVE_MIGRATION_ABORT.since, success=202),
+    Operation("POST", _ONE + "/action", force_complete, policy=None,
+              since=LIVE_MIGRATION_FORCE.since, body=schemas.force_complete, success=202,
+              action=LIVE_MIGRATION_FORCE.key),
+]

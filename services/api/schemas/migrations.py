@@ -1,0 +1,28 @@
+"""Query parameters of the list of migrations, and the body of a forced completion."""
+
+from __future__ import annotations
+
+from services.api.operation import Schema
+from services.api.schemas.parts import wrapped
+from services.api.schemas.query import ANY, LIMIT, many, once, parameters
+
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_FILTERS = ("hidden", "host", "instance_uuid", "migration_type", "source_compute", "status")
+PAGED = 59
+
+
+def listing(v: int) -> Schema:
+    """GET /os-migrations."""
+    properties: dict[str, Schema] = {name: many(ANY) for name in _FILTERS}
+    if v < PAGED:
+        return parameters(properties, closed=False)
+    properties |= {"limit": once(LIMIT), "marker": once(ANY), "changes-since": once(_TIME)}
+    if v >= 66:
+        properties["changes-before"] = once(_TIME)
+    if v >= 80:
+        properties |= {"user_id": once(ANY), "project_id": once(ANY)}
+    return parameters(properties, closed=True)
+
+
+def force_complete(_v: int) -> Schema:
+    return wrapped("force_complete", {"type": "null"})

@@ -1,0 +1,45 @@
+"""Body of the rebuild action, per microversion."""
+
+from __future__ import annotations
+
+from services.api.operation import Schema
+from services.api.schemas.parts import BOOLEAN, NAME, TEXT, UUID, nullable, record, wrapped
+from services.api.schemas.servers import (
+    DESCRIPTION,
+    DISK_CONFIG,
+    IPV4,
+    IPV6,
+    METADATA,
+    TRUSTED_CERTS,
+    USER_DATA,
+    hostname,
+)
+
+_KEY_NAME: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
+
+
+def rebuild(v: int) -> Schema:
+    properties: dict[str, Schema] = {
+        "imageRef": UUID,
+        "name": NAME,
+        "adminPass": TEXT,
+        "metadata": METADATA,
+        "accessIPv4": IPV4,
+        "accessIPv6": IPV6,
+        "OS-DCF:diskConfig": DISK_CONFIG,
+        "preserve_ephemeral": BOOLEAN,
+    }
+    if v >= 19:
+        properties["description"] = DESCRIPTION
+    if v >= 54:
+        properties["key_name"] = _KEY_NAME
+    if v < 57:
+        file = record({"path": TEXT, "contents": {"type": "string", "format": "base64"}})
+        properties["personality"] = {"type": "array", "items": file}
+    else:
+        properties["user_data"] = nullable(USER_DATA)
+    if v >= 63:
+        properties["trusted_image_certificates"] = TRUSTED_CERTS
+    if v >= 90:
+        properties["hostname"] = hostname(v)
+    return wrapped("rebuild", record(properties, required=("imageRef",)))

@@ -1,0 +1,53 @@
+"""os-migrateLive: what each version means by host and force, and which checks it waits for.
+
+Owns: the refusals before anything begins. Whether the destination can share or must copy the disk
+is its host's business, so block_migration and disk_over_commit decide nothing here.
+May not: move anything. Crash story: action, migration row and workflow are one statement.
+"""
+
+from __future__ import annotations
+
+from common.db.stores import servers as store
+from common.db.stores import services
+from common.db.stores.servers import MigrationStart, PlacedServer
+from common.domain.actions import LIVE_MIGRATE
+from common.errors import InvalidInput
+from services.api.actions import check, start_action
+from services.api.request import Request
+from services.api.schemas.parts import truth
+
+HOST_IS_CHECKED = 30
+"""Below, a given host is used as it is; from here only with force."""
+CHECKED_LATER = 34
+"""From here the answer does not wait for what the hosts say."""
+
+
+async def migrate_live(request: Request, placed: PlacedServer, host: str | None) -> None:
+    """Begin; raises `InvalidInput` for a host that is not known and, below 2.34, for a source or
+    destination that cannot be used."""
+    force = truth(request.body[LIVE_MIGRATE.key].get("force", False))
+    check(LIVE_MIGRATE, placed, is_admin=request.ctx.is_admin)
+    if force and not host:
+        raise InvalidInput("Can't force to a non-provided destination")
+    if host and await store.compute_node_find(request.app.pool, host=host, node=None) is None:
+        raise InvalidInput(f"Compute host {host} could not be found.")
+    if request.v < CHECKED_LATER:
+        await _check_hosts(request, placed, host)
+    migration = MigrationStart(request.app.ids.uuid(), "live-migration", host)
+    state = {
+        "host": host,
+        "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
+        "migration_uuid": str(migration.uuid),
+    }
+    await start_action(request, placed, LIVE_MIGRATE, state, migration=migration)
+
+
+async def _check_hosts(request: Request, placed: PlacedServer, host: str | None) -> None:
+    if not placed.host_up:
+        raise InvalidInput(f"Compute service of {placed.server.host} is unavailable at this time.")
+    if host is None:
+        return
+    if host == placed.server.host:
+        raise InvalidInput(f"Unable to migrate instance {placed.server.uuid} to its own host.")
+    if not await services.host_is_up(request.app.pool, host):
+        raise InvalidInput(f"Compute service of {host} is unavailable at this time.")
