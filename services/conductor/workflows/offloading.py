@@ -17,6 +17,21 @@ async def offload(context: Context) -> None:
     server = context.server
     if server.host is not None:
         await placing.destroy_guest(context, host=server.host, generation=server.generation)
+    await _leave(context)
+
+
+async def settle(context: Context) -> None:
+    """After a failure: still shelved while the guest is there, for it goes first. Without it there
+    is no way back, so the rest is given up as well."""
+    server = context.server
+    if server.host and await placing.guest_is_there(context, server.host, server.generation):
+        context.change_server(vm_state=VmState.SHELVED, task_state=None)
+    else:
+        await _leave(context)
+
+
+async def _leave(context: Context) -> None:
+    server = context.server
     await ports.rebind(context, "")
     await claims.release(context.deps.pool, server.uuid)
     context.change_server(

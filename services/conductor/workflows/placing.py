@@ -136,6 +136,15 @@ async def destroy_guest(context: Context, *, host: str, generation: int) -> None
         return
 
 
+async def guest_is_there(context: Context, host: str, generation: int) -> bool:
+    """False also when the host is down: then it is told what became of its guest."""
+    try:
+        await context.command("guest_info", host=host, generation=generation)
+    except (NotFound, HostCommandFailed):
+        return False
+    return True
+
+
 async def generation_on(context: Context, host: str, *, otherwise: int) -> int:
     """Which of the server's guests the host has now; `otherwise` when it has none or cannot be
     asked (then it is believed when it reports)."""

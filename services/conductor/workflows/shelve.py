@@ -9,6 +9,8 @@ With a positive time a periodic task offloads later, with -1 nobody does.
 
 from __future__ import annotations
 
+from uuid import uuid5
+
 from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
@@ -21,7 +23,8 @@ EVENT = "compute_shelve_instance"
 async def image(context: Context) -> None:
     server, state = context.server, context.state
     await imaging.begin(context, EVENT, TaskState.SHELVING_IMAGE_UPLOADING)
-    state.setdefault("image_id", str(context.deps.ids.uuid()))
+    # The id follows from the workflow, so that a repeated step finds the image it has made.
+    state["image_id"] = str(uuid5(server.uuid, f"shelved by workflow {context.workflow.id}"))
     try:
         await context.deps.image.get(state["image_id"])
     except NotFound:
@@ -88,7 +91,10 @@ async def offload(context: Context) -> None:
 
 async def failed(context: Context) -> None:
     context.event_finish(EVENT, context.error or MusterError())
-    context.change_server(task_state=None)
+    if _is_shelved(context):
+        await offloading.settle(context)
+    else:
+        context.change_server(task_state=None)
 
 
 SHELVE = Definition(

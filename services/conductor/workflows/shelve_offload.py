@@ -19,7 +19,7 @@ async def offload(context: Context) -> None:
 async def failed(context: Context) -> None:
     error = context.error or MusterError()
     context.event(EVENT, context.server.host, context.deps.clock.monotonic(), error)
-    context.change_server(task_state=None)
+    await offloading.settle(context)
 
 
 SHELVE_OFFLOAD = Definition(

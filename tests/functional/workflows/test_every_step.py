@@ -151,8 +151,10 @@ class Case:
     """Name of the instance action where it is not the kind."""
     points_of_no_return: tuple[str, ...] = ()
     """Steps after whose predecessor the workflow has succeeded: only cleaning up is left."""
-    no_way_back: str | None = None
-    """Status when one of these fails; None: as `done`."""
+    stops_at: str | None = None
+    """Status when one of these fails before it has had an effect; None: as `done`."""
+    undone_after: str | None = None
+    """Status when the last step fails after it has had its effect, where that differs."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Of the conductor."""
 
@@ -260,7 +262,7 @@ CASES: dict[str, Case] = {
         "SHELVED_OFFLOADED",
         "ACTIVE",
         points_of_no_return=("offload",),
-        no_way_back="SHELVED",
+        stops_at="SHELVED",
     ),
     "shelve_offload": Case(
         action(SHELVE_OFFLOAD),
@@ -268,6 +270,7 @@ CASES: dict[str, Case] = {
         "SHELVED",
         ("shelve",),
         records="shelveOffload",
+        undone_after="SHELVED_OFFLOADED",
         settings=KEEP_SHELVED,
     ),
     "unshelve": Case(
@@ -390,9 +393,11 @@ async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str
     await cluster.settled(server_id)
     assert fault.fired == 1
     case = CASES[kind]
-    expected = case.undone
+    expected: str | None = case.undone
     if step in case.points_of_no_return:
-        expected = case.no_way_back or case.done or ""
+        expected = case.stops_at if when == "before" and case.stops_at else case.done
+    elif when == "after" and case.undone_after:
+        expected = case.undone_after
     await check(cluster, kind, server_id, expected, error=True)
     if kind != "delete":  # its leftovers belong to the next delete, in clean_up
         await cluster.assert_sound()
