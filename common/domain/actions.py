@@ -207,7 +207,6 @@ DELETE = Action(
     task_states=None, starts=TaskState.DELETING, workflow="delete", must_have_launched=False,
 )  # fmt: skip
 FORCE_DELETE = replace(DELETE, key="forceDelete", policy=_rule("os-deferred-delete:force"))
-SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_delete")
 RESTORE = Action(
     "restore", "restore", _rule("os-deferred-delete:restore"),
     _states(_SOF), starts=TaskState.RESTORING, workflow="restore", must_have_launched=False,

@@ -36,6 +36,17 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /servers/{server_id}": {"server": {"name": "walked"}},
     "POST /servers/{server_id}/action#reboot": {"reboot": {"type": "SOFT"}},
     "POST /servers/{server_id}/action#evacuate": {"evacuate": {}},
+    "POST /servers/{server_id}/action#rebuild": {"rebuild": {"imageRef": _UUID}},
+    "POST /servers/{server_id}/action#resize": {"resize": {"flavorRef": "2"}},
+    "POST /servers/{server_id}/action#os-migrateLive": {
+        "os-migrateLive": {"host": None, "block_migration": "auto"}
+    },
+    "POST /servers/{server_id}/action#changePassword": {"changePassword": {"adminPass": "x"}},
+    "POST /servers/{server_id}/action#createImage": {"createImage": {"name": "i"}},
+    "POST /servers/{server_id}/action#createBackup": {
+        "createBackup": {"name": "b", "backup_type": "daily", "rotation": 1}
+    },
+    "POST /servers/{server_id}/action#os-getConsoleOutput": {"os-getConsoleOutput": {}},
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
     "POST /servers/{server_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /servers/{server_id}/metadata": {"metadata": {"a": "b"}},

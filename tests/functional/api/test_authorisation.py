@@ -27,6 +27,8 @@ OPEN = {
     "GET /os-keypairs/{name}",
     "POST /os-keypairs",
     "DELETE /os-keypairs/{name}",
+    # Gone for everybody alike.
+    "POST /servers/{server_id}/action#resetNetwork",
 }
 """Operations for every authenticated user, without a rule that says so."""
 ANYBODY = "@"
