@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from deploy.cli.cloud import CloudError
 from deploy.local.control import is_locked
 from deploy.local.memory import tree_pss_mib
 from tests.functional.local.conftest import Muster
@@ -12,6 +13,16 @@ from tests.functional.local.test_embedded import create_server, host_state, stat
 
 LARGEST_MIB = 400.0
 """What the whole cluster may take, without the broker: a laptop has other things to do."""
+
+
+def accepts_servers(muster: Muster) -> bool:
+    try:
+        create_server(muster, "probe")
+    except CloudError as error:
+        if error.status != 503:
+            raise
+        return False
+    return True
 
 
 def test_the_life_of_a_cluster_of_processes(muster: Muster) -> None:
@@ -41,6 +52,8 @@ def test_the_life_of_a_cluster_of_processes(muster: Muster) -> None:
     for name in ("rabbitmq", "postgres"):
         muster.ok("kill", name)
         muster.ok("start", name)
+    # Both need a moment; until then the API says so (503) and nothing is lost.
+    until(lambda: accepts_servers(muster), "the cluster to recover")
     create_server(muster, "after broker and database came back")
 
     muster.ok("down")
