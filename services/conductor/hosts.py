@@ -25,6 +25,7 @@ from common.messages.compute import (
     HostVerdicts,
     Verdict,
 )
+from services.conductor import power
 from services.conductor.engine.context import Deps
 from services.conductor.verdicts import verdict
 
@@ -123,11 +124,8 @@ class Hosts:
         there = [UUID(guest.uuid) for guest in report.guests]
         for server_uuid in await store.evacuations_complete(pool, report.host, there):
             log.info("evacuation_completed", host=report.host, server=str(server_uuid))
-        await store.power_states_record(
-            pool,
-            report.host,
-            [(UUID(g.uuid), g.generation, g.power_state) for g in report.guests],
-        )
+        states = [(UUID(g.uuid), g.generation, g.power_state) for g in report.guests]
+        await power.record(self._deps, report.host, states)
         return verdicts
 
     async def on_goodbye(self, message: HostGoodbye) -> None:
@@ -139,4 +137,4 @@ class Hosts:
     async def on_guest_event(self, message: GuestEvent) -> None:
         """A guest has changed its power state by itself."""
         guest = (UUID(message.server_uuid), message.generation, message.power_state)
-        await store.power_states_record(self._deps.pool, message.host, [guest])
+        await power.record(self._deps, message.host, [guest])

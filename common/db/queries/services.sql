@@ -137,13 +137,24 @@ update migrations m set status = 'completed', updated_at = clock_timestamp()
    and not m.server_uuid = any(:still_there::uuid[])
 returning m.server_uuid;
 
--- name: record_power_states(host, uuids, generations, power_states)!
--- Only for servers with nothing in progress: workflows write the rest.
-update servers s set power_state = g.power_state
-  from unnest(:uuids::uuid[], :generations::integer[], :power_states::integer[])
-       as g (uuid, generation, power_state)
- where s.uuid = g.uuid and s.host = :host and s.generation = g.generation
-   and s.task_state is null and s.deleted_at is null and s.power_state <> g.power_state;
+-- name: record_power_states(host, uuids, generations, power_states, wrong_vm_states, wrong_power_states)
+-- Only for servers with nothing in progress: workflows write the rest. Returns those whose states
+-- are one of the wrong pairs.
+with idle as (
+    select s.uuid, s.vm_state, s.power_state as recorded, g.power_state
+      from servers s
+      join unnest(:uuids::uuid[], :generations::integer[], :power_states::integer[])
+           as g (uuid, generation, power_state) on g.uuid = s.uuid and g.generation = s.generation
+     where s.host = :host and s.task_state is null and s.deleted_at is null
+), written as (
+    update servers s set power_state = idle.power_state
+      from idle
+     where s.uuid = idle.uuid and s.task_state is null and idle.recorded <> idle.power_state
+)
+select idle.uuid, idle.vm_state, idle.power_state
+  from idle
+  join unnest(:wrong_vm_states::text[], :wrong_power_states::integer[])
+       as wrong (vm_state, power_state) using (vm_state, power_state);
 
 -- name: adopt_generations(host, uuids, generations)!
 -- A guest that was promised to this host and is there, though nobody waited for the answer, is the

@@ -170,15 +170,24 @@ async def generations_adopt(pool: Pool, host: str, guests: Sequence[tuple[UUID, 
 
 
 async def power_states_record(
-    pool: Pool, host: str, guests: Sequence[tuple[UUID, int, int]]
-) -> None:
-    """Write (uuid, generation, power_state) of idle servers."""
-    if guests:
-        uuids, generations, states = zip(*guests, strict=True)
-        await _sql.record_power_states(
-            pool,
-            host=host,
-            uuids=list(uuids),
-            generations=list(generations),
-            power_states=list(states),
-        )
+    pool: Pool,
+    host: str,
+    guests: Sequence[tuple[UUID, int, int]],
+    wrong: Sequence[tuple[str, int]],
+) -> list[tuple[UUID, str, int]]:
+    """Write (uuid, generation, power_state) of idle servers; returns (uuid, vm_state, power_state)
+    of those whose vm_state and power_state are one of the pairs `wrong`."""
+    if not guests:
+        return []
+    uuids, generations, states = zip(*guests, strict=True)
+    wrong_vm_states, wrong_power_states = zip(*wrong, strict=True)
+    rows = _sql.record_power_states(
+        pool,
+        host=host,
+        uuids=list(uuids),
+        generations=list(generations),
+        power_states=list(states),
+        wrong_vm_states=list(wrong_vm_states),
+        wrong_power_states=list(wrong_power_states),
+    )
+    return [(row["uuid"], row["vm_state"], row["power_state"]) async for row in rows]

@@ -7,7 +7,7 @@ power-state report of its host.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from common.domain.states import VmState
@@ -17,6 +17,10 @@ from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 
 
+async def _always(_context: Context) -> bool:
+    return True
+
+
 def one_command(
     kind: str,
     *,
@@ -24,12 +28,14 @@ def one_command(
     verb: str,
     done: Callable[[Context, HostReply], dict[str, Any]],
     params: Callable[[Context], dict[str, Any]] = lambda _: {},
+    needed: Callable[[Context], Awaitable[bool]] = _always,
     on_failure: VmState | None = None,
     deadline_s: float = 60.0,
 ) -> Definition:
     """A workflow that tells the host `verb` and then writes `done(context, reply)` columns.
 
-    `on_failure`: the vm_state after a failure; None leaves the one it was in.
+    `needed`: False ends it with nothing done. `on_failure`: the vm_state after a failure; None
+    leaves the one it was in.
     """
 
     async def command(context: Context) -> None:
@@ -37,6 +43,10 @@ def one_command(
         server = context.server
         if server.host is None:
             raise Conflict(f"Instance {server.uuid} is not ready")
+        if not await needed(context):
+            context.event(event, server.host, started)
+            context.change_server(task_state=None)
+            return
         reply = await context.command(
             verb, host=server.host, generation=server.generation, **params(context)
         )
