@@ -240,9 +240,11 @@ def down(*, purge: bool) -> int:
     if purge:
         from deploy.local.postgres import EmbeddedPostgres
 
-        places = [EmbeddedPostgres(home.path / "postgres", home.run / "postgres").data_dir]
-        places += [home.path / name for name in ("compute", "standins", "rabbitmq", "logs")]
-        places += [home.run, home.path / "config"]
+        EmbeddedPostgres(home.path / "postgres", home.run / "postgres").remove()
+        places = [
+            home.path / name for name in ("compute", "standins", "rabbitmq", "logs", "config")
+        ]
+        places.append(home.run)
         for place in places:
             shutil.rmtree(place, ignore_errors=True)
         for file in (home.clouds_file, home.cluster_file, home.path / "passwords.json"):

@@ -196,6 +196,11 @@ class EmbeddedPostgres:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
 
+    def remove(self) -> None:
+        """Delete all data, wherever it had to be put. Only for a stopped server."""
+        for directory in (self.data_dir, self.socket_dir):
+            shutil.rmtree(directory, ignore_errors=True)
+
     def become(self) -> None:
         """Replace this process by the server."""
         command = self.prepare()

@@ -21,6 +21,7 @@ def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(tmp_path / "data", tmp_path / "run")
     yield server
     server.kill()
+    server.remove()
 
 
 async def ask(server: EmbeddedPostgres, query: str) -> object:
@@ -72,10 +73,8 @@ def test_it_ends_with_its_parent(postgres: EmbeddedPostgres, tmp_path: Path) -> 
     assert postgres.pid != int(parent.stdout)
 
 
-async def test_an_interrupted_first_start_is_redone(
-    postgres: EmbeddedPostgres, tmp_path: Path
-) -> None:
-    half_made = tmp_path / "data.new"
+async def test_an_interrupted_first_start_is_redone(postgres: EmbeddedPostgres) -> None:
+    half_made = postgres.data_dir.with_name(f"{postgres.data_dir.name}.new")
     half_made.mkdir()
     (half_made / "PG_VERSION").write_text("18\n")
     postgres.start(subprocess.DEVNULL)

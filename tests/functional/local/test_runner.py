@@ -120,5 +120,6 @@ def test_a_database_that_does_not_exist_exits_with_3(tmp_path: Path) -> None:
         code, lines = Process(tmp_path, "scheduler", MUSTER_DATABASE__URL=url).end()
     finally:
         server.stop()
+        server.remove()
     assert code == 3
     assert "elsewhere" in json.loads(lines[-1])["reason"]
