@@ -26,6 +26,18 @@ Pool = asyncpg.Pool
 Connection = asyncpg.Connection
 Record = asyncpg.Record
 
+OUT_OF_REACH = (
+    OSError,  # also a timeout, and a unix socket that is not there
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a session that is killed in mid-query
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a query raises when its session is lost or cannot be had. It may have been carried out."""
+
 
 class DatabaseUnusable(MusterError):
     """The database cannot be used and waiting will not help."""

@@ -128,7 +128,10 @@ class GuestReport(Part):
     held: bool = False
     """Not executing until the truth about it has been told."""
     pending: bool = False
-    """Not there yet: a spawn that may be out of date, asked about before it is carried out."""
+    """A question before a command is carried out: one that would start a guest and may be out of
+    date, or one about a guest that is held."""
+    workflow_id: int | None = None
+    """With `pending`: whose command it is."""
 
 
 class HostReport(Message):

@@ -269,7 +269,8 @@ class Commands:
                     or self._clock.monotonic() > give_up_at
                 ):
                     raise
-                await self._reports.told()
+                if not await self._reports.let_go(_question(command)):
+                    await self._reports.told()
 
     def _is_fresh(self, work: _Work) -> bool:
         """Whether the conductor can have meant it for now; a clock that is off costs a question."""
@@ -280,13 +281,7 @@ class Commands:
 
     async def _confirm(self, command: HostCommand) -> None:
         """Raise unless the truth still wants this guest here."""
-        pending = GuestReport(
-            uuid=command.server_uuid,
-            generation=command.generation,
-            power_state=PowerState.PENDING,
-            pending=True,
-        )
-        verdict = await self._reports.confirm(pending)
+        verdict = await self._reports.confirm(_question(command))
         if verdict == "keep":
             return
         about = f"generation {command.generation} of {command.server_uuid} on {self._host}"
@@ -321,6 +316,17 @@ class Commands:
             await self._bus.reply(delivery, reply)
         except BusClosed as error:
             log.info("reply_not_sent", command=reply.command_id, error=str(error))
+
+
+def _question(command: HostCommand) -> GuestReport:
+    """Whether the command may still be carried out."""
+    return GuestReport(
+        uuid=command.server_uuid,
+        generation=command.generation,
+        power_state=PowerState.PENDING,
+        pending=True,
+        workflow_id=command.workflow_id,
+    )
 
 
 _RETRYABLE = frozenset({Unavailable.code, Timeout.code})

@@ -116,6 +116,20 @@ class Reports:
             if self._questions.get(pending.uuid, (None, None))[1] is answer:
                 del self._questions[pending.uuid]
 
+    async def let_go(self, question: GuestReport) -> bool:
+        """Release a held guest for the command of the workflow that owns it: what was undecided is
+        decided by that command. False: the truth does not want that (yet)."""
+        gaps = self.gaps()
+        if await self.confirm(question) != "keep":
+            return False
+        try:
+            present = await self._driver.guest_info(question.uuid)
+        except NotFound:
+            return True
+        self.undecided.discard(question.uuid)
+        self._release(present, gaps)
+        return True
+
     # What makes the host report
 
     def gap(self, gap: Gap) -> None:

@@ -15,10 +15,11 @@ def verdict(guest: GuestReport, truth: GuestTruth | None, host: str) -> Verdict:
 
     1. nobody knows the server: unknown, leave it to a person;
     2. the server is deleted: destroy;
-    3. it is the server's present guest: keep, but hold while a move away from here is undecided;
-    4. it is the guest a move to this host is making: keep;
-    5. it is the guest a move away from here has left, undecided yet: hold;
-    6. it is newer than the truth and a workflow is running: hold, the truth is on its way;
+    3. the workflow that owns the server asks for a guest that may be: keep, it decides;
+    4. it is the server's present guest: keep, but hold while its evacuation is undecided;
+    5. it is the guest a move to this host is making: keep;
+    6. a workflow is running and it is newer than the truth, or left here by a move that may come
+       back to it: the workflow decides, so one that is held stays held;
     7. it is the newest ever promised, and to this host (a rebuild whose answer was lost): keep;
     8. otherwise its generation is over: destroy.
     """
@@ -26,17 +27,19 @@ def verdict(guest: GuestReport, truth: GuestTruth | None, host: str) -> Verdict:
         return "unknown"
     if truth.deleted:
         return "destroy"
-    leaving = "evacuation:source" in truth.moves
-    moving_away = any(move.endswith(":source") for move in truth.moves)
-    arriving = any(move.endswith(":dest") for move in truth.moves)
-    if truth.host == host and guest.generation == truth.generation:
-        return "hold" if leaving else "keep"
-    if arriving and guest.generation == truth.last_generation:
+    here = truth.host == host
+    newest = guest.generation == truth.last_generation
+    present = guest.generation == truth.generation
+    left = guest.generation in truth.kept_generations
+    owned = truth.workflow_id is not None
+    if guest.pending and owned and guest.workflow_id == truth.workflow_id:
+        return "keep" if newest or present or left else "destroy"
+    if here and present:
+        return "hold" if "evacuation:source" in truth.moves else "keep"
+    if newest and any(move.endswith(":dest") for move in truth.moves):
         return "keep"
-    if moving_away and guest.generation in (truth.generation, *truth.kept_generations):
-        return "hold"
-    if guest.generation > truth.generation and truth.in_progress and not guest.pending:
-        return "hold"
-    if truth.host == host and guest.generation == truth.last_generation and not guest.pending:
+    if left or (owned and guest.generation > truth.generation and not guest.pending):
+        return "hold" if guest.held else "keep"
+    if here and newest and not guest.pending:
         return "keep"
     return "destroy"

@@ -103,7 +103,9 @@ EXAMPLES: list[Message] = [
         epoch=SERVER,
         resources=RESOURCES,
         guests=[
-            GuestReport(uuid=SERVER, generation=2, power_state=1, held=True, pending=True),
+            GuestReport(
+                uuid=SERVER, generation=2, power_state=1, held=True, pending=True, workflow_id=17
+            ),
         ],
     ),
     HostVerdicts(accepted=False, reason="another machine", verdicts={SERVER: "destroy"}),

@@ -22,53 +22,78 @@ HERE = GuestTruth(
     vm_state="active",
     task_state=None,
     power_state=1,
-    in_progress=False,
+    workflow_id=None,
     moves=[],
 )
 
 
-def guest(generation: int, *, pending: bool = False) -> GuestReport:
-    return GuestReport(uuid=UUID_, generation=generation, power_state=1, pending=pending)
+def guest(
+    generation: int, *, held: bool = True, pending: bool = False, workflow_id: int | None = None
+) -> GuestReport:
+    return GuestReport(
+        uuid=UUID_,
+        generation=generation,
+        power_state=1,
+        held=held,
+        pending=pending,
+        workflow_id=workflow_id,
+    )
+
+
+def known(**changes: object) -> GuestTruth:
+    return dataclasses.replace(HERE, **changes)  # type: ignore[arg-type]
+
+
+LEFT = {"host": "b", "generation": 4, "last_generation": 4, "kept_generations": [3]}
 
 
 @pytest.mark.parametrize(
     ("generation", "truth", "expected"),
     [
         (3, None, "unknown"),
-        (3, {"deleted": True}, "destroy"),
-        (3, {}, "keep"),
-        (3, {"moves": ["evacuation:source"]}, "hold"),
-        (3, {"moves": ["live-migration:source"]}, "keep"),
-        (4, {"host": "b", "last_generation": 4, "moves": ["evacuation:dest"]}, "keep"),
-        (3, {"host": "b", "last_generation": 4, "moves": ["evacuation:dest"]}, "destroy"),
-        (3, {"host": "b", "moves": ["resize:source"]}, "hold"),
-        (4, {"in_progress": True}, "hold"),
-        (4, {"in_progress": False}, "destroy"),
-        (4, {"last_generation": 4, "in_progress": True}, "hold"),
-        (4, {"last_generation": 4}, "keep"),
-        (4, {"last_generation": 4, "host": "b"}, "destroy"),
-        (3, {"host": "b", "generation": 4, "moves": ["resize:source"]}, "destroy"),
-        (
-            3,
-            {
-                "host": "b",
-                "generation": 4,
-                "moves": ["resize:source"],
-                "kept_generations": [3],
-            },
-            "hold",
-        ),
-        (2, {}, "destroy"),
-        (3, {"host": "b", "generation": 4}, "destroy"),
-        (3, {"host": None}, "destroy"),
+        (3, known(deleted=True), "destroy"),
+        (3, known(), "keep"),
+        (3, known(moves=["evacuation:source"]), "hold"),
+        (3, known(moves=["live-migration:source"]), "keep"),
+        (4, known(host="b", last_generation=4, moves=["evacuation:dest"]), "keep"),
+        (3, known(host="b", last_generation=4, moves=["evacuation:dest"]), "destroy"),
+        (3, known(**LEFT, moves=["resize:source"]), "hold"),
+        (2, known(**LEFT, moves=["resize:source"]), "destroy"),
+        (4, known(workflow_id=7), "hold"),
+        (4, known(), "destroy"),
+        (4, known(last_generation=4, workflow_id=7), "hold"),
+        (4, known(last_generation=4), "keep"),
+        (4, known(last_generation=4, host="b"), "destroy"),
+        (2, known(), "destroy"),
+        (3, known(host="b", generation=4), "destroy"),
+        (3, known(host=None), "destroy"),
     ],
 )
-def test_verdict(generation: int, truth: dict[str, object] | None, expected: str) -> None:
-    known = None if truth is None else dataclasses.replace(HERE, **truth)  # type: ignore[arg-type]
-    assert verdict(guest(generation), known, "a") == expected
+def test_verdict(generation: int, truth: GuestTruth | None, expected: str) -> None:
+    assert verdict(guest(generation), truth, "a") == expected
 
 
-def test_a_pending_spawn_of_an_unknown_generation_is_not_carried_out() -> None:
-    truth = dataclasses.replace(HERE, in_progress=True)
-    assert verdict(guest(4), truth, "a") == "hold"
-    assert verdict(guest(4, pending=True), truth, "a") == "destroy"
+def test_a_guest_that_runs_is_not_held_for_its_own_workflow() -> None:
+    assert verdict(guest(4, held=False), known(workflow_id=7), "a") == "keep"
+    assert verdict(guest(3, held=False), known(**LEFT), "a") == "keep"
+    evacuated = known(moves=["evacuation:source"], workflow_id=7)
+    assert verdict(guest(3, held=False), evacuated, "a") == "hold"
+
+
+@pytest.mark.parametrize(
+    ("generation", "truth", "expected"),
+    [
+        (3, known(workflow_id=7), "keep"),
+        (4, known(last_generation=4, workflow_id=7), "keep"),
+        (3, known(**LEFT, workflow_id=7), "keep"),
+        (2, known(workflow_id=7), "destroy"),
+        (4, known(last_generation=4, workflow_id=8), "destroy"),
+        (4, known(last_generation=4), "destroy"),
+        (3, known(moves=["evacuation:source"], workflow_id=8), "hold"),
+    ],
+)
+def test_only_the_workflow_that_owns_the_server_may_act(
+    generation: int, truth: GuestTruth, expected: str
+) -> None:
+    asked = guest(generation, pending=True, workflow_id=7)
+    assert verdict(asked, truth, "a") == expected

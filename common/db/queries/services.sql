@@ -111,7 +111,7 @@ select exists (
 -- What the truth says about guests a host has: the server, and the moves that touch this host.
 select s.uuid, s.host, s.generation, s.last_generation, s.deleted_at is not null as deleted,
        s.vm_state, s.task_state, s.power_state,
-       exists (select 1 from workflows w where w.server_uuid = s.uuid) as in_progress,
+       (select min(w.id) from workflows w where w.server_uuid = s.uuid) as workflow_id,
        coalesce((select array_agg(m.migration_type || ':' ||
                                   case when m.source_compute = :host then 'source' else 'dest' end)
                    from migrations m

@@ -139,7 +139,8 @@ class GuestTruth:
     vm_state: str
     task_state: str | None
     power_state: int
-    in_progress: bool
+    workflow_id: int | None
+    """The workflow that owns the server now."""
     moves: list[str]
     """Unfinished moves that touch the host, e.g. "evacuation:source"."""
     kept_generations: list[int] = field(default_factory=list)

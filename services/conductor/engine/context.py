@@ -29,6 +29,10 @@ from common.runtime.ports import Clock, Ids, Random
 log = structlog.get_logger(__name__)
 
 
+_RESEND_MOST_S = 5.0
+"""A host that has gone down meanwhile is noticed within this."""
+
+
 class HostDown(HostCommandFailed):
     """The host is down; what it was told may or may not have been done."""
 
@@ -158,7 +162,7 @@ class Context:
                     host_queue(host), message, timeout_s=min(resend_s, left_s)
                 )
             except Timeout:
-                resend_s *= 1.5
+                resend_s = min(resend_s * 1.5, _RESEND_MOST_S)
             except (BusClosed, Unroutable) as error:
                 log.info("host_command_not_sent", host=host, verb=verb, error=repr(error))
                 await deps.clock.sleep(deps.random.uniform(0.2, 0.6))

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from common.db.pool import OUT_OF_REACH
 from common.db.stores import workflows as store
 from common.db.stores.workflows import Changes, Sql, Workflow
 from common.domain.server import Server
-from common.errors import Bug, MusterError, Timeout, from_code
+from common.errors import Bug, MusterError, Timeout, Unavailable, from_code
 from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.definition import Definition, Step
 
@@ -93,8 +94,8 @@ class Run:
             self._ended = workflow.step == len(definition.steps)
             context.changes.action_finished = self._ended
             await self._commit(context.changes)
-        except (asyncio.CancelledError, LeaseLost):
-            raise
+        except (asyncio.CancelledError, LeaseLost, *OUT_OF_REACH):
+            raise  # without the database nobody knows what was committed: the row will say
         except Exception as error:
             if not isinstance(error, MusterError):
                 log.exception("step_broke", kind=workflow.kind, step=step.name)
@@ -127,17 +128,22 @@ class Run:
         while True:
             left_s = context.deadline - clock.monotonic()
             try:
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(left_s) as limit:
                     await step.do(context)
                     return
-            except TimeoutError as error:
-                raise Timeout(f"{step.name} took longer than allowed") from error
             except MusterError as error:
-                left_s = context.deadline - clock.monotonic()
-                if not error.retryable or left_s <= pause_s:
+                if not error.retryable:
                     raise
-                log.info("step_retried", step=step.name, error=str(error))
+                trouble = error
+            except OUT_OF_REACH as error:
+                if limit.expired():
+                    raise Timeout(f"{step.name} took longer than allowed") from error
+                trouble = Unavailable(f"the database cannot be reached: {error!r}")
+            if context.deadline - clock.monotonic() <= pause_s:
+                raise trouble
+            log.info("step_retried", step=step.name, error=str(trouble))
             context.changes = Changes()
+            context.resumed = True  # the answer is lost, not necessarily what was done
             await clock.sleep(self._deps.random.uniform(pause_s / 2, pause_s))
             pause_s = min(pause_s * 2, _RETRY_MOST_S)
 
