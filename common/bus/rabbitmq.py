@@ -120,8 +120,6 @@ class RabbitBus:
     async def start(self) -> None:
         """Raises `Unauthorized` when the broker refuses the credentials."""
         link = await self._connect(first=True)
-        if link is None:
-            raise BusClosed(self._ended)
         self._tasks.spawn("keep connected", self._keep_connected(link))
 
     async def stop(self) -> None:
@@ -148,9 +146,8 @@ class RabbitBus:
         self._up.set()  # who waits for a connection learns that there will be none
         return link
 
-    async def _keep_connected(self, first: Link) -> None:
-        link: Link | None = first
-        while link is not None:
+    async def _keep_connected(self, link: Link) -> None:
+        while True:
             reason = await link.lost
             self._up.clear()
             self._link = None
@@ -159,15 +156,11 @@ class RabbitBus:
             link.drop()
             link = await self._connect(first=False)
 
-    async def _connect(self, *, first: bool) -> Link | None:
-        """Try until it works; one log line per change of the reason why it does not.
-
-        None when the bus ended: aiormq can turn a cancellation into another error, so that being
-        cancelled is not enough to get out of here.
-        """
+    async def _connect(self, *, first: bool) -> Link:
+        """Try until it works; one log line per change of the reason why it does not."""
         shown = ""
         longest_s = RECONNECT_BASE_S
-        while self._ended is None:
+        while True:
             link = Link(self._url, self._calls)
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
@@ -179,6 +172,9 @@ class RabbitBus:
                 raise
             except Exception as error:  # whatever it is, to give up would be worse
                 link.drop()
+                task = asyncio.current_task()
+                if task and task.cancelling():  # aiormq can put its own error in the place of this
+                    raise asyncio.CancelledError from error
                 if first and isinstance(error, Unauthorized):
                     raise
                 reason = f"{type(error).__name__}: {error}"
@@ -187,7 +183,6 @@ class RabbitBus:
                 shown = reason
             await self._clock.sleep(self._random.uniform(0, longest_s))
             longest_s = min(RECONNECT_CAP_S, 2 * longest_s)
-        return None
 
     async def _open(self, link: Link) -> None:
         await link.open()

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
+from common.bus.amqp_link import Link
 from common.bus.port import BusClosed, QueueKind, Unroutable
 from common.bus.rabbitmq import RabbitBus
 from common.bus.topology import CONDUCTOR, RULES, host_queue
@@ -154,6 +155,22 @@ class TestRabbitBus(BusContract):
         with pytest.raises(asyncio.CancelledError):
             await starting
         await bus.stop()
+
+    async def test_start_can_be_given_up_when_the_driver_hides_it(
+        self, env: RabbitEnv, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def hide_cancellation(_link: Link) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ConnectionError("something else") from None
+
+        monkeypatch.setattr(Link, "open", hide_cancellation)
+        starting = asyncio.ensure_future(env.bus(settings_of(env.node)).start())
+        await asyncio.wait({starting}, timeout=0.05)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(starting), 5)
 
     async def test_queue_with_other_arguments_is_named(
         self, env: RabbitEnv, monkeypatch: pytest.MonkeyPatch
