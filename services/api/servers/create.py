@@ -23,7 +23,7 @@ from common.neighbours.image import Image
 from services.api.actions import wake
 from services.api.request import Request
 from services.api.schemas.parts import truth
-from services.api.servers import devices, images, names, networks
+from services.api.servers import access_ip, devices, images, names, networks
 from services.api.servers.destination import Destination, destination
 
 _TRUSTED_CERTS = "os_compute_api:servers:create:trusted_certs"
@@ -215,7 +215,7 @@ def _columns(
         "security_groups": [] if found.wanted == "none" else groups,
         "requested_networks": found.wanted,
         "access_ip_v4": server.get("accessIPv4"),
-        "access_ip_v6": server.get("accessIPv6"),
+        "access_ip_v6": access_ip.shortest(server.get("accessIPv6")),
         "scheduler_hints": hints,
         "trusted_certs": server.get("trusted_image_certificates"),
         "server_group": None,

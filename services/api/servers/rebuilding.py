@@ -20,7 +20,7 @@ from common.neighbours.image import Image
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.schemas.parts import truth
-from services.api.servers import devices, images, names
+from services.api.servers import access_ip, devices, images, names
 from services.api.servers.load import not_found
 
 _TRUSTED_CERTS = "os_compute_api:servers:rebuild:trusted_certs"
@@ -28,8 +28,6 @@ _COLUMNS = {
     "name": "name",
     "description": "description",
     "hostname": "hostname",
-    "accessIPv4": "access_ip_v4",
-    "accessIPv6": "access_ip_v6",
     "metadata": "metadata",
     "user_data": "user_data",
     "trusted_image_certificates": "trusted_certs",
@@ -51,6 +49,7 @@ async def rebuild(request: Request, placed: PlacedServer) -> tuple[PlacedServer,
     images.check(request, image, {"memory_mib": server.memory_mib, "root_gib": server.root_gib})
     columns = {
         **{_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS},
+        **access_ip.columns(asked),
         **_of_image(image),
         **await _key(request, asked),
     }

@@ -12,15 +12,13 @@ from common.db.stores import servers as store
 from common.db.stores.servers import PlacedServer
 from common.errors import Conflict
 from services.api.request import Request
-from services.api.servers import images
+from services.api.servers import access_ip, images
 from services.api.servers.load import not_found
 
 _COLUMNS = {
     "name": "name",
     "description": "description",
     "hostname": "hostname",
-    "accessIPv4": "access_ip_v4",
-    "accessIPv6": "access_ip_v6",
     "pinned_availability_zone": "pinned_availability_zone",
 }
 """Body keys to columns that take the value as it is."""
@@ -31,6 +29,7 @@ async def update(request: Request, placed: PlacedServer) -> PlacedServer:
     asked: dict[str, Any] = request.body["server"]
     server = placed.server
     columns = {_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS}
+    columns |= access_ip.columns(asked)
     if "OS-DCF:diskConfig" in asked:
         columns["auto_disk_config"] = images.auto_disk_config(
             asked["OS-DCF:diskConfig"], server.image_properties, server.image_ref

@@ -168,12 +168,14 @@ class TestUpdate:
         server_id = await stack.server(vm_state="error", locked_by="admin", task_state="deleting")
         answer = await self.put(
             stack, server_id, name="new name", description="d", hostname="h.example",
-            accessIPv4="1.2.3.4", accessIPv6="::1", **{"OS-DCF:diskConfig": "AUTO"},  # type: ignore[arg-type] # no microversion
+            accessIPv4="1.2.3.4", accessIPv6="0:0:0:0:0:babe:220.12.22.2",
+            **{"OS-DCF:diskConfig": "AUTO"},  # type: ignore[arg-type] # no microversion
         )  # fmt: skip
         assert answer.status == 200, answer.body
         shown = answer.body["server"]
         assert (shown["name"], shown["description"]) == ("new name", "d")
-        assert (shown["accessIPv4"], shown["accessIPv6"]) == ("1.2.3.4", "::1")
+        # Clients compare with the shortest form.
+        assert (shown["accessIPv4"], shown["accessIPv6"]) == ("1.2.3.4", "::babe:dc0c:1602")
         assert shown["OS-EXT-SRV-ATTR:hostname"] == "h.example"
         assert shown["OS-DCF:diskConfig"] == "AUTO"
         assert (await self.put(stack, server_id, description=None)).body["server"][
