@@ -191,7 +191,8 @@ async def test_refusals_leave_the_server_alone(stack: Stack) -> None:
 
 async def test_disk_config(stack: Stack) -> None:
     for asked in ("AUTO", "MANUAL"):
-        server_id, answer = await rebuild(stack, **{"OS-DCF:diskConfig": asked})
+        fields: dict[str, Any] = {"OS-DCF:diskConfig": asked}
+        server_id, answer = await rebuild(stack, **fields)
         assert answer.body["server"]["OS-DCF:diskConfig"] == asked
         assert (await stack.row(server_id))["auto_disk_config"] is (asked == "AUTO")
 
