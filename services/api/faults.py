@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import asyncpg
 
+from common.db.pool import OUT_OF_REACH
 from common.errors import Bug, MusterError
 
 _NAMES = {
@@ -26,16 +27,6 @@ _NAMES = {
     503: "serviceUnavailable",
 }
 
-_DATABASE_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    TimeoutError,
-)
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 """A text with a NUL character, which no text of the database can hold."""
 
@@ -59,12 +50,12 @@ def status_of(error: BaseException) -> int:
         return error.http_status
     if isinstance(error, _UNSTORABLE):
         return 400
-    return 503 if isinstance(error, _DATABASE_AWAY) else 500
+    return 503 if isinstance(error, OUT_OF_REACH) else 500
 
 
 def expected(error: BaseException) -> bool:
     """False for what must be logged with its traceback."""
-    return isinstance(error, (MusterError, *_DATABASE_AWAY, *_UNSTORABLE)) and not isinstance(
+    return isinstance(error, (MusterError, *OUT_OF_REACH, *_UNSTORABLE)) and not isinstance(
         error, Bug
     )
 
@@ -75,7 +66,7 @@ def message_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, _UNSTORABLE):
         return "The request has a character that cannot be stored: NUL (U+0000)."
-    if isinstance(error, _DATABASE_AWAY):
+    if isinstance(error, OUT_OF_REACH):
         return "The database cannot be reached. Please try again later."
     return (
         "Unexpected API Error. The service's log has the details under this request's id.\n"
