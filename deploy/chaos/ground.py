@@ -88,7 +88,7 @@ def database_of(home: Home) -> DatabaseSettings:
 async def standing_on(home: Home, *, connections: int = 60) -> AsyncIterator[Ground]:
     """Client and database sessions for as long as the block runs."""
     async with Client(home, connections=connections) as client:
-        pool = await create_pool(database_of(home), application="muster-chaos", min_size=1)
+        pool = await create_pool(database_of(home), application="muster-chaos", min_size=0)
         try:
             yield Ground(home, client, pool)
         finally:
