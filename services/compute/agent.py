@@ -103,7 +103,7 @@ class Agent:
         )
         self.commands = Commands(
             self.host,
-            actors=Actors(driver=self.driver, uploads=uploads),
+            actors=Actors(driver=self.driver, uploads=uploads, reports=self.reports),
             reports=self.reports,
             bus=self._bus,
             clock=self.clock,

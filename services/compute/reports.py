@@ -130,6 +130,13 @@ class Reports:
         self._release(present, gaps)
         return True
 
+    async def fence(self, uuid: str) -> None:
+        """Stop letting the guest execute: it is about to run elsewhere. The verdicts of the next
+        reports say what becomes of it."""
+        if self._fencing is not None:
+            self._fencing.hold(uuid, "fenced")
+            self.undecided.add(uuid)
+
     # What makes the host report
 
     def gap(self, gap: Gap) -> None:

@@ -17,6 +17,7 @@ from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand
 from services.compute.drivers.base import Driver
+from services.compute.reports import Reports
 from services.compute.uploads import Uploads
 
 
@@ -26,6 +27,7 @@ class Actors:
 
     driver: Driver
     uploads: Uploads
+    reports: Reports
 
 
 class Target(Enum):
@@ -84,6 +86,7 @@ VERBS: Mapping[str, Verb] = {
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),
+    "fence": Verb(_SERVER, actor="reports", needs="fencing", aside=True),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
     "finish_migration": Verb(_SPEC, optional=_names("power_state"), needs="migrate",

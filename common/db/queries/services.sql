@@ -107,6 +107,12 @@ select exists (
      where s.host = :host and s.binary_name = 'nova-compute'
        and not s.forced_down and is_fresh(s));
 
+-- name: host_reports(host)$
+-- Whether heartbeats come, whatever operators have declared.
+select exists (
+    select 1 from services s
+     where s.host = :host and s.binary_name = 'nova-compute' and is_fresh(s));
+
 -- name: guests_truth(host, uuids)
 -- What the truth says about guests a host has: the server, and the moves that touch this host.
 select s.uuid, s.host, s.generation, s.last_generation, s.deleted_at is not null as deleted,

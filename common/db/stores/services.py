@@ -49,6 +49,11 @@ async def host_is_up(pool: Pool, host: str) -> bool:
     return bool(await _sql.host_is_up(pool, host=host))
 
 
+async def host_reports(pool: Pool, host: str) -> bool:
+    """Fresh heartbeats, forced down or not."""
+    return bool(await _sql.host_reports(pool, host=host))
+
+
 @dataclass
 class Heartbeats:
     """Heartbeats received since the last flush, one entry per host."""

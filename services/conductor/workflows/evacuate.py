@@ -1,5 +1,6 @@
 """Evacuate a server: rebuild it on another host because its own is down.
 
+    fence      if the old host still reports, it stops the guest before another is made
     schedule   claim a host                      undo: give the claim back
     network    bind the ports there              undo: bind them to the old host
     spawn      the guest runs there; from the commit of this step the server *is* the new guest
@@ -13,22 +14,40 @@ guest is still the server's. Input: state {"host": target or null, "force", "mig
 
 from __future__ import annotations
 
+import structlog
+
 from common.db.stores import claims
+from common.db.stores import services as services_store
 from common.db.stores.workflows import NOW
 from common.domain.states import TaskState, VmState
-from common.errors import MusterError
+from common.errors import HostCommandFailed, MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import moving, placing, ports
+
+log = structlog.get_logger(__name__)
 
 CONDUCTOR_EVENT = "rebuild_server"
 EVENT = "compute_rebuild_instance"
 
 
+async def fence(context: Context) -> None:
+    """Declared down is not dead: a host that came back before its guest was evacuated has been told
+    to let it run. One that does not report is told to hold it when it does, because the migration
+    is on record by now."""
+    server = context.server
+    context.state["source"] = server.host
+    if server.host is None or not await services_store.host_reports(context.deps.pool, server.host):
+        return
+    try:
+        await context.command("fence", host=server.host, generation=server.generation)
+    except HostCommandFailed as error:
+        log.info("source_not_fenced", host=server.host, error=str(error))
+
+
 async def schedule(context: Context) -> None:
     state, server = context.state, context.server
     started = context.deps.clock.monotonic()
-    state.setdefault("source", server.host)
     target = state.get("host")
     selected = await placing.select_host(
         context,
@@ -126,11 +145,14 @@ async def failed(context: Context) -> None:
         context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic(), error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
+    if source := context.state.get("source"):
+        await moving.recheck(context, source)
 
 
 EVACUATE = Definition(
     "evacuate",
     (
+        Step("fence", fence, deadline_s=60),
         Step("schedule", schedule, schedule_undo, deadline_s=60),
         Step("network", network, network_undo, deadline_s=60),
         Step("spawn", spawn, spawn_undo, deadline_s=120),
