@@ -13,8 +13,8 @@ import structlog
 
 from common.bus.port import BusClosed
 from common.bus.topology import CONDUCTOR
-from common.db.stores import servers
-from common.db.stores.servers import Requester
+from common.db.stores import server_actions
+from common.db.stores.server_actions import Requester
 from common.domain.actions import Action
 from common.messages.workflow import RunWorkflow
 from services.conductor.engine.context import Deps
@@ -27,7 +27,7 @@ MOST = 100
 
 async def begin(deps: Deps, uuid: UUID, action: Action, state: dict[str, Any]) -> bool:
     """Begin `action`; False when the server has changed since it was found."""
-    workflow_id = await servers.begin_action(
+    workflow_id = await server_actions.begin_action(
         deps.pool,
         uuid,
         action,

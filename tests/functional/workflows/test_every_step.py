@@ -21,8 +21,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from common.auth.sealing import seal
-from common.db.stores import migrations, servers
-from common.db.stores.servers import MigrationStart, Requester
+from common.db.stores import migrations, server_actions
+from common.db.stores.server_actions import MigrationStart, Requester
 from common.domain.actions import (
     CHANGE_PASSWORD,
     CONFIRM_RESIZE,
@@ -167,7 +167,7 @@ def action(row: Action, **state: Any) -> Callable[[Cluster, str], Awaitable[None
         migration = None
         if kind := made.pop("migration", None):
             migration = MigrationStart(UUID(made["migration_uuid"]), kind)
-        began = await servers.begin_action(
+        began = await server_actions.begin_action(
             cluster.pool,
             UUID(server_id),
             row,

@@ -1,0 +1,89 @@
+"""Periodic tasks fire once per server, also with two conductors and when one of them is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.workflows.test_every_step import CASES, KEEP_SHELVED, RECLAIM_LATER
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.wait import wait_for
+
+COUNT = 5
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something a periodic task finds to do."""
+
+    before: str
+    """The workflow that leaves it to be found."""
+    meanwhile: dict[str, Any]
+    """Settings of the conductors under which it is left alone."""
+    due: dict[str, Any]
+    """Settings that make it due."""
+    action: str
+    vm_state: str
+    """Afterwards."""
+
+
+CASES_DUE = [
+    Due("resize", {}, {"resize_confirm_window_s": 0.2}, "confirmResize", "active"),
+    Due(
+        "shelve",
+        KEEP_SHELVED,
+        {"shelved_offload_time_s": 0.2},
+        "shelveOffload",
+        "shelved_offloaded",
+    ),
+    Due("soft_delete", RECLAIM_LATER, {"reclaim_instance_interval_s": 0.2}, "delete", "deleted"),
+]
+
+
+async def conductors(cluster: Cluster, settings: dict[str, Any]) -> None:
+    """Two of them with these settings, instead of the ones there are."""
+    for name in ("conductor", "conductor-2"):
+        if name in cluster.members:
+            await cluster.stop_member(name)
+        own = {"host_name": name, "reconcile_interval_s": 0.1, **settings}
+        await cluster.start_conductor(name, conductor=own)
+
+
+@pytest.mark.parametrize("case", CASES_DUE, ids=lambda case: case.action)
+async def test_each_fires_once(database_url: str, tmp_path: Path, case: Due) -> None:
+    async with running_cluster(database_url, tmp_path) as cluster:
+        await conductors(cluster, case.meanwhile)
+        ids = [await cluster.create_server(name=f"s{n}") for n in range(COUNT)]
+        await each(ids, cluster.settled)
+        await each(ids, lambda i: CASES[case.before].begins(cluster, i))
+        await each(ids, cluster.settled)
+        already = await actions(cluster, case.action)
+        await conductors(cluster, case.due)
+        await wait_for(lambda: begun(cluster, case.action, already + 1), 10, "the first to be due")
+        await cluster.kill("conductor-2")
+
+        async def all_there() -> bool:
+            rows = await cluster.pool.fetch("select vm_state, task_state from servers")
+            return all((r["vm_state"], r["task_state"]) == (case.vm_state, None) for r in rows)
+
+        await wait_for(all_there, 20, f"all servers to be {case.vm_state}")
+        assert await actions(cluster, case.action) == already + COUNT
+        await cluster.assert_sound()
+
+
+async def each(ids: list[str], do: Callable[[str], Awaitable[Any]]) -> None:
+    await asyncio.gather(*(do(server_id) for server_id in ids))
+
+
+async def actions(cluster: Cluster, action: str) -> int:
+    query = "select count(*) from instance_actions where action = $1"
+    return int(await cluster.pool.fetchval(query, action))
+
+
+async def begun(cluster: Cluster, action: str, at_least: int) -> bool:
+    return await actions(cluster, action) >= at_least
