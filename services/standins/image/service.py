@@ -60,6 +60,7 @@ class Image:
             yield Route("GET", path, self._versions, public=True)
         yield from Images(self._records, self._files).routes()
         yield from Members(self._records).routes()
+        yield Route("GET", "/v2/images/{id}/tasks", self._tasks)
         yield Route("GET", "/v2/schemas/{name}", self._schema)
         yield Route("GET", "/v2/info/import", self._import_methods)
 
@@ -78,6 +79,11 @@ class Image:
             for n, v in enumerate(VERSIONS)
         ]
         return Reply(300, {"versions": versions})
+
+    def _tasks(self, call: Call) -> Reply:
+        """None: what this service is asked to do it does before it answers."""
+        self._records.need(call.caller, call.param("id"))
+        return Reply(body={"tasks": []})
 
     def _schema(self, call: Call) -> Reply:
         schema = SCHEMAS.get(call.param("name"))

@@ -107,6 +107,10 @@ class Ports(Resource):
         return network is not None and owns(call.caller, network)
 
     def view(self, call: Call, doc: Doc) -> Doc:
+        carrier = self.model.trunks.first("subport", doc["id"])
+        parent = self.model.ports.get(carrier["port_id"]) if carrier else None
+        if parent is not None:  # a subport is wherever the port is that carries it
+            doc = bound({**doc, "binding:host_id": parent["binding:host_id"]})
         hidden = () if call.caller.is_admin else BINDING_FOR_ADMINS
         view = {k: v for k, v in doc.items() if k[0] != "_" and k not in hidden}
         trunk = self.model.trunks.first("port", doc["id"])

@@ -75,6 +75,7 @@ async def test_upload_in_chunks_and_download(cloud: Cloud) -> None:
     part = await cloud.call("GET", f"{IMAGES}/{image_id}/file", headers={"Range": "bytes=0-9"})
     assert part.want(206) == whole[:10]
     (await upload(cloud, image_id, b"again")).want(409)
+    assert (await cloud.call("GET", f"{IMAGES}/{image_id}/tasks")).want(200) == {"tasks": []}
     (await cloud.call("DELETE", f"{IMAGES}/{image_id}")).want(204)
     (await cloud.call("GET", f"{IMAGES}/{image_id}/file")).want(404)
     assert not (cloud.state_dir / "images" / image_id).exists()

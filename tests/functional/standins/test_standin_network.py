@@ -483,6 +483,13 @@ async def test_trunks(cloud: Cloud) -> None:
     assert shown["trunk_details"]["sub_ports"] == [sub]
     for port, kind in ((parent, "PortInUseAsTrunkParent"), (child, "PortInUseAsSubPort")):
         assert fault(await cloud.call("DELETE", f"{V2}/ports/{port['id']}"), 409) == kind
+    assert child["status"] == "DOWN"
+    bind = {"port": {"binding:host_id": "compute-1"}}
+    (await cloud.call("PUT", f"{V2}/ports/{parent['id']}", bind)).want(200)
+    carried = (await cloud.call("GET", f"{V2}/ports/{child['id']}")).want(200)["port"]
+    assert (carried["status"], carried["binding:host_id"]) == ("ACTIVE", "compute-1")
+    bind["port"]["binding:host_id"] = ""
+    (await cloud.call("PUT", f"{V2}/ports/{parent['id']}", bind)).want(200)
     body = {"sub_ports": [{"port_id": child["id"]}]}
     path = f"{V2}/trunks/{trunk['id']}"
     (await cloud.call("PUT", f"{path}/remove_subports", body)).want(200)

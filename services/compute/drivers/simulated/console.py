@@ -48,7 +48,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def render(guest: Guest, length: int | None) -> str:
-    """The last `length` lines, all when None or negative; lines end with a newline."""
+    """The last `length` lines, all when None or negative. The last has no newline: clients that
+    ask for n lines expect n when they split at newlines."""
     spec = guest.spec
     facts = {
         "name": spec.name,
@@ -76,4 +77,4 @@ def render(guest: Guest, length: int | None) -> str:
         text += _LINES[kind].format(stamp=stamp, **facts).split("\n")
     if length is not None and length >= 0:
         text = text[len(text) - min(length, len(text)) :]
-    return "".join(line + "\n" for line in text)
+    return "\n".join(text)
