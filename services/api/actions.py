@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 
 from common.bus.topology import CONDUCTOR
-from common.db.stores import quotas
-from common.db.stores import servers as store
-from common.db.stores.servers import MigrationStart, PlacedServer, Requester
+from common.db.stores import quotas, servers
+from common.db.stores import server_actions as store
+from common.db.stores.server_actions import MigrationStart, Requester
+from common.db.stores.servers import PlacedServer
 from common.domain.actions import DELETE, Action
 from common.domain.server import Server
 from common.errors import Conflict
@@ -150,7 +151,7 @@ async def start_action(
 async def _explain_lost_race(request: Request, placed: PlacedServer, action: Action) -> None:
     """Raise what a request that came a moment later would have got."""
     uuid = placed.server.uuid
-    now = await store.server_get(request.app.pool, uuid)
+    now = await servers.server_get(request.app.pool, uuid)
     if now is None:
         raise not_found(uuid)
     check(action, now, is_admin=request.ctx.is_admin)
@@ -161,7 +162,7 @@ async def start_delete(request: Request, placed: PlacedServer, action: Action) -
     """Deletion overtakes whatever runs on the server; asking again changes nothing.
 
     Where deleted servers can be restored for a while, DELETE only switches off and hides one that
-    has ever run."""
+    has run and has a place."""
     check(action, placed, is_admin=request.ctx.is_admin)
     uuid, settings = placed.server.uuid, request.app.settings.conductor
     existed, workflow_id = await store.begin_delete(
@@ -173,6 +174,7 @@ async def start_delete(request: Request, placed: PlacedServer, action: Action) -
             action is DELETE
             and settings.reclaim_instance_interval_s > 0
             and placed.server.launched_at is not None
+            and placed.server.host is not None
         ),
     )
     if not existed:

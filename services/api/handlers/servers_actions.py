@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from common.domain import actions as rows
-from services.api.actions import action_operation, start_action, start_delete
+from services.api.actions import action_operation, simple_operation, start_action, start_delete
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_actions as schemas
 from services.api.servers import evacuating, locking, resetting
 from services.api.servers.load import load
-
-
-async def start(request: Request) -> Reply:
-    placed = await load(request, rows.START.policy)
-    await start_action(request, placed, rows.START)
-    return Reply()
-
-
-async def stop(request: Request) -> Reply:
-    placed = await load(request, rows.STOP.policy)
-    await start_action(request, placed, rows.STOP)
-    return Reply()
 
 
 async def reboot(request: Request) -> Reply:
@@ -59,8 +47,8 @@ async def reset_state(request: Request) -> Reply:
 
 
 OPERATIONS = [
-    action_operation(rows.START, start, schemas.bare("os-start")),
-    action_operation(rows.STOP, stop, schemas.bare("os-stop")),
+    simple_operation(rows.START),
+    simple_operation(rows.STOP),
     action_operation(rows.REBOOT_SOFT, reboot, schemas.reboot),
     action_operation(rows.EVACUATE, evacuate, schemas.evacuate, success=200),
     action_operation(rows.FORCE_DELETE, force_delete, schemas.bare("forceDelete")),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from common.db.stores import servers as store
-from common.db.stores.servers import MigrationStart, PlacedServer
+from common.db.stores.server_actions import MigrationStart
+from common.db.stores.servers import PlacedServer
 from common.domain.actions import EVACUATE
 from common.errors import InvalidInput, NotFound
 from services.api.actions import check, start_action

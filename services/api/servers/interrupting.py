@@ -7,7 +7,7 @@ that runs the migration reads the wish. Crash story: one transaction.
 from __future__ import annotations
 
 from common.db.stores import migrations
-from common.db.stores import servers as store
+from common.db.stores import server_actions as store
 from common.db.stores.migrations import AskedFor, Migration
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import Action

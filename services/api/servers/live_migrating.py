@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from common.db.stores import servers as store
 from common.db.stores import services
-from common.db.stores.servers import MigrationStart, PlacedServer
+from common.db.stores.server_actions import MigrationStart
+from common.db.stores.servers import PlacedServer
 from common.domain.actions import LIVE_MIGRATE
 from common.errors import InvalidInput
 from services.api.actions import check, start_action

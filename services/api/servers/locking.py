@@ -6,7 +6,7 @@ Crash story: one transaction with the instance action.
 
 from __future__ import annotations
 
-from common.db.stores import servers as store
+from common.db.stores import server_actions as store
 from common.db.stores.servers import PlacedServer
 from services.api.actions import requester
 from services.api.request import Request

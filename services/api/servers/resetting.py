@@ -6,7 +6,7 @@ May not: touch the guest. Crash story: one transaction.
 
 from __future__ import annotations
 
-from common.db.stores import servers as store
+from common.db.stores import server_actions as store
 from common.db.stores.servers import PlacedServer
 from services.api.actions import announce_overtaking, requester
 from services.api.request import Request

@@ -10,7 +10,8 @@ from typing import Any
 
 from common.db.stores import migrations
 from common.db.stores import servers as store
-from common.db.stores.servers import MigrationStart, PlacedServer
+from common.db.stores.server_actions import MigrationStart
+from common.db.stores.servers import PlacedServer
 from common.domain.actions import MIGRATE, RESIZE, Action
 from common.domain.server import Server
 from common.errors import InvalidInput

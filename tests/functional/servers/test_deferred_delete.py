@@ -48,6 +48,12 @@ async def test_what_never_ran_is_deleted(stack: Stack) -> None:
     assert (await stack.row(server_id))["task_state"] == "deleting"
 
 
+async def test_what_has_no_place_is_deleted(stack: Stack) -> None:
+    server_id = await stack.server(vm_state="shelved_offloaded")
+    assert await delete(stack, server_id) == 204
+    assert await kinds(stack, server_id) == [("delete", False)]
+
+
 async def test_it_overtakes_what_runs(stack: Stack) -> None:
     server_id = await stack.server(host="up")
     assert (await stack.action(server_id, {"os-stop": None})).status == 202
