@@ -44,7 +44,7 @@ async def test_verbs_reach_the_guest(rig: Rig) -> None:
         reply = await rig.conductor.tell(verb, guest, **params)
         assert (verb, reply.error, reply.power_state) == (verb, None, power_state)
     reply = await rig.conductor.tell("console_output", guest, length=1)
-    assert reply.result["output"].endswith("login:"), "one line, without its newline"
+    assert reply.result["output"].endswith("PM: suspend exit"), "one line, without its newline"
     reply = await rig.conductor.tell("destroy", guest)
     assert (reply.error, reply.power_state) == (None, None)
 
