@@ -26,13 +26,16 @@ select uuid, status, source_compute as source, source_node, source_generation
  order by id desc;
 
 -- name: migration_of_server(id, server_uuid)^
-select * from migrations where id = :id and server_uuid = :server_uuid;
+select m.*, n.host_ip as dest_ip
+  from migrations m left join compute_nodes n on n.host = m.dest_compute
+ where m.id = :id and m.server_uuid = :server_uuid;
 
 -- name: live_migrations_of(server_uuid, over)
-select * from migrations
- where server_uuid = :server_uuid and migration_type = 'live-migration'
-   and status <> all(:over::text[])
- order by id desc;
+select m.*, n.host_ip as dest_ip
+  from migrations m left join compute_nodes n on n.host = m.dest_compute
+ where m.server_uuid = :server_uuid and m.migration_type = 'live-migration'
+   and m.status <> all(:over::text[])
+ order by m.id desc;
 
 -- name: marker(uuid, project_id)^
 select created_at, id from migrations
@@ -40,17 +43,19 @@ select created_at, id from migrations
 
 -- name: find(hidden, host, server_uuid, migration_type, source_compute, status, user_id, project_id, changed_since, changed_before, after_created_at, after_id, most)
 -- Newest first; a null parameter allows everything.
-select * from migrations
- where hidden = :hidden
-   and (:host::text is null or source_compute = :host or dest_compute = :host)
-   and (:server_uuid::uuid is null or server_uuid = :server_uuid)
-   and (:migration_type::text is null or migration_type = :migration_type)
-   and (:source_compute::text is null or source_compute = :source_compute)
-   and (:status::text is null or status = :status)
-   and (:user_id::text is null or user_id = :user_id)
-   and (:project_id::text is null or project_id = :project_id)
-   and (:changed_since::timestamptz is null or updated_at >= :changed_since)
-   and (:changed_before::timestamptz is null or updated_at <= :changed_before)
-   and (:after_id::bigint is null or (created_at, id) < (:after_created_at::timestamptz, :after_id))
- order by created_at desc, id desc
+select m.*, n.host_ip as dest_ip
+  from migrations m left join compute_nodes n on n.host = m.dest_compute
+ where m.hidden = :hidden
+   and (:host::text is null or m.source_compute = :host or m.dest_compute = :host)
+   and (:server_uuid::uuid is null or m.server_uuid = :server_uuid)
+   and (:migration_type::text is null or m.migration_type = :migration_type)
+   and (:source_compute::text is null or m.source_compute = :source_compute)
+   and (:status::text is null or m.status = :status)
+   and (:user_id::text is null or m.user_id = :user_id)
+   and (:project_id::text is null or m.project_id = :project_id)
+   and (:changed_since::timestamptz is null or m.updated_at >= :changed_since)
+   and (:changed_before::timestamptz is null or m.updated_at <= :changed_before)
+   and (:after_id::bigint is null
+        or (m.created_at, m.id) < (:after_created_at::timestamptz, :after_id))
+ order by m.created_at desc, m.id desc
  limit :most;

@@ -49,7 +49,8 @@ class Migration:
     source_node: str | None
     dest_compute: str | None
     dest_node: str | None
-    dest_host: str | None
+    dest_ip: str | None
+    """Address of the destination."""
     old_flavor_id: int | None
     new_flavor_id: int | None
     user_id: str | None

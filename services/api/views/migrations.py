@@ -12,7 +12,14 @@ from services.api.request import Request
 from services.api.views.fields import OMIT, Field, Getter, View, attribute
 from services.api.views.times import zoneless
 
-_HOSTS = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
+_HOSTS = {
+    "source_compute": "source_compute",
+    "source_node": "source_node",
+    "dest_compute": "dest_compute",
+    "dest_node": "dest_node",
+    "dest_host": "dest_ip",
+}
+"""Fields to attributes of a migration."""
 _LIST_HOST = "os_compute_api:os-migrations:index:host"
 _SERVER_HOST = "os_compute_api:servers:migrations:index:host"
 _LIVE = "live-migration"
@@ -29,7 +36,8 @@ def _null(_item: Any, _request: Request) -> None:
 def _hosts(policy: str) -> list[Field]:
     """Null for those who may not know: of two fields of a name the later one counts."""
     hidden = [Field(name, _null) for name in _HOSTS]
-    return hidden + [Field(name, attribute(name), policy=policy) for name in _HOSTS]
+    shown = [Field(name, attribute(of), policy=policy) for name, of in _HOSTS.items()]
+    return hidden + shown
 
 
 def _links(item: Any, request: Request) -> Any:

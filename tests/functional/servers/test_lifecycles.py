@@ -195,6 +195,38 @@ async def test_resize_of_a_stopped_server_leaves_it_stopped(cluster: Cluster) ->
     await gone(cluster, server_id)
 
 
+@pytest.mark.parametrize("settle", [None, "confirmResize", "revertResize"])
+async def test_delete_of_a_resized_server(cluster: Cluster, settle: str | None) -> None:
+    """A delete overtakes what settles the resize; both hosts let go of everything."""
+    server_id = await active(cluster)
+    await do(cluster, server_id, "resize", {"flavorRef": "2"})
+    await expect(cluster, server_id, "VERIFY_RESIZE")
+    if settle:
+        await do(cluster, server_id, settle, code=204 if settle == "confirmResize" else 202)
+    await gone(cluster, server_id)
+    assert server_id not in await cluster.guests()
+
+
+async def test_a_resize_that_fits_nowhere_leaves_all_as_it_was(cluster: Cluster) -> None:
+    body = {"name": "huge", "id": "huge", "ram": 10_000_000, "vcpus": 1, "disk": 1}
+    assert (await cluster.request("POST", "/flavors", {"flavor": body}))[0] == 200
+    server_id = await active(cluster)
+    before = await cluster.row(server_id)
+    await do(cluster, server_id, "resize", {"flavorRef": "huge"})
+    server = await cluster.settled(server_id)
+    assert server is not None
+    assert server["status"] == "ACTIVE"
+    after = await cluster.row(server_id)
+    for column in ("host", "generation", "flavorid", "memory_mib", "task_state", "network_info"):
+        assert after[column] == before[column], column
+    _, body = await cluster.request("GET", f"/servers/{server_id}/os-instance-actions")
+    assert body["instanceActions"][0]["message"] == "Error"
+    _, body = await cluster.request("GET", f"/os-migrations?instance_uuid={server_id}")
+    assert [m["status"] for m in body["migrations"]] == ["error"]
+    await cluster.assert_sound()
+    await gone(cluster, server_id)
+
+
 async def test_cold_migration_to_a_host(cluster: Cluster) -> None:
     server_id = await active(cluster)
     source = (await cluster.row(server_id))["host"]
@@ -218,7 +250,26 @@ async def test_live_migration(cluster: Cluster, paused: bool) -> None:
     server = await expect(cluster, server_id, "PAUSED" if paused else "ACTIVE")
     assert server["OS-EXT-SRV-ATTR:host"] != source
     _, body = await cluster.request("GET", f"/os-migrations?instance_uuid={server_id}")
-    assert [m["status"] for m in body["migrations"]] == ["completed"]
+    assert [(m["status"], m["dest_host"]) for m in body["migrations"]] == [
+        ("completed", "127.0.0.1")
+    ]
+    await gone(cluster, server_id)
+
+
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [("2.1", {"disk_over_commit": False}), ("2.30", {"force": True}), ("2.104", {})],
+)
+async def test_live_migration_to_a_host(
+    cluster: Cluster, version: str, more: dict[str, Any]
+) -> None:
+    server_id = await active(cluster)
+    source = (await cluster.row(server_id))["host"]
+    target = next(host for host in cluster.hosts if host != source)
+    argument = {"host": target, "block_migration": False, **more}
+    await do(cluster, server_id, "os-migrateLive", argument, version=version)
+    server = await expect(cluster, server_id, "ACTIVE")
+    assert server["OS-EXT-SRV-ATTR:host"] == target
     await gone(cluster, server_id)
 
 
