@@ -26,7 +26,8 @@ async def show(request: Request) -> Reply:
 
 async def update(request: Request) -> Reply:
     asked = request.body["quota_class_set"]
-    changes = {k: int(v) for k, v in asked.items() if k not in schemas.NOT_ENFORCED}
+    # Limits that nobody enforces are kept too: old clients read back what they have set.
+    changes = {name: int(limit) for name, limit in asked.items()}
     if request.params["id"] == DEFAULT:
         async with request.app.pool.acquire() as connection, connection.transaction():
             await quotas.set_class_limits(connection, changes)

@@ -106,6 +106,10 @@ async def test_default_class_reaches_every_project(deployment: Deployment) -> No
     old = (await deployment.call("GET", path, v=49)).body["quota_class_set"]
     assert "server_groups" not in old
     assert old["fixed_ips"] == -1
+    changes = {"quota_class_set": {"fixed_ips": 99}}
+    assert (await deployment.call("PUT", path, changes, v=49)).status == 200
+    old = (await deployment.call("GET", path, v=49)).body["quota_class_set"]
+    assert old["fixed_ips"] == 99
 
 
 @pytest.mark.parametrize(
