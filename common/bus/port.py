@@ -47,7 +47,8 @@ class Delivery:
 
 Handler = Callable[[Delivery], Awaitable[None]]
 """Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
-for another delivery (bounded by the delivery limit), with a log line."""
+for another delivery after a pause, with a log line; the last of the deliveries that its kind of
+queue allows dead-letters too. Lossy messages and events are tried once and dropped."""
 
 
 class RejectMessage(Exception):
@@ -59,7 +60,7 @@ class Unroutable(Exception):
 
 
 class BusClosed(Exception):
-    """The connection is down; the publish was not confirmed and may or may not arrive."""
+    """Not confirmed (the connection is down, the queue full): it may or may not arrive."""
 
 
 class Subscription(Protocol):
@@ -75,10 +76,11 @@ class Bus(Protocol):
         """True while the broker can be reached; liveness judgements must not be made otherwise."""
 
     async def start(self) -> None:
-        """Connect (waiting and retrying with jitter while the broker is not there yet)."""
+        """Connect (waiting and retrying with jitter while the broker is not there yet). Raises
+        `common.errors.Unauthorized` when the broker refuses the credentials."""
 
     async def stop(self) -> None:
-        """Finish publishes in flight, close."""
+        """Finish deliveries (within a deadline) and publishes in flight, close."""
 
     async def crash(self) -> None:
         """Drop the connection without a word: unacknowledged deliveries go back to their queues."""
@@ -86,16 +88,19 @@ class Bus(Protocol):
     async def publish(self, queue: Queue, message: Message, *, timeout_s: float = 5.0) -> None:
         """Send to a queue and return when the broker has it (confirmed). Declares the queue for
         WORK and LOSSY; a HOST queue is declared by its consumer only, so publishing to a host that
-        never existed raises `Unroutable`. Raises `BusClosed` when not confirmed in time."""
+        never existed raises `Unroutable`. Waits for a lost connection to come back; raises
+        `BusClosed` when not confirmed in time, and at once when cut off before the confirmation."""
 
     async def publish_event(self, topic: str, message: Message) -> None:
         """Best-effort fan-out to every `subscribe(topic)` of this moment; never raises."""
 
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> Subscription:
-        """Up to `prefetch` deliveries are handled concurrently. Survives reconnects."""
+        """Up to `prefetch` deliveries are handled concurrently. Survives reconnects. Raises
+        `common.errors.Unavailable` when the queue exists with other arguments."""
 
     async def subscribe(self, topic: str, handler: Handler) -> Subscription:
-        """Receive events published from now on; exclusive to this process, no redelivery."""
+        """Receive events published from now on, one at a time and in order; exclusive to this
+        process, no redelivery. `topic` may hold `*` (one word) and `#` (any number of words)."""
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,
