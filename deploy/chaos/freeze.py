@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.chaos.ground import Ground, Timers, standing_on
-from deploy.chaos.invariants import as_if_it_had_gone_on, wait_until_sound
+from deploy.chaos.invariants import as_if_it_had_gone_on, driver_logs, wait_until_sound
 from deploy.load.boots import server_body
 from deploy.load.throwaway import throw_away
 from deploy.local.home import Home, LocalClusterError
+from services.compute.drivers.simulated.log import read_alive
 
 HOST = "compute-1"
 POLL_S = 0.02
@@ -159,7 +160,18 @@ class Story:
         return bool([tuple(row) for row in rows] == [("completed", len(self._servers))])
 
     async def judge(self) -> None:
-        """Everything in order, and the judge is not blind."""
+        """Everything in order, and the judge is not blind.
+
+        A guest is known to have executed up to the last tick of its host: each must have ticked
+        with host and evacuated servers side by side before the logs can tell.
+        """
+        now = self._clock.utcnow().timestamp()
+        hosts = [path.parent for path in driver_logs(self._ground.compute)]
+
+        async def all_have_ticked() -> bool:
+            return all((read_alive(host) or 0.0) > now for host in hosts)
+
+        await self._until("a tick of every host", all_have_ticked)
         deadline = self._clock.monotonic() + 15
         _, wrong = await wait_until_sound(self._ground.look, self._clock, deadline=deadline)
         self.facts["wrong"] += wrong
