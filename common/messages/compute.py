@@ -121,6 +121,13 @@ class Heartbeat(Message):
     running_guests: int = 0
 
 
+class Probe(Message):
+    """From a conductor into the queue of heartbeats: whether they could come through. Ignored by
+    whoever receives it; that the broker took it is the answer."""
+
+    TYPE: ClassVar[str] = "compute.probe"
+
+
 class GuestReport(Part):
     uuid: str
     generation: int

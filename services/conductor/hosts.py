@@ -14,15 +14,17 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common.bus.port import Delivery
+from common.bus.port import BusClosed, Delivery
+from common.bus.topology import HEARTBEATS
 from common.db.stores import services as store
-from common.db.stores.services import Heartbeats
+from common.db.stores.services import OBSERVER_SLACK_S, Heartbeats
 from common.messages.compute import (
     GuestEvent,
     Heartbeat,
     HostGoodbye,
     HostReport,
     HostVerdicts,
+    Probe,
     Verdict,
 )
 from services.conductor import power
@@ -43,16 +45,20 @@ class Hosts:
     async def on_heartbeat(self, delivery: Delivery) -> None:
         """Remember it until the next beat; the newest of a host counts."""
         message = delivery.message
+        if isinstance(message, Probe):
+            return
         assert isinstance(message, Heartbeat), message
         self._heard[message.host] = (self._deps.clock.monotonic(), message)
 
     async def beat(self) -> None:
         """Write what was heard and move observed time on.
 
-        Not while the broker is out of reach: then nobody could have been heard, and the time does
-        not count against anyone.
+        Only when the broker takes a message just now. While it is out of reach, or stands still
+        with open connections, nobody could have been heard: the time counts against nobody.
         """
-        if not self._deps.bus.connected:
+        try:
+            await self._deps.bus.publish(HEARTBEATS, Probe(), timeout_s=OBSERVER_SLACK_S)
+        except BusClosed:
             return
         heard, self._heard = self._heard, {}
         now = self._deps.clock.monotonic()

@@ -18,6 +18,7 @@ from common.messages.compute import (
     HostReport,
     HostVerdicts,
     NetworkInterface,
+    Probe,
     Resources,
 )
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
@@ -96,6 +97,7 @@ EXAMPLES: list[Message] = [
         result={"output": "login:"},
     ),
     Heartbeat(host="compute-1", epoch=SERVER, uptime="up 1 day", running_guests=3),
+    Probe(),
     HostReport(
         kind="hello",
         host="compute-1",
