@@ -34,7 +34,7 @@ from tests.support.wait import wait_for
 FAST: dict[str, Any] = {
     "servicegroup": {
         "report_interval_s": 0.2,
-        "service_down_time_s": 2.0,
+        "service_down_time_s": 6.0,
         "beat_interval_s": 0.05,
     },
     "conductor": {

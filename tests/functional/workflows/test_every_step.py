@@ -336,18 +336,23 @@ async def trigger(cluster: Cluster, kind: str, server_id: str | None) -> str:
     return server_id
 
 
-async def clean_up(cluster: Cluster, server_id: str) -> None:
-    """Bring every host back, see that all is sound, delete the server, see that nothing is left."""
-    if "conductor" not in cluster.members:
-        await cluster.start_conductor()
+@pytest.fixture(autouse=True)
+async def nothing_left(cluster: Cluster) -> AsyncIterator[None]:
+    """After each test every host comes back, all is sound, every server is deleted and nothing is
+    left of it. Also after a failed one, so that it is the only one to fail."""
+    yield
+    await replace_conductor(cluster, dict(DEFINITIONS))
     for host in cluster.hosts:
         if host not in cluster.members:
             await cluster.start_host(host)
-            await force_down_ended(cluster, host)
-    if await cluster.server(server_id) is not None:
-        await cluster.request("DELETE", f"/servers/{server_id}")
+        await force_down_ended(cluster, host)
+    _, body = await cluster.request("GET", "/servers?all_tenants=1&soft_deleted=1")
+    ids = [server["id"] for server in body["servers"]]
+    for server_id in ids:
+        await cluster.request("POST", f"/servers/{server_id}/action", {"forceDelete": None})
+    for server_id in ids:
         assert await cluster.settled(server_id) is None
-    await wait_for(lambda: no_guests(cluster), 10, "every guest to be gone")
+    await wait_for(lambda: no_guests(cluster), 20, "every guest to be gone")
     await cluster.assert_sound()
 
 
@@ -399,10 +404,8 @@ async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str
     elif when == "after" and case.undone_after:
         expected = case.undone_after
     await check(cluster, kind, server_id, expected, error=True)
-    if kind != "delete":  # its leftovers belong to the next delete, in clean_up
+    if kind != "delete":  # its leftovers belong to the next delete, in nothing_left
         await cluster.assert_sound()
-    await replace_conductor(cluster, dict(DEFINITIONS))
-    await clean_up(cluster, server_id)
 
 
 @pytest.mark.parametrize("when", WHEN)
@@ -427,7 +430,6 @@ async def test_die_and_resume(cluster: Cluster, kind: str, step: str, when: str)
     assert fault.fired == 1
     await check(cluster, kind, server_id, CASES[kind].done, error=False)
     await cluster.assert_sound()
-    await clean_up(cluster, server_id)
 
 
 @pytest.mark.parametrize(("kind", "step"), STEPS)
@@ -446,7 +448,6 @@ async def test_do_twice(cluster: Cluster, kind: str, step: str) -> None:
     assert fault.fired == 1
     await check(cluster, kind, server_id, CASES[kind].done, error=False)
     await cluster.assert_sound()
-    await clean_up(cluster, server_id)
 
 
 @pytest.mark.parametrize(
@@ -470,5 +471,3 @@ async def test_undo_twice(cluster: Cluster, kind: str) -> None:
     assert undone.fired == sum(step.undo is not None for step in definition.steps)
     await check(cluster, kind, server_id, CASES[kind].undone, error=True)
     await cluster.assert_sound()
-    await replace_conductor(cluster, dict(DEFINITIONS))
-    await clean_up(cluster, server_id)
