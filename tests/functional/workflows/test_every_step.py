@@ -77,7 +77,10 @@ class Fault:
     def definitions(self, kind: str, **replaced: Callable[[Step], Step]) -> dict[str, Definition]:
         """DEFINITIONS with the named steps of `kind` replaced."""
         definition = DEFINITIONS[kind]
-        steps = tuple(replaced.get(step.name, lambda s: s)(step) for step in definition.steps)
+        steps = tuple(
+            replaced[step.name](step) if step.name in replaced else step
+            for step in definition.steps
+        )
         return {**DEFINITIONS, kind: dataclasses.replace(definition, steps=steps)}
 
     def failing(self, when: str) -> Callable[[Step], Step]:
