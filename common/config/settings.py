@@ -155,6 +155,8 @@ class ConductorSettings(Section):
     host_command_resend_s: float = Field(default=3.0, gt=0)
     """A command without an answer is sent again after this long (hosts drop doubles)."""
 
+    soft_reboot_timeout_s: float = Field(default=60.0, gt=0)
+    """A guest that has not restarted by itself after this long is rebooted hard."""
     allow_resize_to_same_host: bool = False
     resize_confirm_window_s: float = Field(default=0.0, ge=0)
     """Resizes are confirmed by themselves after this long; 0: never."""

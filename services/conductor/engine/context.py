@@ -84,6 +84,11 @@ class Context:
         """Input and outputs of earlier steps; what is put here is committed with the step."""
         return self.workflow.state
 
+    @property
+    def failed_step(self) -> str | None:
+        """The step because of which the workflow unwinds."""
+        return (self.workflow.error or {}).get("step")
+
     def change_server(self, **columns: Any) -> None:
         """Columns of the server to write with this step."""
         self.changes.server.update(columns)

@@ -153,7 +153,7 @@ class Run:
         workflow.unwinding = True
         kind = error.code if isinstance(error, MusterError) else Bug.code
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
-        workflow.error = {"code": kind, "message": text}
+        workflow.error = {"code": kind, "message": text, "step": step.name}
         context.changes = Changes()
         if isinstance(error, Overtaken):
             self._overtaken = True

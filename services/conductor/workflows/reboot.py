@@ -1,18 +1,75 @@
-"""Reboot a server: reboot(soft) or reboot(hard); */rebooting[_hard] -> active.
+"""Reboot a server: */rebooting[_hard] -> active.
+
+    soft   ask the guest to restart; one that does not within `conductor.soft_reboot_timeout_s`,
+           or cannot, is rebooted hard
+    hard   cut its power and start it, when that was asked for or soft did not do
 
 Input: state {"type": "SOFT" | "HARD"}.
 """
 
 from __future__ import annotations
 
-from common.domain.states import VmState
-from services.conductor.workflows.one_command import one_command
+import asyncio
 
-REBOOT = one_command(
+import structlog
+
+from common.domain.states import VmState
+from common.errors import Conflict, HostCommandFailed, MusterError, Timeout
+from common.messages.compute import HostReply
+from services.conductor.engine.context import Context, HostDown
+from services.conductor.engine.definition import Definition, Step
+
+log = structlog.get_logger(__name__)
+
+EVENT = "compute_reboot_instance"
+
+
+async def soft(context: Context) -> None:
+    state, server = context.state, context.server
+    if server.host is None:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    context.event_start(EVENT, server.host)
+    if state.get("type", "SOFT") == "HARD":
+        return
+    try:
+        async with asyncio.timeout(context.deps.settings.conductor.soft_reboot_timeout_s):
+            reply = await _reboot(context, server.host, "soft")
+    except HostDown:
+        raise
+    except (HostCommandFailed, Timeout, TimeoutError) as error:
+        log.info("soft_reboot_failed", server=str(server.uuid), error=repr(error))
+        await context.command("cancel", host=server.host, generation=server.generation)
+    else:
+        state["power_state"] = reply.power_state
+
+
+async def hard(context: Context) -> None:
+    state, host = context.state, context.server.host
+    assert host is not None, "the first step has checked it"
+    if "power_state" not in state:
+        state["power_state"] = (await _reboot(context, host, "hard")).power_state
+    context.event_finish(EVENT)
+    context.change_server(
+        vm_state=VmState.ACTIVE, task_state=None, power_state=state["power_state"], fault=None
+    )
+
+
+async def _reboot(context: Context, host: str, kind: str) -> HostReply:
+    generation = context.server.generation
+    return await context.command("reboot", host=host, generation=generation, kind=kind)
+
+
+async def failed(context: Context) -> None:
+    error, server = context.error or MusterError(), context.server
+    if context.failed_step == "soft":  # what it started was not committed
+        context.event(EVENT, server.host, context.deps.clock.monotonic(), error)
+    else:
+        context.event_finish(EVENT, error)
+    context.change_server(task_state=None)
+
+
+REBOOT = Definition(
     "reboot",
-    event="compute_reboot_instance",
-    verb="reboot",
-    params=lambda context: {"kind": context.state.get("type", "SOFT").lower()},
-    done=lambda _context, _reply: {"vm_state": VmState.ACTIVE, "fault": None},
-    deadline_s=120.0,
+    (Step("soft", soft, deadline_s=150.0), Step("hard", hard, deadline_s=120.0)),
+    failed=failed,
 )
