@@ -7,7 +7,7 @@ Crash story: a record without data stays `queued`; the workflow that made it upl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,8 @@ _FIXED = frozenset(
     }
 )  # fmt: skip
 """Fields of the record itself; every other key is a property."""
+
+_PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,26 @@ class ImageClient:
         return _image(accepted("image", status, body, 200))
 
     async def list(
-        self, *, token: str | None = None, filters: dict[str, str] | None = None
+        self,
+        *,
+        token: str | None = None,
+        filters: dict[str, str] | None = None,
+        limit: int | None = None,
     ) -> list[Image]:
-        """All images that match; `filters` are the service's own query parameters."""
+        """The first `limit` images that match, or all; `filters` are the service's own query
+        parameters."""
         found: list[Image] = []
-        path, params = "/v2/images", filters
-        while path:
+        path, params = "/v2/images", dict(filters or {})
+        if limit is not None:
+            params["limit"] = str(limit)
+        while path and (limit is None or len(found) < limit):
             status, body = await self._session.request(
                 "image", "GET", path, params=params, token=token
             )
             page = accepted("image", status, body, 200)
             found.extend(map(_image, page["images"]))
-            path, params = page.get("next", ""), None
-        return found
+            path, params = page.get("next", ""), {}
+        return found[:limit]
 
     async def create(
         self, *, token: str | None = None, properties: dict[str, str] | None = None, **fields: Any
@@ -92,11 +101,50 @@ class ImageClient:
         status, body = await self._session.upload("image", path, chunks)
         accepted("image", status, body, 204)
 
-    async def delete(self, image_id: str, *, token: str | None = None) -> None:
-        """Repeatable: an image that is gone is deleted. Raises `Forbidden` for a protected one."""
+    async def patch(
+        self,
+        image_id: str,
+        *,
+        add: Mapping[str, str] | None = None,
+        replace: Mapping[str, str] | None = None,
+        remove: Iterable[str] = (),
+        token: str | None = None,
+    ) -> Image:
+        """Change properties; those named like a field of the service are left alone. Raises
+        `Forbidden` for an image of somebody else."""
+        writes = [("add", add or {}), ("replace", replace or {})]
+        changes = [
+            {"op": op, "path": _pointer(name), "value": value}
+            for op, values in writes
+            for name, value in values.items()
+            if name not in _FIXED
+        ]
+        changes += [{"op": "remove", "path": _pointer(name)} for name in remove]
+        if not changes:
+            return await self.get(image_id, token=token)
+        status, body = await self._session.request(
+            "image",
+            "PATCH",
+            f"/v2/images/{quote(image_id, safe='')}",
+            json=changes,
+            headers={"Content-Type": _PATCH_TYPE},
+            token=token,
+        )
+        return _image(accepted("image", status, body, 200))
+
+    async def delete(
+        self, image_id: str, *, token: str | None = None, missing_ok: bool = True
+    ) -> None:
+        """Repeatable: an image that is gone is deleted, unless `missing_ok` says that this is a
+        `NotFound`. Raises `Forbidden` for a protected one."""
         path = f"/v2/images/{quote(image_id, safe='')}"
         status, body = await self._session.request("image", "DELETE", path, token=token)
-        accepted("image", status, body, 204, 404)
+        accepted("image", status, body, 204, *((404,) if missing_ok else ()))
+
+
+def _pointer(name: str) -> str:
+    """The JSON pointer to a property."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _image(body: dict[str, Any]) -> Image:

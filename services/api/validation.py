@@ -9,6 +9,7 @@ Crash story: none; compiled again by the next process.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -120,7 +121,12 @@ def _query_schema(operation: Operation, version: int) -> Any:
 def known_parameters(validator: Validator, query: dict[str, list[str]]) -> dict[str, list[str]]:
     """The parameters the operation declares; the others were allowed but mean nothing."""
     known: Mapping[str, Any] = validator.schema.get("properties", {})
-    return {name: values for name, values in query.items() if name in known}
+    patterns: Mapping[str, Any] = validator.schema.get("patternProperties", {})
+    return {
+        name: values
+        for name, values in query.items()
+        if name in known or any(re.search(pattern, name) for pattern in patterns)
+    }
 
 
 def as_v2(schema: Schema, value: Any) -> Any:

@@ -50,7 +50,7 @@ async def start(
     """
     check(action, placed, is_admin=request.ctx.is_admin)
     extra, metadata = extra or {}, asked.get("metadata", {})
-    await _check_quota(request, metadata)
+    await check_quota(request, metadata)
     properties = {**metadata, **_properties(request, placed.server, extra)}
     image = await _record(request, placed.server, asked["name"], properties)
     try:
@@ -62,7 +62,8 @@ async def start(
     return image.id
 
 
-async def _check_quota(request: Request, metadata: dict[str, str]) -> None:
+async def check_quota(request: Request, metadata: dict[str, str]) -> None:
+    """Raises `OverQuota` for an image with too much metadata."""
     if request.v >= QUOTA_ENDS or not metadata:
         return
     app = request.app

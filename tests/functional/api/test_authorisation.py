@@ -27,6 +27,9 @@ OPEN = {
     "GET /os-keypairs/{name}",
     "POST /os-keypairs",
     "DELETE /os-keypairs/{name}",
+    # The image service decides what the caller sees.
+    "GET /images",
+    "GET /images/detail",
     # Gone for everybody alike.
     "POST /servers/{server_id}/action#resetNetwork",
 }
