@@ -65,10 +65,25 @@ class Port:
 
 
 @dataclass(frozen=True)
+class SecurityGroupRule:
+    id: str
+    security_group_id: str
+    direction: str
+    ethertype: str
+    protocol: str | None
+    port_range_min: int | None
+    port_range_max: int | None
+    remote_group_id: str | None
+    remote_ip_prefix: str | None
+
+
+@dataclass(frozen=True)
 class SecurityGroup:
     id: str
     name: str
     project_id: str
+    description: str = ""
+    rules: tuple[SecurityGroupRule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,10 +215,7 @@ class NetworkClient:
         if project_id is not None:
             params["project_id"] = project_id
         found = await self._list("security-groups", params, token)
-        return [
-            SecurityGroup(g["id"], g["name"], g.get("project_id") or g.get("tenant_id", ""))
-            for g in found
-        ]
+        return [_security_group(group) for group in found]
 
     async def floating_ips(self, port_ids: Sequence[str]) -> list[FloatingIp]:
         """Floating addresses that lead to these ports."""
@@ -285,6 +297,29 @@ def _subnet(body: dict[str, Any]) -> Subnet:
         cidr=body["cidr"],
         ip_version=body["ip_version"],
         gateway_ip=body.get("gateway_ip"),
+    )
+
+
+def _security_group(body: dict[str, Any]) -> SecurityGroup:
+    return SecurityGroup(
+        id=body["id"],
+        name=body["name"],
+        project_id=body.get("project_id") or body.get("tenant_id", ""),
+        description=body.get("description") or "",
+        rules=tuple(
+            SecurityGroupRule(
+                id=rule["id"],
+                security_group_id=body["id"],
+                direction=rule["direction"],
+                ethertype=rule["ethertype"],
+                protocol=rule.get("protocol"),
+                port_range_min=rule.get("port_range_min"),
+                port_range_max=rule.get("port_range_max"),
+                remote_group_id=rule.get("remote_group_id"),
+                remote_ip_prefix=rule.get("remote_ip_prefix"),
+            )
+            for rule in body.get("security_group_rules", ())
+        ),
     )
 
 

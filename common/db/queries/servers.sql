@@ -77,6 +77,10 @@ update servers set tags = :tags::text[], updated_at = clock_timestamp()
  where uuid = :uuid and deleted_at is null and vm_state = any(:vm_states::text[])
 returning tags;
 
+-- name: set_security_groups(uuid, names)!
+update servers set security_groups = :names::jsonb, updated_at = clock_timestamp()
+ where uuid = :uuid and deleted_at is null and security_groups <> :names::jsonb;
+
 -- name: add_tag(uuid, tag, vm_states, most)^
 -- Nothing when the tag is there already, the state forbids it or there are too many.
 update servers set tags = array_append(tags, :tag::text), updated_at = clock_timestamp()

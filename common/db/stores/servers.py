@@ -249,6 +249,11 @@ async def metadata_delete(pool: Pool, uuid: UUID, key: str, *, vm_states: Collec
     return row is not None
 
 
+async def set_security_groups(pool: Pool, uuid: UUID, names: Sequence[str]) -> None:
+    """Write the names that the server shows."""
+    await _sql.set_security_groups(pool, uuid=uuid, names=list(names))
+
+
 async def tags_replace(
     pool: Pool, uuid: UUID, tags: Sequence[str], *, vm_states: Collection[str]
 ) -> bool:

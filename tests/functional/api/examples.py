@@ -48,6 +48,8 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     },
     "POST /servers/{server_id}/action#os-getConsoleOutput": {"os-getConsoleOutput": {}},
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
+    "POST /servers/{server_id}/action#addSecurityGroup": {"addSecurityGroup": {"name": "g"}},
+    "POST /servers/{server_id}/action#removeSecurityGroup": {"removeSecurityGroup": {"name": "g"}},
     "POST /images/{image_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /images/{image_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /images/{image_id}/metadata/{id}": {"meta": {_UUID: "b"}},
