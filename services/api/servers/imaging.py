@@ -51,7 +51,8 @@ async def start(
     check(action, placed, is_admin=request.ctx.is_admin)
     extra, metadata = extra or {}, asked.get("metadata", {})
     await check_quota(request, metadata)
-    properties = {**metadata, **_properties(request, placed.server, extra)}
+    own = _properties(request, placed.server, extra)
+    properties = {"image_type": "snapshot", **metadata, **own}
     image = await _record(request, placed.server, asked["name"], properties)
     try:
         await start_action(request, placed, action, {"image_id": image.id, **extra})
@@ -74,9 +75,9 @@ async def check_quota(request: Request, metadata: dict[str, str]) -> None:
 
 
 def _properties(request: Request, server: Server, extra: dict[str, Any]) -> dict[str, str]:
-    """What the image says about itself, whatever the user says about it."""
+    """What the image says about itself, whatever the user says about it: of its type only that it
+    is a backup, because backups are found by it."""
     own = {
-        "image_type": "snapshot",
         "image_location": "snapshot",
         "instance_uuid": str(server.uuid),
         "user_id": request.ctx.user_id,

@@ -26,7 +26,7 @@ def apply_patch(doc: Doc, changes: object, *, is_admin: bool) -> Doc:
     base: Doc = {}
     properties = dict(doc["_properties"])
     for raw in changes:
-        change = parse_inner(Change, raw)
+        change = parse_inner(Change, _with_op(raw))
         name = _name(change.path)
         if name in READ_ONLY or name == "id" or (name == "owner" and not is_admin):
             raise Fault(403, f"Attribute '{name}' is read-only.")
@@ -48,6 +48,17 @@ def apply_patch(doc: Doc, changes: object, *, is_admin: bool) -> Doc:
     new = {**doc, **{name: checked[name] for name in base}, "_properties": properties}
     _check_formats(doc, new)
     return new
+
+
+def _with_op(raw: object) -> object:
+    """A change of version 2.0, {"add": path}, in the form of 2.1, {"op": "add", "path": path}."""
+    if not isinstance(raw, dict) or "op" in raw:
+        return raw
+    ops = raw.keys() & {"add", "replace", "remove"}
+    if len(ops) != 1:
+        return raw
+    (op,) = ops
+    return {"op": op, "path": raw[op], **{k: v for k, v in raw.items() if k != op}}
 
 
 def _name(path: str) -> str:

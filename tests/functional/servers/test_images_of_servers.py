@@ -42,7 +42,7 @@ async def test_the_record_of_a_snapshot(stack: Stack) -> None:
     )
     expected = {
         "name": "snap", "status": "queued", "visibility": "private", "min_disk": 7,
-        "owner": stack.projects["demo"], "image_type": "snapshot", "image_location": "snapshot",
+        "owner": stack.projects["demo"], "image_type": "mine", "image_location": "snapshot",
         "instance_uuid": server_id, "base_image_ref": stack.image, "user_id": user,
         "os_type": "linux", "hw_disk_bus": "virtio", "a": "b", "container_format": "bare",
     }  # fmt: skip

@@ -34,6 +34,21 @@ async def patch(
     return await cloud.call("PATCH", f"{IMAGES}/{image_id}", body, headers=PATCH_TYPE, user=user)
 
 
+async def test_a_patch_of_version_2_0(cloud: Cloud) -> None:
+    image_id = await make(cloud, gone="1", old="1")
+    body: Any = [
+        {"add": "/new", "value": "2"},
+        {"replace": "/old", "value": "2"},
+        {"remove": "/gone"},
+    ]
+    headers = {"Content-Type": "application/openstack-images-v2.0-json-patch"}
+    image = (await cloud.call("PATCH", f"{IMAGES}/{image_id}", body, headers=headers)).want(200)
+    assert (image["new"], image["old"], "gone" in image) == ("2", "2", False)
+    for wrong in ({}, {"add": "/a", "remove": "/a"}, {"add": 1, "value": "2"}):
+        path = f"{IMAGES}/{image_id}"
+        (await cloud.call("PATCH", path, [wrong], headers=headers)).want(400)
+
+
 async def test_two_seeded_images_with_real_bytes(cloud: Cloud) -> None:
     await cloud.login("demo")
     images = (await cloud.call("GET", IMAGES, user="demo")).want(200)["images"]
