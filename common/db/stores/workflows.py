@@ -81,6 +81,9 @@ class Changes:
     migration_uuid: UUID | None = None
     built_on: str | None = None
     """A host that has just built a server: its failures are forgiven."""
+    recheck_hosts: list[str] = field(default_factory=list)
+    """Hosts to be told, once this is written, that the truth about a guest of theirs has changed.
+    Told before, they would be given the old answer."""
 
 
 class _Statement:

@@ -112,6 +112,10 @@ class Context:
         self.changes.insert_events.append(Event(name, host, result, details, ago_s))
         self.changes.action_failed = self.changes.action_failed or error is not None
 
+    def recheck(self, host: str) -> None:
+        """After this step's commit, have the host ask again about its guests."""
+        self.changes.recheck_hosts.append(host)
+
     def fault(self, error: Exception, message: str | None = None) -> dict[str, Any]:
         """The server's `fault` for `error`. Unexpected errors show only their class to users."""
         expected = isinstance(error, MusterError)

@@ -18,6 +18,7 @@ from common.db.stores import workflows as store
 from common.db.stores.workflows import Changes, Sql, Workflow
 from common.domain.server import Server
 from common.errors import Bug, MusterError, Timeout, Unavailable, from_code
+from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.definition import Definition, Step
 
@@ -226,5 +227,7 @@ class Run:
             if await store.is_cancelled(self._deps.pool, workflow):
                 raise Overtaken
             raise LeaseLost(f"workflow {workflow.id}")
+        for host in changes.recheck_hosts:
+            await self._deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
         known = {k: v for k, v in changes.server.items() if not isinstance(v, Sql)}
         self._server = dataclasses.replace(self._server, **known)

@@ -48,7 +48,7 @@ async def failed(context: Context) -> None:
     context.event_finish(EVENT, error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
-    await moving.recheck(context, context.state["source"])
+    context.recheck(context.state["source"])
 
 
 CONFIRM_RESIZE = Definition(

@@ -126,7 +126,7 @@ async def finish(context: Context) -> None:
         fault=None,
         launched_at=NOW,
     )
-    await moving.recheck(context, state["source"])
+    context.recheck(state["source"])
 
 
 async def failed(context: Context) -> None:
@@ -146,7 +146,7 @@ async def failed(context: Context) -> None:
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
     if source := context.state.get("source"):
-        await moving.recheck(context, source)
+        context.recheck(source)
 
 
 EVACUATE = Definition(

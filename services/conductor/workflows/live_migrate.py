@@ -135,7 +135,7 @@ async def failed(context: Context) -> None:
     if moving.has_moved(context):
         await claims.promote(context.deps.pool, context.server.uuid, context.state["dest"])
         moving.migration(context, status="completed")
-        await moving.recheck(context, context.state["source"])  # it destroys what it still has
+        context.recheck(context.state["source"])  # it destroys what it still has
         return
     if "dest" in context.state:
         context.event_finish(COPY_EVENT, error)

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from common.db.stores import claims
 from common.errors import HostCommandFailed, Timeout
-from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
 
@@ -101,11 +100,6 @@ async def return_to_source(context: Context, *, power_on: bool) -> None:
 async def rebind_to_source(context: Context) -> None:
     if not has_moved(context):
         await ports.rebind(context, context.state["source"])
-
-
-async def recheck(context: Context, host: str) -> None:
-    """Tell a host that the truth about one of its guests has changed."""
-    await context.deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
 
 
 def another_destination(context: Context, error: Exception) -> str | None:
