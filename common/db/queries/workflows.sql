@@ -53,9 +53,6 @@ update workflows
 -- name: reread(id, lease_epoch)^
 select cancel_requested from workflows where id = :id and lease_epoch = :lease_epoch;
 
--- name: waiting()$
-select count(*) from workflows;
-
 -- name: count_failed_build(host)!
 update compute_nodes set failed_builds = failed_builds + 1 where host = :host;
 

@@ -151,11 +151,6 @@ async def is_cancelled(pool: Pool, workflow: Workflow) -> bool | None:
     return None if row is None else bool(row["cancel_requested"])
 
 
-async def waiting(pool: Pool) -> int:
-    """Workflows not ended yet."""
-    return int(await _sql.waiting(pool))
-
-
 async def server_read(pool: Pool, uuid: UUID) -> Server | None:
     """The server a workflow works on, deleted ones included."""
     row = await _sql.server(pool, uuid=uuid)

@@ -46,26 +46,12 @@ async def fence(context: Context) -> None:
 
 
 async def schedule(context: Context) -> None:
-    state, server = context.state, context.server
     started = context.deps.clock.monotonic()
-    target = state.get("host")
-    selected = await placing.select_host(
-        context,
-        force_host=target if state.get("force") else None,
-        requested_host=None if state.get("force") else target,
-        availability_zone=server.pinned_availability_zone,
-        exclude_hosts=[state["source"]] if state["source"] else [],
-    )
-    generation = server.last_generation + 1
-    state.update(dest=selected.host, node=selected.node, generation=generation)
+    await moving.choose_destination(context, purpose="server")
     context.event(CONDUCTOR_EVENT, None, started)
-    context.event_start(EVENT, selected.host)
-    context.change_server(
-        last_generation=generation, task_state=TaskState.REBUILD_BLOCK_DEVICE_MAPPING
-    )
-    moving.migration(
-        context, status="pre-migrating", dest_compute=selected.host, dest_node=selected.node
-    )
+    context.event_start(EVENT, context.state["dest"])
+    context.change_server(task_state=TaskState.REBUILD_BLOCK_DEVICE_MAPPING)
+    moving.migration(context, status="pre-migrating")
 
 
 async def schedule_undo(context: Context) -> None:
@@ -80,8 +66,8 @@ async def network(context: Context) -> None:
 
 
 async def network_undo(context: Context) -> None:
-    if (source := context.state.get("source")) and not moving.has_moved(context):
-        await ports.rebind(context, source)
+    if context.state.get("source"):
+        await moving.rebind_to_source(context)
 
 
 def _stays_stopped(context: Context) -> bool:

@@ -27,21 +27,25 @@ def migration(context: Context, **columns: object) -> None:
 
 
 async def choose_destination(
-    context: Context, *, flavor: dict[str, Any] | None = None, same_host: bool = False
+    context: Context,
+    *,
+    flavor: dict[str, Any] | None = None,
+    same_host: bool = False,
+    purpose: claims.Purpose = "migration",
 ) -> None:
     """Claim a host, promise it the next generation, write both down."""
     state, server = context.state, context.server
     state.setdefault("source", server.host)
     state.setdefault("source_generation", server.generation)
     target = state.get("host")
-    exclude = [] if same_host else [state["source"]]
+    exclude = [] if same_host or not state["source"] else [state["source"]]
     selected = await placing.select_host(
         context,
         force_host=target if state.get("force") else None,
         requested_host=None if state.get("force") else target,
         availability_zone=server.pinned_availability_zone,
         exclude_hosts=[*exclude, *state.get("failed_hosts", [])],
-        purpose="migration",
+        purpose=purpose,
         flavor=flavor,
     )
     generation = server.last_generation + 1
