@@ -55,6 +55,7 @@ create table services (
     epoch            text,                      -- which process life reports; other lives are ignored
     created_at       timestamptz not null default now(),
     updated_at       timestamptz,
+    inventory        text,                      -- hash of the report last found settled; null: report
     constraint services_host_binary_key unique (host, binary_name)
 );
 
@@ -101,7 +102,8 @@ create table compute_nodes (
     failed_builds        integer not null default 0,
     running_guests       integer not null default 0,
     created_at           timestamptz not null default now(),
-    updated_at           timestamptz
+    updated_at           timestamptz,
+    booted_at            timestamptz            -- the uptime shown is derived from it; `uptime` is not written
 );
 
 create table allocations (
@@ -226,7 +228,7 @@ create table workflows (
     action_id        bigint,
     state            jsonb not null default '{}', -- input and the outputs of finished steps
     step             integer not null default 0, -- next step to do (or, unwinding, to undo)
-    attempt          integer not null default 0, -- of this step, across crashes
+    attempt          integer not null default 0, -- how often it has gone another way (another host)
     unwinding        boolean not null default false,
     error            jsonb,                      -- why it unwinds: {"code", "message"}
     cancel_requested boolean not null default false,
@@ -239,6 +241,21 @@ create table workflows (
 );
 create index workflows_server_idx on workflows (server_uuid, id);
 create index workflows_lease_idx on workflows (lease_expires_at);
+
+-- What a workflow could not clean up. A reconciler works the rows off; people can list them.
+create table leftovers (
+    id          bigint generated always as identity primary key,
+    server_uuid uuid not null,
+    kind        text not null check (kind in ('ports', 'image', 'guest')),
+    detail      jsonb not null default '{}',     -- image: {"id"}; guest: {"host", "generation"}
+    reason      text not null,                   -- why the latest attempt failed
+    request_id  text,                            -- of the action that left it
+    attempts    integer not null default 0,      -- of the reconciler
+    created_at  timestamptz not null default clock_timestamp(),
+    due_at      timestamptz not null default clock_timestamp(),
+    constraint leftovers_what_key unique (server_uuid, kind, detail)
+);
+create index leftovers_due_idx on leftovers (due_at);
 
 -- Migrations --------------------------------------------------------------------------------
 create table migrations (
