@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,6 +36,12 @@ DRAIN_S = 10.0
 
 LATE_REPLIES = Counter("muster_bus_late_replies_total", "Replies that nobody waited for any more")
 GIVEN_UP = Counter("muster_bus_given_up_total", "Messages not delivered again", ["queue", "reason"])
+
+
+def events_name(topics: Sequence[str]) -> str:
+    """What a subscription is called in logs."""
+    more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
+    return f"events {topics[0]}{more}"
 
 
 class Verdict(Enum):

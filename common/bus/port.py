@@ -8,7 +8,7 @@ an unacknowledged delivery of a dead consumer is delivered again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -99,15 +99,17 @@ class Bus(Protocol):
         `BusClosed` when not confirmed in time, and at once when cut off before the confirmation."""
 
     async def publish_event(self, topic: str, message: Message) -> None:
-        """Best-effort fan-out to every `subscribe(topic)` of this moment; never raises."""
+        """Best-effort fan-out to every subscriber of this moment; never raises."""
 
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> Subscription:
         """Up to `prefetch` deliveries are handled concurrently. Survives reconnects. Raises
         `common.errors.Unavailable` when the queue exists with other arguments."""
 
-    async def subscribe(self, topic: str, handler: Handler) -> Subscription:
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> Subscription:
         """Receive events published from now on, one at a time and in order; exclusive to this
-        process, no redelivery. `topic` may hold `*` (one word) and `#` (any number of words)."""
+        process, no redelivery. A topic may hold `*` (one word) and `#` (any number of words). An
+        event that several of the topics match comes once. However many topics there are, it is one
+        queue and one channel; a handler that waits keeps the events of all of them waiting."""
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,

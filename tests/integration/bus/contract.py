@@ -285,8 +285,11 @@ class BusContract:
         assert inbox.numbers == [1]
         assert hanging.finished == 0
 
-    async def test_subscription_may_be_cancelled_by_its_own_handler(self, env: Env) -> None:
-        work, bus = queue(), await env.connect()
+    @pytest.mark.parametrize("kind", [QueueKind.WORK, QueueKind.HOST])
+    async def test_subscription_may_be_cancelled_by_its_own_handler(
+        self, env: Env, kind: QueueKind
+    ) -> None:
+        work, bus = queue(kind), await env.connect()
         seen: list[Delivery] = []
         cancelled = asyncio.Event()
         subscription: Subscription
@@ -301,6 +304,37 @@ class BusContract:
         await asyncio.wait_for(cancelled.wait(), 10)
         await has_waiting(bus, work, 1)
         assert len(seen) == 1
+
+    async def test_consumers_of_hosts_end_each_for_itself(self, env: Env) -> None:
+        """One ends in the middle of its work, another with its work done; a third goes on."""
+        hosts = [queue(QueueKind.HOST) for _ in range(3)]
+        inboxes = [Inbox(closed=True) for _ in hosts]
+        bus, sender = await env.connect(), await env.connect()
+        subscriptions = [
+            await bus.consume(host, inbox, prefetch=prefetch)
+            for host, inbox, prefetch in zip(hosts, inboxes, (1, 2, 3), strict=True)
+        ]
+        for host in hosts:
+            await publish_all(sender, host, 4)
+        for host, inbox, prefetch in zip(hosts, inboxes, (1, 2, 3), strict=True):
+            await inbox.has(prefetch)
+            await has_waiting(sender, host, 4 - prefetch)
+        first = asyncio.ensure_future(subscriptions[0].cancel())
+        inboxes[1].gate.set()
+        await inboxes[1].has(4)
+        await subscriptions[1].cancel()
+        inboxes[0].gate.set()
+        await first
+        await has_waiting(sender, hosts[0], 3)
+        assert inboxes[0].finished == 1
+        inboxes[2].gate.set()
+        await inboxes[2].has(4)
+        assert [d.redelivered for d in inboxes[2].deliveries] == [False] * 4
+        again = Inbox()
+        await bus.consume(hosts[0], again, prefetch=10)
+        await again.has(3)
+        assert again.numbers == [1, 2, 3]
+        assert bus.connections == 1
 
     async def test_lossy_queue_keeps_the_newest(
         self, env: Env, monkeypatch: pytest.MonkeyPatch
@@ -418,6 +452,19 @@ class BusContract:
         await sender.publish_event(f"{topic}.a", Job(number=6))
         await one.has(6)
         assert len(two.deliveries) == 6
+
+    async def test_one_subscription_hears_many_topics_in_order(self, env: Env) -> None:
+        bus, inbox, name = await env.connect(), Inbox(), f"test{next(_names)}"
+        topics = [f"{name}.{number}" for number in range(1000)]
+        subscription = await bus.subscribe([*topics, f"{name}.*.loud", f"{name}.0.#"], inbox)
+        for number in (999, 0, 500):
+            await bus.publish_event(topics[number], Job(number=number))
+        await bus.publish_event(f"{name}.0.loud", Job(number=7))  # matches twice, comes once
+        await bus.publish_event(f"{name}.other", Job(number=8))
+        await bus.publish_event(topics[1], Job(number=1))
+        await inbox.has(5)
+        assert inbox.numbers == [999, 0, 500, 7, 1]
+        await subscription.cancel()
 
     async def test_event_handler_that_fails_gets_the_next_event(self, env: Env) -> None:
         bus, inbox, topic = await env.connect(), Inbox(RuntimeError("no")), f"test{next(_names)}"

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from common.bus.amqp_link import Link
-from common.bus.port import BusClosed, QueueKind, Unroutable
+from common.bus.port import BusClosed, Queue, QueueKind, Unroutable
 from common.bus.rabbitmq import RabbitBus
 from common.bus.topology import CONDUCTOR, RULES, host_queue
 from common.config.settings import BusSettings
@@ -35,6 +35,13 @@ from tests.integration.bus.contract import (
 )
 from tests.support.rabbitmq import settings_of
 from tests.support.wait import wait_for
+
+MANY_HOSTS = 2_100
+"""More than the 2,047 channels that RabbitMQ allows on one connection."""
+
+
+async def consume_all(bus: RabbitBus, hosts: list[Queue], inbox: Inbox) -> None:
+    await asyncio.gather(*(bus.consume(host, inbox, prefetch=2) for host in hosts))
 
 
 class RabbitEnv:
@@ -217,6 +224,16 @@ class TestRabbitBus(BusContract):
         await bus.publish(queue(), Job())
         assert bus._link is link
         assert bus.connected
+
+    async def test_one_connection_carries_more_hosts_than_channels(self, env: RabbitEnv) -> None:
+        bus, inbox = await env.connect(), Inbox()
+        hosts = [queue(QueueKind.HOST) for _ in range(MANY_HOSTS)]
+        await consume_all(bus, hosts, inbox)
+        for number in (0, 1, MANY_HOSTS // 2, MANY_HOSTS - 1):
+            await bus.publish(hosts[number], Job(number=number))
+        await inbox.has(4)
+        assert sorted(inbox.numbers) == [0, 1, MANY_HOSTS // 2, MANY_HOSTS - 1]
+        assert bus.connections == 1
 
     async def test_vanished_broker_is_noticed(self, env: RabbitEnv) -> None:
         async with proxied(env.node, "?heartbeat=1") as (proxy, settings):
