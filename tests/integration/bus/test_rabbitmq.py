@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import orjson
@@ -16,6 +17,8 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
+from common.bus import rabbitmq
+from common.bus.amqp_consumers import LinkConsumer
 from common.bus.amqp_link import Link
 from common.bus.port import BusClosed, Queue, QueueKind, Unroutable
 from common.bus.rabbitmq import RabbitBus
@@ -348,3 +351,25 @@ class TestRabbitOutage(OutageContract):
         env = RabbitEnv(breakable_rabbitmq)
         yield env
         await env.stop()
+
+    async def test_many_hosts_come_back_although_all_together_take_longer_than_one_may(
+        self, env: RabbitEnv, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus, inbox = await env.connect(), Inbox()
+        hosts = [queue(QueueKind.HOST) for _ in range(1_000)]
+        await consume_all(bus, hosts, inbox)
+        await env.break_broker()
+        await wait_for(lambda: not bus.connected)
+        near = Link.consume
+
+        async def far(*args: Any) -> LinkConsumer:
+            await asyncio.sleep(0.02)
+            return await near(*args)
+
+        monkeypatch.setattr(Link, "consume", far)
+        monkeypatch.setattr(rabbitmq, "OPEN_TIMEOUT_S", 2.0)
+        await env.mend_broker()
+        await wait_for(lambda: bus.connected, timeout_s=30)
+        await asyncio.gather(*(bus.publish(to, Job(number=n)) for n, to in enumerate(hosts)))
+        await inbox.has(len(hosts))
+        assert sorted(inbox.numbers) == list(range(len(hosts)))
