@@ -49,11 +49,18 @@ class Delivery:
 Handler = Callable[[Delivery], Awaitable[None]]
 """Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
 for another delivery after a pause, with a log line; the last of the deliveries that its kind of
-queue allows dead-letters too. Lossy messages and events are tried once and dropped."""
+queue allows dead-letters too. What is LOSSY or part of a CONVERSATION is tried three times, within
+a fraction of a second, and then dropped: for another consumer that can, not for later. Events are
+tried once."""
 
 
 class RejectMessage(Exception):
     """This message can never be handled; it goes to the dead-letter queue."""
+
+
+class GiveBack(Exception):
+    """Not here, not now: perhaps another consumer can. As any other failure, but without a log line
+    for each message, because the reason is the same for all of them and its handler has said it."""
 
 
 class Unroutable(Exception):

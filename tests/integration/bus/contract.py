@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.bus import handling
 from common.bus.handling import LATE_REPLIES
@@ -20,6 +21,7 @@ from common.bus.port import (
     Bus,
     BusClosed,
     Delivery,
+    GiveBack,
     Queue,
     QueueKind,
     RejectMessage,
@@ -211,15 +213,39 @@ class BusContract:
         assert inbox.numbers == [1]
         await has_waiting(bus, DEAD, before + 1)
 
-    async def test_failed_lossy_message_is_dropped(self, env: Env) -> None:
-        lossy, inbox, bus = queue(QueueKind.LOSSY), Inbox(RuntimeError("no")), await env.connect()
+    @pytest.mark.parametrize("kind", [QueueKind.LOSSY, QueueKind.CONVERSATION])
+    async def test_failed_lossy_message_is_tried_thrice_and_dropped(
+        self, env: Env, kind: QueueKind
+    ) -> None:
+        lossy, inbox, bus = queue(kind), Inbox(RuntimeError("no")), await env.connect()
         before = await bus.depth(DEAD)
         await bus.consume(lossy, inbox, prefetch=1)
         await publish_all(bus, lossy, 2)
-        await inbox.has(2)
-        assert inbox.numbers == [0, 1]
+        await inbox.has(6)
+        assert inbox.numbers == [0, 0, 0, 1, 1, 1]
         await is_empty(bus, lossy)
         assert await bus.depth(DEAD) == before
+
+    @pytest.mark.parametrize("kind", [QueueKind.LOSSY, QueueKind.CONVERSATION])
+    async def test_what_one_gives_back_another_can_handle(self, env: Env, kind: QueueKind) -> None:
+        lossy, cannot, can = queue(kind), Inbox(GiveBack("no database")), Inbox()
+        first, second = await env.connect(), await env.connect()
+        subscription = await first.consume(lossy, cannot, prefetch=10)
+        cannot.gate.clear()
+        await publish_all(first, lossy, 10)
+        await cannot.has(10)
+        await second.consume(lossy, can, prefetch=10)
+        ending = asyncio.ensure_future(subscription.cancel())
+        await asyncio.wait({ending}, timeout=0.05)
+        cannot.gate.set()
+        with capture_logs() as logs:
+            await ending
+        await can.has(10)
+        assert sorted(can.numbers) == list(range(10))
+        assert all(delivery.redelivered for delivery in can.deliveries)
+        assert {(line["event"], line["log_level"]) for line in logs} == {
+            ("handler_failed", "debug")
+        }
 
     async def test_unknown_host_is_unroutable_and_breaks_nothing(self, env: Env) -> None:
         bus, inbox, work = await env.connect(), Inbox(), queue()
