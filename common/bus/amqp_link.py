@@ -189,6 +189,21 @@ class Link:
             return 0
 
     @driver
+    async def delete(self, queue: Queue) -> bool:
+        """Whether it is gone: one that is consumed stays."""
+        self._declared.discard(queue.name)
+        try:
+            async with self._spare_channel() as channel:
+                await channel.queue_delete(queue.name, if_unused=True)
+        except ChannelPreconditionFailed:
+            return False
+        except ChannelAccessRefused as error:
+            raise Unavailable(
+                f"user {self._user!r} of the broker may not delete queue {queue.name} ({error})"
+            ) from error
+        return True
+
+    @driver
     async def reply_address(self) -> str:
         """The queue of this connection's replies, declared when the first call is made."""
 

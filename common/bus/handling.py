@@ -235,10 +235,12 @@ class Calls:
 
 
 @contextlib.asynccontextmanager
-async def confirmed_within(timeout_s: float, queue: str) -> AsyncIterator[None]:
+async def confirmed_within(
+    timeout_s: float, queue: str, what: str = "a message to"
+) -> AsyncIterator[None]:
     """Raise `BusClosed` when the block, a publish to `queue`, takes longer than `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
     except TimeoutError:
-        raise BusClosed(f"a message to {queue} was not confirmed within {timeout_s:g} s") from None
+        raise BusClosed(f"{what} {queue} was not confirmed within {timeout_s:g} s") from None

@@ -247,6 +247,14 @@ class MemoryBroker:
             raise Unroutable(f"there is no queue {queue.name}")
         self.declare(queue).put(stored)
 
+    def delete(self, queue: Queue) -> bool:
+        """Whether it is gone: one that is consumed stays."""
+        found = self._queues.get(queue.name)
+        if found is not None and found.consumers:
+            return False
+        self._queues.pop(queue.name, None)
+        return True
+
     def publish_event(self, topic: str, stored: _Stored) -> None:
         for patterns, queue in list(self._events):
             if topic in patterns or any(topic_matches(pattern, topic) for pattern in patterns):
@@ -406,6 +414,12 @@ class MemoryBus:
         if self.connected:
             self._broker.publish_event(topic, self._stored(message))
             await self._clock.sleep(0)
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        async with confirmed_within(timeout_s, queue.name, what="the removal of"):
+            await self._ready()
+        await self._clock.sleep(0)
+        return self._broker.delete(queue)
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         async def send(correlation_id: str) -> None:

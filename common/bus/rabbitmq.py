@@ -316,6 +316,14 @@ class RabbitBus:
     def forget(self, registration: _Registration) -> None:
         self._registrations = [other for other in self._registrations if other is not registration]
 
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        async with confirmed_within(timeout_s, queue.name, what="the removal of"):
+            link = await self._connected_link()
+            try:
+                return await link.delete(queue)
+            except GONE as error:
+                raise BusClosed(str(error)) from error
+
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         async def send(correlation_id: str) -> None:
             await self._send(queue, message, timeout_s, correlation_id)

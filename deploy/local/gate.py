@@ -87,6 +87,10 @@ class GatedBus(Bus):
     async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> Subscription:
         return await self._bus.subscribe(topics, self._gated(handler))
 
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        await self._gate.passage()
+        return await self._bus.delete_queue(queue, timeout_s=timeout_s)
+
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         await self._gate.passage()
         return await self._bus.call(queue, message, timeout_s=timeout_s)

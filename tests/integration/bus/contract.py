@@ -268,6 +268,24 @@ class BusContract:
         await inbox.has(3)
         assert inbox.numbers == [0, 1, 2]
 
+    async def test_deleted_queue_is_as_if_it_had_never_been(self, env: Env) -> None:
+        host, inbox, sender = queue(QueueKind.HOST), Inbox(), await env.connect()
+        agent = await env.connect()
+        subscription = await agent.consume(host, Inbox(), prefetch=1)
+        assert not await sender.delete_queue(host)
+        await sender.publish(host, Job(number=1))
+        await subscription.cancel()
+        await publish_all(sender, host, 2)
+        assert await sender.delete_queue(host)
+        with pytest.raises(Unroutable):
+            await sender.publish(host, Job(number=2))
+        assert await sender.delete_queue(host)
+        await agent.consume(host, inbox, prefetch=1)  # on the connection that declared it before
+        await sender.publish(host, Job(number=3))
+        await inbox.has(1)
+        assert inbox.numbers == [3]
+        assert (agent.connections, sender.connections) == (1, 1)
+
     async def test_crash_gives_unacknowledged_messages_to_another(self, env: Env) -> None:
         work, stuck, inbox = queue(), Inbox(closed=True), Inbox()
         sender, victim, other = [await env.connect() for _ in range(3)]
