@@ -17,7 +17,8 @@ from common.bus.topology import SCHEDULER, host_queue
 from common.config.settings import Settings
 from common.db.pool import Pool
 from common.db.stores import services as services_store
-from common.db.stores.workflows import Changes, Event, Workflow
+from common.db.stores.commit import Changes, Event
+from common.db.stores.workflows import Workflow
 from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
 from common.messages.base import Message

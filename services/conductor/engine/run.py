@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from common.db.pool import OUT_OF_REACH
-from common.db.stores import workflows as store
-from common.db.stores.workflows import Changes, Sql, Workflow
+from common.db.statement import Sql
+from common.db.stores.commit import Changes, Outcome, commit
+from common.db.stores.workflows import Workflow
 from common.domain.server import Server
 from common.errors import Bug, MusterError, Timeout, Unavailable, from_code
 from common.messages.compute import HostRecheck
@@ -220,12 +221,12 @@ class Run:
     async def _commit(self, changes: Changes) -> None:
         workflow = self._workflow
         anyway = workflow.unwinding or not self._definition.overtakable
-        written = await store.commit(
+        committed = await commit(
             self._deps.pool, workflow, changes, ended=self._ended, even_if_cancelled=anyway
         )
-        if not written:
-            if await store.is_cancelled(self._deps.pool, workflow):
-                raise Overtaken
+        if committed.outcome is Outcome.CANCELLED:
+            raise Overtaken
+        if committed.outcome is not Outcome.WRITTEN:
             raise LeaseLost(f"workflow {workflow.id}")
         for host in changes.recheck_hosts:
             await self._deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))

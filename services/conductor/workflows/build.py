@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from common.db.stores import claims
 from common.db.stores import workflows as store
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import HostCommandFailed, MusterError, NoValidHost, Timeout
 from services.conductor.engine.context import Context

@@ -10,7 +10,7 @@ server in ERROR with the reason, and another delete may be asked for.
 from __future__ import annotations
 
 from common.db.stores import claims, migrations
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context

@@ -18,7 +18,7 @@ import structlog
 
 from common.db.stores import claims
 from common.db.stores import services as services_store
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import HostCommandFailed, MusterError
 from services.conductor.engine.context import Context

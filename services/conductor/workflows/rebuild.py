@@ -9,7 +9,7 @@ A stopped server stays stopped. A failure leaves it in error: the old disk may b
 
 from __future__ import annotations
 
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context

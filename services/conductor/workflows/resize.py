@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NoValidHost
 from services.conductor.engine.context import Context

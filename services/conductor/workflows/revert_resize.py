@@ -11,7 +11,7 @@ Input: state {"migration_uuid", "source", "source_node", "source_generation"}.
 from __future__ import annotations
 
 from common.db.stores import claims
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context

@@ -12,7 +12,7 @@ Input: state {"availability_zone", "host"}, both optional.
 from __future__ import annotations
 
 from common.db.stores import claims
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
