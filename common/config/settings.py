@@ -150,8 +150,6 @@ class ConductorSettings(Section):
     """Hosts tried for one build (Nova's scheduler.max_attempts)."""
     workflow_deadline_s: float = Field(default=600.0, gt=0)
     """A workflow that has not ended after this long fails and unwinds, whatever it waits for."""
-    host_command_deadline_s: float = Field(default=60.0, gt=0)
-    """A host that has not carried out a command after this long has failed it."""
     host_command_resend_s: float = Field(default=3.0, gt=0)
     """A command without an answer is sent again after this long (hosts drop doubles)."""
 
@@ -166,6 +164,12 @@ class ConductorSettings(Section):
     """Shelved servers leave their host after this long; 0: at once, -1: never."""
     reconcile_interval_s: float = Field(default=5.0, gt=0)
     """Seconds between two turns of the periodic tasks."""
+
+    @property
+    def reserve_s(self) -> float:
+        """For this long a new workflow is left to the conductor that was woken for it. Conductors
+        renew leases twice as often, so a run that goes on has its lease before that."""
+        return self.lease_s / 2
 
 
 class SchedulerSettings(Section):
