@@ -254,6 +254,7 @@ class Link:
         mandatory: bool = False,
         correlation_id: str | None = None,
         reply_to: str | None = None,
+        expires_s: float | None = None,
     ) -> None:
         """Send and return when the broker has confirmed. Raises `Unroutable`, `BusClosed`."""
         properties = spec.Basic.Properties(
@@ -263,6 +264,7 @@ class Link:
             user_id=self._user,
             correlation_id=correlation_id,
             reply_to=reply_to,
+            expiration=None if expires_s is None else str(max(0, int(expires_s * 1000))),
         )
         try:
             await self._basic_publish(

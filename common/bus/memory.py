@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -18,7 +19,14 @@ import structlog
 
 from common.bus.handling import Calls, Handling, Received, Verdict, confirmed_within
 from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind, Unroutable
-from common.bus.topology import DEAD, EVENT_RULES, RULES, Rules, topic_matches
+from common.bus.topology import (
+    DEAD,
+    EVENT_RULES,
+    RULES,
+    Rules,
+    expires_with_its_caller,
+    topic_matches,
+)
 from common.messages.base import Message, encode
 from common.runtime.ports import Clock, Random
 
@@ -34,6 +42,7 @@ class _Stored:
     user_id: str
     reply_to: str | None = None
     correlation_id: str | None = None
+    expires_at: float = math.inf
     attempts: int = 0
     redelivered: bool = False
 
@@ -48,10 +57,14 @@ class _Queue:
 
     def put(self, stored: _Stored) -> None:
         """Append; raises `BusClosed` when the queue is full and refuses."""
+        self.expire()
         if len(self.ready) >= self.rules.max_length:
             if self.rules.when_full == "reject-publish":
                 raise BusClosed(f"queue {self.name} is full ({self.rules.max_length} messages)")
             self.ready.popleft()
+        if self.rules.ttl_s is not None:
+            expires_at = self._broker.clock.monotonic() + self.rules.ttl_s
+            stored.expires_at = min(stored.expires_at, expires_at)
         self.ready.append(stored)
         self.dispatch()
 
@@ -68,8 +81,15 @@ class _Queue:
         if self.rules.dead_letters:
             self._broker.declare(DEAD).put(stored)
 
+    def expire(self) -> None:
+        """Drop what has waited too long, at the head only: as RabbitMQ does."""
+        now = self._broker.clock.monotonic()
+        while self.ready and self.ready[0].expires_at <= now:
+            self.give_up(self.ready.popleft())
+
     def dispatch(self) -> None:
         """Deal messages out in turn to the consumers that may hold one more."""
+        self.expire()
         idle = 0
         while self._broker.running and self.ready and idle < len(self.consumers):
             consumer = self.consumers[0]
@@ -77,6 +97,7 @@ class _Queue:
             if len(consumer.unacknowledged) < consumer.prefetch:
                 idle = 0
                 consumer.deliver(self.ready.popleft())
+                self.expire()
             else:
                 idle += 1
 
@@ -154,7 +175,8 @@ class _Registration:
 class MemoryBroker:
     """What all `MemoryBus` of a process connect to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.running = True
         self._queues: dict[str, _Queue] = {}
         self._events: list[tuple[str, _Queue]] = []
@@ -189,7 +211,10 @@ class MemoryBroker:
     def depth(self, queue: Queue) -> int:
         """Messages that wait to be delivered."""
         found = self._queues.get(queue.name)
-        return len(found.ready) if found else 0
+        if found is None:
+            return 0
+        found.expire()
+        return len(found.ready)
 
     def add(self, bus: MemoryBus) -> None:
         self._buses.append(bus)
@@ -249,6 +274,7 @@ class MemoryBus:
         user: str = "muster",
     ) -> None:
         self.calls = Calls(clock or Clock())
+        self.connections = 0
         self.reply_address: str | None = None
         self._broker = broker
         self._clock = clock or Clock()
@@ -287,6 +313,7 @@ class MemoryBus:
         if self.connected:
             return
         self.reply_address = self._broker.new_id()
+        self.connections += 1
         self._up.set()
         for registration in self._registrations:
             self._attach(registration)
@@ -343,11 +370,15 @@ class MemoryBus:
     async def _send(
         self, queue: Queue, message: Message, timeout_s: float, correlation_id: str | None
     ) -> None:
+        deadline = self._clock.monotonic() + timeout_s
         async with confirmed_within(timeout_s, queue.name):
             await self._ready()
         stored = self._stored(message)
         if correlation_id:
             stored.reply_to, stored.correlation_id = self.reply_address, correlation_id
+            if expires_with_its_caller(queue):
+                left_s = deadline - self._clock.monotonic()
+                stored.expires_at = self._broker.clock.monotonic() + left_s
         self._broker.publish(queue, stored)
         address = self.reply_address
         await self._clock.sleep(0)  # a confirmation takes a turn of the loop at least

@@ -22,6 +22,7 @@ class QueueKind(Enum):
     WORK = "work"  # durable quorum queue, delivery limit, dead letters: conductor, scheduler
     HOST = "host"  # durable classic queue of one host, dead letters
     LOSSY = "lossy"  # bounded, drop-head, non-persistent messages: heartbeats
+    CONVERSATION = "conversation"  # as LOSSY, and nothing outlives the call that asked it: hosts
     DEAD = "dead"  # what was given up, bounded, for the operator
 
 
@@ -75,6 +76,12 @@ class Bus(Protocol):
     def connected(self) -> bool:
         """True while the broker can be reached; liveness judgements must not be made otherwise."""
 
+    @property
+    def connections(self) -> int:
+        """How many connections have been established so far, this one included. A handler that
+        finds another number than its process remembers may be holding what waited through an
+        outage: the count goes up before anything is delivered on the new connection."""
+
     async def start(self) -> None:
         """Connect (waiting and retrying with jitter while the broker is not there yet). Raises
         `common.errors.Unauthorized` when the broker refuses the credentials."""
@@ -104,7 +111,9 @@ class Bus(Protocol):
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,
-        `Unroutable`, `BusClosed`. A reply that comes later is dropped with a counter."""
+        `Unroutable`, `BusClosed`. A reply that comes later is dropped with a counter. In a
+        CONVERSATION queue the question expires with its caller's patience: nobody is handed a
+        question whose answer nobody waits for any more."""
 
     async def reply(self, delivery: Delivery, message: Message) -> None:
         """Answer a call. A caller that is gone is not an error: it will ask again."""

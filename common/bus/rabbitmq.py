@@ -20,7 +20,7 @@ from yarl import URL
 from common.bus.amqp_link import CLOSE_TIMEOUT_S, GONE, Link, LinkConsumer
 from common.bus.handling import Calls, Handling, confirmed_within
 from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind
-from common.bus.topology import EVENT_RULES, EVENTS, RULES
+from common.bus.topology import EVENT_RULES, EVENTS, RULES, expires_with_its_caller
 from common.config.settings import BusSettings
 from common.errors import InvalidInput, Unauthorized, Unavailable
 from common.messages.base import Message
@@ -104,6 +104,7 @@ class RabbitBus:
         self._random = random
         self._tasks = Tasks(clock)
         self._calls = Calls(clock)
+        self.connections = 0
         self._registrations: list[_Registration] = []
         self._attaching = asyncio.Lock()
         self._link: Link | None = None
@@ -186,6 +187,7 @@ class RabbitBus:
 
     async def _open(self, link: Link) -> None:
         await link.open()
+        self.connections += 1
         async with self._attaching:
             for registration in self._registrations:
                 await registration.attach(link)
@@ -209,6 +211,8 @@ class RabbitBus:
     async def _send(
         self, queue: Queue, message: Message, timeout_s: float, correlation_id: str | None
     ) -> None:
+        deadline = self._clock.monotonic() + timeout_s
+        question = correlation_id is not None and expires_with_its_caller(queue)
         self._sending += 1
         self._idle.clear()
         try:
@@ -227,6 +231,7 @@ class RabbitBus:
                     mandatory=True,
                     correlation_id=correlation_id,
                     reply_to=reply_to,
+                    expires_s=deadline - self._clock.monotonic() if question else None,
                 )
         finally:
             self._sending -= 1

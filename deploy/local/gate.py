@@ -59,6 +59,10 @@ class GatedBus(Bus):
     def connected(self) -> bool:
         return self._bus.connected
 
+    @property
+    def connections(self) -> int:
+        return self._bus.connections
+
     async def start(self) -> None:
         await self._bus.start()
 

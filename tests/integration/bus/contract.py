@@ -313,6 +313,41 @@ class BusContract:
         await inbox.has(10)
         assert inbox.numbers == list(range(3, 13))
 
+    async def test_what_waited_too_long_in_a_conversation_is_dropped(
+        self, env: Env, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kind = QueueKind.CONVERSATION
+        monkeypatch.setitem(RULES, kind, replace(RULES[kind], ttl_s=0.2))
+        asked, inbox, bus = queue(kind), Inbox(), await env.connect()
+        dead = await bus.depth(DEAD)
+        await publish_all(bus, asked, 3)
+        await is_empty(bus, asked)
+        await bus.consume(asked, inbox, prefetch=10)
+        await bus.publish(asked, Job(number=99))
+        await inbox.has(1)
+        assert inbox.numbers == [99]
+        assert await bus.depth(DEAD) == dead
+
+    async def test_question_ends_with_the_patience_of_its_caller(self, env: Env) -> None:
+        asked, inbox, bus = queue(QueueKind.CONVERSATION), Inbox(), await env.connect()
+        with pytest.raises(Timeout):
+            await bus.call(asked, Job(number=1), timeout_s=0.2)
+        await is_empty(bus, asked)
+        await bus.consume(asked, inbox, prefetch=10)
+        await bus.publish(asked, Job(number=2))
+        await inbox.has(1)
+        assert inbox.numbers == [2]
+
+    async def test_command_outlives_the_patience_of_its_caller(self, env: Env) -> None:
+        host, inbox, bus = queue(QueueKind.HOST), Inbox(), await env.connect()
+        subscription = await bus.consume(host, Inbox(), prefetch=1)
+        await subscription.cancel()
+        with pytest.raises(Timeout):
+            await bus.call(host, Job(number=1), timeout_s=0.2)
+        await bus.consume(host, inbox, prefetch=1)
+        await inbox.has(1)
+        assert inbox.numbers == [1]
+
     async def test_full_work_queue_refuses(self, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
         limit_length(monkeypatch, QueueKind.WORK, 10)
         work, inbox, bus = queue(), Inbox(), await env.connect()
@@ -426,6 +461,7 @@ class OutageContract:
         work, kept, lossy = queue(), queue(QueueKind.HOST), queue(QueueKind.LOSSY)
         topic, inbox, heard, stuck = f"test{next(_names)}", Inbox(), Inbox(), Inbox(closed=True)
         server, client = await env.connect(), await env.connect()
+        assert server.connections == client.connections == 1
 
         async def echo(delivery: Delivery) -> None:
             await inbox(delivery)
@@ -463,6 +499,7 @@ class OutageContract:
             await client.publish_event(topic, Job(number=turn))
             await heard.has(turn + 1)
             assert await client.depth(lossy) == 0
+            assert server.connections == client.connections == turn + 2
 
         assert inbox.numbers == [0, 1, 2, 10, 11, 12]
         assert heard.numbers == [0, 1]
