@@ -39,6 +39,13 @@ class DatabaseSettings(Section):
     """Kept out of `url` so that the URL may be logged."""
     pool_size: int = Field(default=10, ge=2, le=200)
     command_timeout_s: float = Field(default=10.0, gt=0)
+    idle_transaction_s: float = Field(default=2.0, ge=0.01)
+    """A session that stands still inside a transaction for this long is ended by the server: its
+    process is frozen, and others wait for the rows it holds. Well below conductor.lease_s, whose
+    renewals may be among them."""
+    lock_timeout_s: float = Field(default=4.0, ge=0.01)
+    """A query that has waited for another's row for this long fails, and is repeated. More than
+    idle_transaction_s, so that a holder that stands still goes first."""
 
 
 class BusSettings(Section):

@@ -91,7 +91,8 @@ class Cluster:
         return Settings(**merged(FAST, base, state, self._urls, self.overrides, more))
 
     async def start(self) -> None:
-        self.pool = await create_pool(DatabaseSettings(url=self.database_url, pool_size=20))
+        limits = {"pool_size": 20, **self.overrides.get("database", {})}
+        self.pool = await create_pool(DatabaseSettings(url=self.database_url, **limits))
         self.http = aiohttp.ClientSession()
         await self.start_member("standins", standins.create)
         identity = f"http://127.0.0.1:{self.members['standins'].service.port}"

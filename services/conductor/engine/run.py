@@ -20,6 +20,7 @@ from collections.abc import Callable
 import structlog
 
 from common.db.pool import OUT_OF_REACH
+from common.db.statement import Sql
 from common.db.stores import leftovers
 from common.db.stores import workflows as store
 from common.db.stores.commit import (
@@ -29,7 +30,6 @@ from common.db.stores.commit import (
     Committed,
     Leftover,
     Outcome,
-    Sql,
     commit,
 )
 from common.db.stores.workflows import Workflow
