@@ -35,6 +35,8 @@ class SelectHost(Message):
     server_group: str | None = None
     workflow_id: int | None = None
     """Whose step asks. A request that arrives when its workflow is over claims nothing."""
+    fresh: bool = False
+    """The hosts that were proposed before have been filled: answer from what is read now."""
 
 
 class HostSelected(Message):
