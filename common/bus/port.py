@@ -119,9 +119,9 @@ class Bus(Protocol):
         queue and one channel; a handler that waits keeps the events of all of them waiting."""
 
     async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
-        """Remove a queue with what waits in it, unless somebody consumes it; whether it is gone. A
-        publish finds it as if it had never been. Raises `BusClosed` when it is not known whether
-        it is gone, `common.errors.Unavailable` when this user may not remove it."""
+        """Remove a HOST queue with what waits in it, unless somebody consumes it; whether it is
+        gone. A publish finds it as if it had never been. Raises `BusClosed` when that is not known,
+        `common.errors.Unavailable` when this user may not remove it."""
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,
