@@ -185,7 +185,10 @@ class SchedulerSettings(Section):
     ram_allocation_ratio: float = Field(default=1.0, gt=0)
     disk_allocation_ratio: float = Field(default=1.0, gt=0)
     snapshot_max_age_s: float = Field(default=0.25, ge=0)
+    promise_s: float = Field(default=2.0, ge=0)
+    """A host that was answered counts as filled for this long, unless its claim is seen before."""
     max_alternates: int = Field(default=2, ge=0)
+    """Other hosts named with the best; the claim takes the first that has room."""
     ram_weight_multiplier: float = 1.0
     cpu_weight_multiplier: float = 1.0
     disk_weight_multiplier: float = 1.0
