@@ -1,6 +1,6 @@
 """Composition root of the compute agent: one process, one or many hosts.
 
-Owns: which driver serves which host, starting and stopping all of them.
+Owns: which driver serves which host, starting and stopping all of them, hearing events for all.
 May not: touch the database. Crash story: every host is on its own, see `agent.py`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from common.bus.port import Delivery, Subscription
 from common.config.settings import ComputeSettings, Settings
 from common.errors import InvalidInput
 from common.runtime.ports import Clock, Ports
@@ -20,6 +21,10 @@ from services.compute.freezing import HostClock
 
 CONCURRENT_STARTS = 50
 WATCH_BUS_S = 0.5
+SPREAD_S = 2.0
+SPREAD_PER_HOST_S = 0.01
+"""After an outage of the broker the hosts of a process report at random times within the first,
+and longer by the second for each of them."""
 
 MakeDriver = Callable[[str, ComputeSettings, Clock, FaultRegistry], Driver]
 
@@ -46,11 +51,18 @@ class ComputeService:
             clock = HostClock(ports.clock)
             driver = DRIVERS[compute.driver](host, compute, clock, self.faults)
             self.agents[host] = Agent(
-                host, settings, ports, driver=driver, clock=clock, faults=self.faults
+                host,
+                settings,
+                ports,
+                driver=driver,
+                clock=clock,
+                faults=self.faults,
+                spread_s=SPREAD_S + SPREAD_PER_HOST_S * len(hosts),
             )
         self._bus = ports.bus
         self._tasks = Tasks(ports.clock)
-        self._connected = True
+        self._subscriptions: list[Subscription] = []
+        self._link = (False, 0)
 
     @property
     def ready(self) -> bool:
@@ -63,19 +75,30 @@ class ComputeService:
         try:
             for agent in self.agents.values():
                 await agent.open()
+            for host in self.agents:
+                self._subscriptions.append(
+                    await self._bus.subscribe(f"host.{host}", self._on_event)
+                )
             await self._each(lambda agent: agent.serve())
         except BaseException:
             await self.stop()
             raise
+        self._link = (self._bus.connected, self._bus.connections)
         self._tasks.loop("watch bus", WATCH_BUS_S, self._watch_bus)
 
     async def stop(self) -> None:
-        await self._tasks.stop()
+        await self._end()
         await self._each(lambda agent: agent.stop())
 
     async def crash(self) -> None:
-        await self._tasks.stop()
+        await self._end()
         await self._each(lambda agent: agent.crash())
+
+    async def _end(self) -> None:
+        await self._tasks.stop()
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            await subscription.cancel()
 
     def freeze(self) -> None:
         """All hosts stand still, as a process under SIGSTOP."""
@@ -101,12 +124,17 @@ class ComputeService:
             if isinstance(result, BaseException):
                 raise result
 
+    async def _on_event(self, delivery: Delivery) -> None:
+        agent = self.agents.get(getattr(delivery.message, "host", ""))
+        if agent is not None:
+            agent.on_event(delivery.message)
+
     async def _watch_bus(self) -> None:
-        connected = self._bus.connected
-        if connected and not self._connected:
+        link = (self._bus.connected, self._bus.connections)
+        if link != self._link:
+            self._link = link
             for agent in self.agents.values():
-                agent.reconnected()
-        self._connected = connected
+                agent.look()
 
 
 def create(settings: Settings, ports: Ports) -> ComputeService:
