@@ -24,7 +24,7 @@ from common.runtime.tasks import Tasks
 from services.compute import fault_rules
 from services.compute.commands import Commands
 from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
-from services.compute.drivers.simulated.faults import FaultRegistry
+from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD

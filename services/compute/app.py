@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from common.bus.port import Delivery, Subscription
 from common.config.settings import ComputeSettings, Settings
 from common.errors import InvalidInput
 from common.runtime.ports import Clock, Ports
 from common.runtime.tasks import Tasks
+from services.compute import uploads
 from services.compute.agent import Agent
 from services.compute.drivers.base import Driver
-from services.compute.drivers.simulated import FaultRegistry, SimulatedDriver
+from services.compute.drivers.simulated import FAULTY, SimulatedDriver
+from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
 
 CONCURRENT_STARTS = 50
@@ -26,14 +29,21 @@ SPREAD_PER_HOST_S = 0.01
 """After an outage of the broker the hosts of a process report at random times within the first,
 and longer by the second for each of them."""
 
-MakeDriver = Callable[[str, ComputeSettings, Clock, FaultRegistry], Driver]
+
+@dataclass(frozen=True)
+class DriverKind:
+    """How a driver is made, and at which verbs it asks for fault rules."""
+
+    make: Callable[[str, ComputeSettings, Clock, FaultRegistry], Driver]
+    faulty: frozenset[str] = frozenset()
 
 
 def _simulated(host: str, settings: ComputeSettings, clock: Clock, faults: FaultRegistry) -> Driver:
     return SimulatedDriver(host, settings, clock, faults=faults)
 
 
-DRIVERS: Mapping[str, MakeDriver] = {"simulated": _simulated}
+DRIVERS: Mapping[str, DriverKind] = {"simulated": DriverKind(_simulated, FAULTY)}
+"""By `compute.driver`: the one place that names drivers."""
 
 
 class ComputeService:
@@ -45,11 +55,12 @@ class ComputeService:
         for host in hosts:
             if hosts.count(host) > 1:
                 raise InvalidInput(f"compute.hosts: {host!r} is listed twice; name each host once")
-        self.faults = FaultRegistry(ports.clock, ports.random)
+        kind = DRIVERS[compute.driver]
+        self.faults = FaultRegistry(ports.clock, ports.random, kind.faulty | {uploads.VERB})
         self.agents: dict[str, Agent] = {}
         for host in hosts:
             clock = HostClock(ports.clock)
-            driver = DRIVERS[compute.driver](host, compute, clock, self.faults)
+            driver = kind.make(host, compute, clock, self.faults)
             self.agents[host] = Agent(
                 host,
                 settings,

@@ -35,7 +35,7 @@ from common.messages.compute import ErrorBody, GuestReport, HostCommand, HostRep
 from common.runtime.tasks import Tasks
 from services.compute import verbs
 from services.compute.drivers.base import GuestHeld, Phase
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry, Stage
+from services.compute.faults import Effect, FaultRegistry, Stage
 from services.compute.freezing import HostClock
 from services.compute.metrics import COMMANDS, DUPLICATES, STALE
 from services.compute.reports import Moment, Reports

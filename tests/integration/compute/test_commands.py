@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from common.errors import Timeout
 from services.compute.drivers.base import Phase
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Life, Rig, code, new_uuid
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for

@@ -10,7 +10,7 @@ import pytest
 
 from common.bus.topology import host_queue
 from common.messages.compute import GuestReport, HostReply, HostReport, Verdict
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Life, Rig, code
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from services.compute.drivers.base import Phase
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Life, Rig, code
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for

@@ -10,7 +10,7 @@ import pytest
 from common.domain.states import PowerState
 from common.messages.compute import GuestReport, HostReport, Verdict
 from services.compute.drivers.base import MADE, GuestInfo, Phase
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Life, Rig, code
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for

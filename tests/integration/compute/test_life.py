@@ -15,7 +15,7 @@ from common.messages.compute import (
     HostReport,
 )
 from services.compute.drivers.base import MADE, Phase
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from services.compute.reports import Refused
 from tests.integration.compute.support import HOST, Rig, code
 from tests.integration.drivers.support import make_spec

@@ -11,12 +11,8 @@ import pytest
 from common.domain.states import PowerState
 from common.errors import HostCommandFailed, NotFound
 from common.runtime.ports import Random
-from services.compute.drivers.simulated import (
-    Effect,
-    FaultRegistry,
-    FaultRule,
-    SimulatedDriver,
-)
+from services.compute.drivers.simulated import FAULTY, SimulatedDriver
+from services.compute.faults import Effect, FaultRegistry, FaultRule
 from tests.integration.drivers.support import ManualClock, make_settings, make_spec, turns
 
 
@@ -27,7 +23,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def faults(clock: ManualClock) -> FaultRegistry:
-    return FaultRegistry(clock, Random(1))
+    return FaultRegistry(clock, Random(1), FAULTY)
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
-from services.compute.drivers.simulated.faults import FaultRegistry
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
 SNAPSHOT_CHUNKS = 4

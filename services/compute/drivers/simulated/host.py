@@ -23,9 +23,9 @@ from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated.execution import Execution
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
-from services.compute.drivers.simulated.verbs import LATENCY, POWER_CHANGES
+from services.compute.drivers.simulated.verbs import FAULTY, LATENCY, POWER_CHANGES
+from services.compute.faults import Effect, FaultRegistry
 
 TICK_S = 0.5
 """Longest time between two ticks; shorter when `fence_gap_s` asks for it."""
@@ -53,7 +53,7 @@ class SimulatedHost:
         # Hosts of one seed must not jitter in step.
         self._random = Random(None if seed is None else seed + zlib.crc32(host.encode()))
         self.host = host
-        self.faults = faults or FaultRegistry(clock, self._random)
+        self.faults = faults or FaultRegistry(clock, self._random, FAULTY)
         self.on_gap: Callable[[Gap], None] | None = None
         self.on_guest_event: Callable[[GuestInfo], None] | None = None
         self._model = settings.simulated

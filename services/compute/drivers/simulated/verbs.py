@@ -34,6 +34,9 @@ LATENCY: dict[str, float] = {
 }
 """Mean duration of each verb in multiples of `spawn_delay_s`."""
 
+FAULTY = frozenset(LATENCY)
+"""The verbs that a fault rule can hit."""
+
 ANY = frozenset(PowerState)
 
 
