@@ -13,11 +13,19 @@ import asyncio
 import itertools
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from common.bus.handling import Calls, Handling, Received, Verdict, confirmed_within
+from common.bus.handling import (
+    Calls,
+    Handling,
+    Received,
+    Verdict,
+    confirmed_within,
+    events_name,
+)
 from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind, Unroutable
 from common.bus.topology import (
     DEAD,
@@ -156,13 +164,13 @@ class _Consumer:
 
 @dataclass
 class _Registration:
-    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topic`."""
+    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topics`."""
 
     bus: MemoryBus
     handling: Handling
     prefetch: int
     queue: Queue | None
-    topic: str = ""
+    topics: Sequence[str] = ()
     consumer: _Consumer | None = field(default=None)
 
     async def cancel(self) -> None:
@@ -179,7 +187,7 @@ class MemoryBroker:
         self.clock = clock or Clock()
         self.running = True
         self._queues: dict[str, _Queue] = {}
-        self._events: list[tuple[str, _Queue]] = []
+        self._events: list[tuple[Sequence[str], _Queue]] = []
         self._buses: list[MemoryBus] = []
         self._cut: list[MemoryBus] = []
         self._numbers = itertools.count(1)
@@ -239,15 +247,23 @@ class MemoryBroker:
             raise Unroutable(f"there is no queue {queue.name}")
         self.declare(queue).put(stored)
 
+    def delete(self, queue: Queue) -> bool:
+        """Whether it is gone: one that is consumed stays."""
+        found = self._queues.get(queue.name)
+        if found is not None and found.consumers:
+            return False
+        self._queues.pop(queue.name, None)
+        return True
+
     def publish_event(self, topic: str, stored: _Stored) -> None:
-        for pattern, queue in list(self._events):
-            if topic_matches(pattern, topic):
+        for patterns, queue in list(self._events):
+            if topic in patterns or any(topic_matches(pattern, topic) for pattern in patterns):
                 queue.put(stored)
 
-    def bind_events(self, pattern: str) -> _Queue:
+    def bind_events(self, patterns: Sequence[str]) -> _Queue:
         """A queue of one subscriber."""
-        queue = _Queue(self, f"events {pattern}", EVENT_RULES)
-        self._events.append((pattern, queue))
+        queue = _Queue(self, events_name(patterns), EVENT_RULES)
+        self._events.append((patterns, queue))
         return queue
 
     def unbind(self, queue: _Queue) -> None:
@@ -335,7 +351,7 @@ class MemoryBus:
         queue = (
             self._broker.declare(registration.queue)
             if registration.queue
-            else self._broker.bind_events(registration.topic)
+            else self._broker.bind_events(registration.topics)
         )
         registration.consumer = _Consumer(queue, registration.handling, registration.prefetch)
         queue.consumers.append(registration.consumer)
@@ -358,11 +374,12 @@ class MemoryBus:
         )
         return self._register(_Registration(self, handling, prefetch, queue))
 
-    async def subscribe(self, topic: str, handler: Handler) -> _Registration:
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> _Registration:
+        topics = [topics] if isinstance(topics, str) else list(topics)
         handling = Handling(
-            f"events {topic}", handler, EVENT_RULES.deliveries, self._clock, self._random
+            events_name(topics), handler, EVENT_RULES.deliveries, self._clock, self._random
         )
-        return self._register(_Registration(self, handling, 1, None, topic))
+        return self._register(_Registration(self, handling, 1, None, topics))
 
     async def publish(self, queue: Queue, message: Message, *, timeout_s: float = 5.0) -> None:
         await self._send(queue, message, timeout_s, None)
@@ -397,6 +414,12 @@ class MemoryBus:
         if self.connected:
             self._broker.publish_event(topic, self._stored(message))
             await self._clock.sleep(0)
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        async with confirmed_within(timeout_s, queue.name, what="the removal of"):
+            await self._ready()
+        await self._clock.sleep(0)
+        return self._broker.delete(queue)
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         async def send(correlation_id: str) -> None:

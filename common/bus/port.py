@@ -8,7 +8,7 @@ an unacknowledged delivery of a dead consumer is delivered again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -49,11 +49,18 @@ class Delivery:
 Handler = Callable[[Delivery], Awaitable[None]]
 """Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
 for another delivery after a pause, with a log line; the last of the deliveries that its kind of
-queue allows dead-letters too. Lossy messages and events are tried once and dropped."""
+queue allows dead-letters too. What is LOSSY or part of a CONVERSATION is tried three times, within
+a fraction of a second, and then dropped: for another consumer that can, not for later. Events are
+tried once."""
 
 
 class RejectMessage(Exception):
     """This message can never be handled; it goes to the dead-letter queue."""
+
+
+class GiveBack(Exception):
+    """Not here, not now: perhaps another consumer can. As any other failure, but without a log line
+    for each message, because the reason is the same for all of them and its handler has said it."""
 
 
 class Unroutable(Exception):
@@ -99,15 +106,22 @@ class Bus(Protocol):
         `BusClosed` when not confirmed in time, and at once when cut off before the confirmation."""
 
     async def publish_event(self, topic: str, message: Message) -> None:
-        """Best-effort fan-out to every `subscribe(topic)` of this moment; never raises."""
+        """Best-effort fan-out to every subscriber of this moment; never raises."""
 
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> Subscription:
         """Up to `prefetch` deliveries are handled concurrently. Survives reconnects. Raises
         `common.errors.Unavailable` when the queue exists with other arguments."""
 
-    async def subscribe(self, topic: str, handler: Handler) -> Subscription:
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> Subscription:
         """Receive events published from now on, one at a time and in order; exclusive to this
-        process, no redelivery. `topic` may hold `*` (one word) and `#` (any number of words)."""
+        process, no redelivery. A topic may hold `*` (one word) and `#` (any number of words). An
+        event that several of the topics match comes once. However many topics there are, it is one
+        queue and one channel; a handler that waits keeps the events of all of them waiting."""
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        """Remove a queue with what waits in it, unless somebody consumes it; whether it is gone. A
+        publish finds it as if it had never been. Raises `BusClosed` when it is not known whether
+        it is gone, `common.errors.Unavailable` when this user may not remove it."""
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,

@@ -31,8 +31,9 @@ class Rules:
     persistent: bool
     """Whether a message survives a restart of the broker."""
     deliveries: int
-    """How often one message is tried before it is given up; with a quorum queue the broker counts
-    deliveries that ended in a crash too."""
+    """How often one message is tried before it is given up. With a quorum queue the broker counts,
+    deliveries that ended in a crash too; else each consumer counts its own, so that what one
+    cannot handle does not go round for ever, and another one that can still gets it."""
     dead_letters: bool
     """Whether what is given up is kept in `DEAD`; else it is dropped."""
     max_length: int
@@ -69,7 +70,7 @@ RULES: dict[QueueKind, Rules] = {
     #                             type    survives tries dead      max  when full         TTL
     QueueKind.WORK:         Rules("quorum",  True,  10, True,  100_000, "reject-publish", None),
     QueueKind.HOST:         Rules("classic", True,  10, True,   10_000, "reject-publish", None),
-    QueueKind.LOSSY:        Rules("classic", False,  1, False,  20_000, "drop-head",      None),
+    QueueKind.LOSSY:        Rules("classic", False,  3, False,  20_000, "drop-head",      None),
     QueueKind.CONVERSATION: Rules("classic", False,  3, False,  20_000, "drop-head",      10.0),
     QueueKind.DEAD:         Rules("classic", True,   1, False,  10_000, "drop-head",      None),
 }

@@ -39,6 +39,13 @@ class DatabaseSettings(Section):
     """Kept out of `url` so that the URL may be logged."""
     pool_size: int = Field(default=10, ge=2, le=200)
     command_timeout_s: float = Field(default=10.0, gt=0)
+    idle_transaction_s: float = Field(default=2.0, ge=0.01)
+    """A session that stands still inside a transaction for this long is ended by the server: its
+    process is frozen, and others wait for the rows it holds. Well below conductor.lease_s, whose
+    renewals may be among them."""
+    lock_timeout_s: float = Field(default=4.0, ge=0.01)
+    """A query that has waited for another's row for this long fails, and is repeated. More than
+    idle_transaction_s, so that a holder that stands still goes first."""
 
 
 class BusSettings(Section):
@@ -150,8 +157,6 @@ class ConductorSettings(Section):
     """Hosts tried for one build (Nova's scheduler.max_attempts)."""
     workflow_deadline_s: float = Field(default=600.0, gt=0)
     """A workflow that has not ended after this long fails and unwinds, whatever it waits for."""
-    host_command_deadline_s: float = Field(default=60.0, gt=0)
-    """A host that has not carried out a command after this long has failed it."""
     host_command_resend_s: float = Field(default=3.0, gt=0)
     """A command without an answer is sent again after this long (hosts drop doubles)."""
 
@@ -166,6 +171,12 @@ class ConductorSettings(Section):
     """Shelved servers leave their host after this long; 0: at once, -1: never."""
     reconcile_interval_s: float = Field(default=5.0, gt=0)
     """Seconds between two turns of the periodic tasks."""
+
+    @property
+    def reserve_s(self) -> float:
+        """For this long a new workflow is left to the conductor that was woken for it. Conductors
+        renew leases twice as often, so a run that goes on has its lease before that."""
+        return self.lease_s / 2
 
 
 class SchedulerSettings(Section):

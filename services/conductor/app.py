@@ -26,7 +26,7 @@ from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps
-from services.conductor.engine.crew import Crew
+from services.conductor.engine.workers import Workers
 from services.conductor.engine.definition import Definition
 from services.conductor.hosts import Hosts
 from services.conductor.tasks import TASKS, Task
@@ -69,7 +69,7 @@ class Conductor:
         self._work = Tasks(ports.clock)
         self._subscriptions: list[Subscription] = []
         self._http: aiohttp.ClientSession | None = None
-        self._crew: Crew | None = None
+        self._workers: Workers | None = None
 
     async def start(self) -> None:
         settings, ports = self._settings, self._ports
@@ -86,9 +86,9 @@ class Conductor:
             network=NetworkClient(session),
             image=ImageClient(session),
         )
-        self._crew = crew = Crew(deps, self._definitions, self._work, _count)
+        self._workers = workers = Workers(deps, self._definitions, self._work, _count)
         self._hosts = Hosts(deps)
-        RUNNING.set_function(lambda: len(crew))
+        RUNNING.set_function(lambda: len(workers))
         prefetch = settings.bus.prefetch
         self._subscriptions = [
             await ports.bus.consume(HEARTBEATS, self._hosts.on_heartbeat, prefetch=1000),
@@ -97,8 +97,8 @@ class Conductor:
         ]
         conductor, group = settings.conductor, settings.servicegroup
         self._tasks.loop("beat", group.beat_interval_s, self._hosts.beat)
-        self._tasks.loop("renew", conductor.lease_s / 4, crew.renew)
-        self._tasks.loop("sweep", conductor.sweep_interval_s, crew.sweep)
+        self._tasks.loop("renew", conductor.lease_s / 4, workers.renew)
+        self._tasks.loop("sweep", conductor.sweep_interval_s, workers.sweep)
         self._tasks.loop("report", group.report_interval_s, self._report)
         for name, task in TASKS.items():
             self._tasks.loop(name, conductor.reconcile_interval_s, _counted(name, task, deps))
@@ -110,14 +110,14 @@ class Conductor:
 
     async def _on_cancel(self, delivery: Delivery) -> None:
         assert isinstance(delivery.message, CancelWorkflow), delivery.message
-        assert self._crew is not None
-        self._crew.overtake(UUID(delivery.message.server_uuid))
+        assert self._workers is not None
+        self._workers.overtake(UUID(delivery.message.server_uuid))
 
     async def _on_message(self, delivery: Delivery) -> None:
         message = delivery.message
-        assert self._crew is not None
+        assert self._workers is not None
         if isinstance(message, RunWorkflow):
-            await self._crew.wake(message.workflow_id)
+            await self._workers.wake(message.workflow_id)
         elif isinstance(message, HostReport):
             await self._ports.bus.reply(delivery, await self._hosts.on_report(message))
         elif isinstance(message, HostGoodbye):
@@ -130,8 +130,8 @@ class Conductor:
     async def stop(self) -> None:
         for subscription in self._subscriptions:
             await subscription.cancel()
-        if self._crew is not None:
-            await self._crew.hand_over()
+        if self._workers is not None:
+            await self._workers.hand_over()
         await self._tasks.stop()
         await self._work.stop()
         await services_store.service_goodbye(self._pool, self._settings.conductor.host_name, BINARY)

@@ -141,14 +141,6 @@ with moved as (
 )
 select count(*) from renamed;
 
--- name: change_purpose(server_uuid, host, before, after)$
-with changed as (
-    update allocations a set purpose = :after
-     where a.server_uuid = :server_uuid and a.host = :host and a.purpose = :before
-    returning a.host
-)
-select count(*) from changed;
-
 -- name: claims_of(server_uuid)
 select server_uuid, host, purpose, vcpus, memory_mib, disk_gib from allocations
  where server_uuid = :server_uuid

@@ -107,6 +107,14 @@ select exists (
      where s.host = :host and s.binary_name = 'nova-compute'
        and not s.forced_down and is_fresh(s));
 
+-- name: host_standing(host)$
+-- Fenced: declared down, or said goodbye when its guests had stopped. Silence is neither.
+select case when s.forced_down or s.lease_expires_at = '-infinity' then 'fenced'
+            when is_fresh(s) then 'up'
+            else 'silent' end
+  from services s
+ where s.host = :host and s.binary_name = 'nova-compute';
+
 -- name: host_reports(host)$
 -- Whether heartbeats come, whatever operators have declared.
 select exists (

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from common.config.settings import QuotaSettings
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores import quotas
-from common.db.stores.quotas import UNLIMITED, Limits, Usage
+from common.db.stores.quotas import UNLIMITED, Limits, ProjectLimits, Usage
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
@@ -37,6 +38,8 @@ class PlacedServer:
     host_disabled: bool
     host_forced_down: bool
     host_fresh: bool
+    host_fenced: bool
+    """Nothing executes there, by the operator's word or the host's own."""
 
     @classmethod
     def from_row(cls, row: Record) -> PlacedServer:
@@ -46,6 +49,7 @@ class PlacedServer:
             row["host_disabled"],
             row["host_forced_down"],
             row["host_fresh"],
+            row["host_fenced"],
         )
 
     @property
@@ -64,12 +68,13 @@ class PlacedServer:
 
 @dataclass(frozen=True)
 class CreateContext:
-    """What a create request names, as the database knows it."""
+    """What a create request names, as the database knows it, and what its project may have."""
 
     flavor: dict[str, Any] | None
     """Columns of `flavors`; None: unknown, or not for this project."""
     key_name: str | None
     public_key: str | None
+    limits: ProjectLimits
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ async def create_context(
     project_id: str,
     user_id: str,
     is_admin: bool,
+    quota: QuotaSettings,
 ) -> CreateContext:
     row = await _sql.create_context(
         pool,
@@ -102,8 +108,14 @@ async def create_context(
         project_id=project_id,
         user_id=user_id,
         is_admin=is_admin,
+        class_row=quotas.CLASS_ROW,
     )
-    return CreateContext(**dict(row))
+    return CreateContext(
+        flavor=row["flavor"],
+        key_name=row["key_name"],
+        public_key=row["public_key"],
+        limits=quotas.effective(row, quota),
+    )
 
 
 async def compute_node_find(
@@ -125,6 +137,7 @@ async def servers_create(
     request_id: str,
     limits: Limits,
     deadline_s: float,
+    reserve_s: float = 0.0,
 ) -> dict[UUID, int]:
     """Insert as many of `candidates` as the quota allows, with their actions and workflows.
 
@@ -132,15 +145,10 @@ async def servers_create(
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
     project_id = common["project_id"]
+    limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
     async with pool.acquire() as connection, connection.transaction():
-        if any(limits[name] != UNLIMITED for name in ("instances", "cores", "ram")):
+        if any(limit is not None for limit in limited.values()):
             await quotas.lock(connection, project_id)
-            used = await quotas.usage(connection, project_id)
-            size = (common["vcpus"], common["memory_mib"])
-            fits = how_many_fit(limits, used, wanted, *size)
-            if fits < at_least:
-                raise OverQuota(_over(limits, used, wanted, *size))
-            candidates = candidates[:fits]
         rows = _sql.insert_servers(
             connection,
             uuids=[new.uuid for new in candidates],
@@ -150,21 +158,19 @@ async def servers_create(
             request_id=request_id,
             workflow_state=workflow_state,
             deadline_s=deadline_s,
+            reserve_s=reserve_s,
+            at_least=at_least,
+            **limited,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}
-    return {new.uuid: ids[new.uuid] for new in candidates}
+        if not ids:
+            used = await quotas.usage(connection, project_id)
+            raise OverQuota(_over(limits, used, wanted, common["vcpus"], common["memory_mib"]))
+    return {new.uuid: ids[new.uuid] for new in candidates if new.uuid in ids}
 
 
-def how_many_fit(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> int:
-    """At most `wanted` servers of this size within the limits."""
-    for limit, in_use, each in (
-        (limits["instances"], used.instances, 1),
-        (limits["cores"], used.cores, vcpus),
-        (limits["ram"], used.ram, memory_mib),
-    ):
-        if limit != UNLIMITED and each:
-            wanted = min(wanted, max(0, limit - in_use) // each)
-    return wanted
+def _or_none(limit: int) -> int | None:
+    return None if limit == UNLIMITED else limit
 
 
 def _over(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> str:

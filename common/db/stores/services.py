@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from common.config.settings import ServiceGroupSettings
@@ -42,6 +42,19 @@ async def service_goodbye(pool: Pool, host: str, binary_name: str) -> None:
 
 async def host_goodbye(pool: Pool, host: str, epoch: str) -> None:
     await _sql.host_goodbye(pool, host=host, epoch=epoch)
+
+
+Standing = Literal["up", "silent", "fenced"]
+"""up: heartbeats are fresh and nobody has declared it down. fenced: what it had does not run there
+any more, by the operator's word (forced_down) or its own (a goodbye with its guests stopped).
+silent: neither, so it may run what it was told to, and nobody waits for it."""
+
+
+async def host_standing(pool: Pool, host: str) -> Standing:
+    """What may be believed of `host` now. One without a row is silent: its agent may have outlived
+    the row."""
+    standing: Standing | None = await _sql.host_standing(pool, host=host)
+    return standing or "silent"
 
 
 async def host_is_up(pool: Pool, host: str) -> bool:

@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from services.conductor.engine.context import Deps
 from services.conductor.tasks.auto_confirm import auto_confirm
+from services.conductor.tasks.clean_leftovers import clean_leftovers
 from services.conductor.tasks.offload_shelved import offload_shelved
 from services.conductor.tasks.reclaim_deleted import reclaim_deleted
 
 Task = Callable[[Deps], Awaitable[int]]
-"""Returns how many actions it began."""
+"""Returns how many actions it began, or rows it worked off."""
 
 TASKS: Mapping[str, Task] = {
     "auto_confirm": auto_confirm,
+    "clean_leftovers": clean_leftovers,
     "offload_shelved": offload_shelved,
     "reclaim_deleted": reclaim_deleted,
 }

@@ -55,9 +55,9 @@ def one_command(
             task_state=None, power_state=reply.power_state, **done(context, reply)
         )
 
-    async def failed(context: Context) -> None:
+    def failed(context: Context) -> None:
         error = context.error or MusterError()
-        context.event(event, context.server.host, context.deps.clock.monotonic(), error)
+        context.event(event, context.server.host, error=error)
         context.change_server(task_state=None)
         if on_failure is not None:
             context.change_server(vm_state=on_failure, fault=context.fault(error))

@@ -134,6 +134,22 @@ async def test_forced_down_is_down_however_fresh(pool: Pool) -> None:
     assert not await store.host_is_up(pool, "a")
 
 
+async def test_a_host_is_up_then_silent_and_fenced_only_by_somebodys_word(pool: Pool) -> None:
+    assert await store.host_standing(pool, "a") == "silent", "nobody knows it: its agent may run"
+    await register(pool)
+    assert await store.host_standing(pool, "a") == "up"
+    await pass_time(pool, DOWN_TIME_S + 1, observed=True)
+    assert await store.host_standing(pool, "a") == "silent"
+    await pool.execute("update services set forced_down = true")
+    assert await store.host_standing(pool, "a") == "fenced", "the operator's word"
+    await store.beat(pool, heartbeat(), DOWN_TIME_S)
+    assert await store.host_standing(pool, "a") == "fenced", "however fresh its heartbeats"
+    await pool.execute("update services set forced_down = false")
+    assert await store.host_standing(pool, "a") == "up"
+    await store.host_goodbye(pool, "a", "e1")
+    assert await store.host_standing(pool, "a") == "fenced", "its own word"
+
+
 async def test_another_machine_may_not_take_a_living_name(pool: Pool) -> None:
     assert await register(pool, host_id="id-1") is None
     refused = await register(pool, host_id="id-2", epoch="e2")

@@ -289,19 +289,6 @@ async def test_promote_makes_the_move_the_server_and_may_be_repeated(
     assert await claims.ledger_errors(pool) == []
 
 
-async def test_change_of_purpose_leaves_the_ledger_alone(pool: Pool) -> None:
-    await add_host(pool, "a")
-    request = await new_request(pool)
-    await claim(pool, request, "a")
-    server = request.server_uuid
-    assert await claims.change_purpose(pool, server, "a", before="server", after="migration")
-    assert not await claims.change_purpose(pool, server, "a", before="server", after="migration")
-    assert await used(pool, "a") == (1, 1024, 10, 1)
-    await claim(pool, request, "a")
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await claims.change_purpose(pool, server, "a", before="server", after="migration")
-
-
 async def test_ledger_errors_names_what_is_wrong(pool: Pool) -> None:
     await add_host(pool, "a")
     await add_host(pool, "b")
