@@ -29,6 +29,7 @@ from services.compute.freezing import HostClock
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
 from services.compute.reports import Refused, Reports
+from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 from services.compute.verbs import Actors
 
@@ -109,7 +110,12 @@ class Agent:
         )
         self.commands = Commands(
             self.host,
-            actors=Actors(driver=self.driver, uploads=uploads, reports=self.reports),
+            actors=Actors(
+                driver=self.driver,
+                uploads=uploads,
+                reports=self.reports,
+                secrets=Secrets(self.driver),
+            ),
             reports=self.reports,
             bus=self._bus,
             clock=self.clock,

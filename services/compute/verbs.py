@@ -18,6 +18,7 @@ from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand
 from services.compute.drivers.base import Driver
 from services.compute.reports import Reports
+from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 
 
@@ -28,6 +29,7 @@ class Actors:
     driver: Driver
     uploads: Uploads
     reports: Reports
+    secrets: Secrets
 
 
 class Target(Enum):
@@ -85,7 +87,9 @@ VERBS: Mapping[str, Verb] = {
     "resume": Verb(needs="suspend"),
     "rescue": Verb(optional=_names("image_id"), needs="rescue"),
     "unrescue": Verb(needs="rescue"),
-    "set_admin_password": Verb(required=_names("password"), needs="admin_password"),
+    "sealing_key": Verb(_SERVER, actor="secrets", aside=True, result=lambda key: {"key": key}),
+    "set_admin_password": Verb(actor="secrets", required=_names("sealed_password"),
+                               needs="admin_password"),
     "inject_nmi": Verb(needs="crash_dump"),
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,

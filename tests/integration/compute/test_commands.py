@@ -62,7 +62,7 @@ async def test_a_guest_that_moves(rig: Rig) -> None:
         ("levitate", 1, {}, "unsupported", "no verb 'levitate'"),
         ("__init__", 1, {}, "unsupported", "no verb"),
         ("power_off", 1, {"speed": 3}, "invalid_input", "params.speed is not known"),
-        ("set_admin_password", 1, {}, "invalid_input", "params.password is missing"),
+        ("set_admin_password", 1, {}, "invalid_input", "params.sealed_password is missing"),
         ("spawn", 1, {}, "invalid_input", "spec is missing"),
         ("revert_migration", 1, {"new_generation": 2}, "conflict", "is ready"),
         ("power_off", -1, {}, "stale_generation", "generation -1"),

@@ -14,10 +14,11 @@ from services.compute.drivers.base import Capabilities
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.verbs import LATENCY
 from services.compute.reports import Reports
+from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 from services.compute.verbs import VERBS, Target, find
 
-_ACTORS = {"driver": SimulatedDriver, "uploads": Uploads, "reports": Reports}
+_ACTORS = {"driver": SimulatedDriver, "uploads": Uploads, "reports": Reports, "secrets": Secrets}
 
 _GIVEN = {
     Target.GUEST: {"uuid", "generation"},
