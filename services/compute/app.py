@@ -72,7 +72,7 @@ class ComputeService:
             )
         self._bus = ports.bus
         self._tasks = Tasks(ports.clock)
-        self._subscriptions: list[Subscription] = []
+        self._events: Subscription | None = None
         self._link = (False, 0)
 
     @property
@@ -86,10 +86,8 @@ class ComputeService:
         try:
             for agent in self.agents.values():
                 await agent.open()
-            for host in self.agents:
-                self._subscriptions.append(
-                    await self._bus.subscribe(f"host.{host}", self._on_event)
-                )
+            topics = [f"host.{host}" for host in self.agents]
+            self._events = await self._bus.subscribe(topics, self._on_event)
             await self._each(lambda agent: agent.serve())
         except BaseException:
             await self.stop()
@@ -107,9 +105,9 @@ class ComputeService:
 
     async def _end(self) -> None:
         await self._tasks.stop()
-        subscriptions, self._subscriptions = self._subscriptions, []
-        for subscription in subscriptions:
-            await subscription.cancel()
+        events, self._events = self._events, None
+        if events is not None:
+            await events.cancel()
 
     def freeze(self) -> None:
         """All hosts stand still, as a process under SIGSTOP."""
