@@ -18,7 +18,7 @@ from enum import Enum
 import structlog
 from prometheus_client import Counter
 
-from common.bus.port import BusClosed, Delivery, Handler, RejectMessage
+from common.bus.port import BusClosed, Delivery, GiveBack, Handler, RejectMessage
 from common.errors import Timeout
 from common.messages.base import Message, UndecodableMessage, decode
 from common.runtime.ports import Clock, Random
@@ -132,6 +132,8 @@ class Handling:
         )
         try:
             await self._handler(delivery)
+        except GiveBack:
+            return Verdict.AGAIN
         except RejectMessage as error:
             return self._give_up(received, "rejected", error)
         except Exception as error:

@@ -47,13 +47,19 @@ class Delivery:
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
-"""Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
-for another delivery after a pause, with a log line; the last of the deliveries that its kind of
-queue allows dead-letters too. Lossy messages and events are tried once and dropped."""
+"""Returning acknowledges. `RejectMessage` dead-letters. `GiveBack` puts the message back at once,
+for another consumer. Any other exception puts it back for another delivery after a pause, with a
+log line; the last of the deliveries that its kind of queue allows dead-letters too. Lossy messages
+and events that fail are tried once and dropped."""
 
 
 class RejectMessage(Exception):
     """This message can never be handled; it goes to the dead-letter queue."""
+
+
+class GiveBack(Exception):
+    """This consumer cannot handle what it receives now; nothing is wrong with the message. Raise it
+    while the subscription is being cancelled, or it comes back at once."""
 
 
 class Unroutable(Exception):
