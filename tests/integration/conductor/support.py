@@ -148,11 +148,8 @@ class Rig:
             "bus": {"call_timeout_s": 1.0},
         }
         settings = Settings(**merged(base, self._overrides, overrides))
-        pool, bus, clock = (
-            await create_pool(settings.database),
-            MemoryBus(self.broker),
-            ShiftedClock(),
-        )
+        pool: Any = CountedPool(await create_pool(settings.database))
+        bus, clock = MemoryBus(self.broker), ShiftedClock()
         await bus.start()
         service = conductor.create(settings, Ports(bus=bus, pool=pool, clock=clock))
         await service.start()
