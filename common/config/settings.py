@@ -39,6 +39,9 @@ class DatabaseSettings(Section):
     """Kept out of `url` so that the URL may be logged."""
     pool_size: int = Field(default=10, ge=2, le=200)
     command_timeout_s: float = Field(default=10.0, gt=0)
+    archive_after_days: float = Field(default=30.0, ge=0)
+    """What `muster db archive` takes when it is not told: servers deleted longer ago than this. By
+    itself nothing is archived."""
 
 
 class BusSettings(Section):
