@@ -67,6 +67,10 @@ def up(
     spawn_delay: Annotated[
         float | None, Parameter(help="Mean seconds a simulated guest takes to start.")
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(help="With --processes: processes that the hosts share (default: one each)."),
+    ] = None,
 ) -> int:
     """Start a local cluster in the background and return when it is ready.
 
@@ -81,6 +85,8 @@ def up(
         raise UsageError("a cluster needs at least one conductor and one scheduler")
     if broker_url and not processes:
         raise UsageError("--broker-url needs --processes: one process uses no broker")
+    if agents is not None and (not processes or agents < 1):
+        raise UsageError("--agents needs --processes and at least one agent")
     from deploy.cli.up import up as start
 
     options = Options(
@@ -94,6 +100,7 @@ def up(
         broker_url=broker_url,
         database_url=database_url,
         spawn_delay_s=spawn_delay,
+        agents=agents,
     )
     return start(options, foreground=foreground)
 
@@ -215,7 +222,10 @@ def lint() -> int:
 
 
 app.command(
-    "deploy.cli.bench:app", name="bench", help="Measure a cluster: boots, startup.", sort_key=32
+    "deploy.cli.bench:app",
+    name="bench",
+    help="Measure a cluster: boots, startup, hosts.",
+    sort_key=32,
 )
 app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
