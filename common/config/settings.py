@@ -46,6 +46,9 @@ class DatabaseSettings(Section):
     lock_timeout_s: float = Field(default=4.0, ge=0.01)
     """A query that has waited for another's row for this long fails, and is repeated. More than
     idle_transaction_s, so that a holder that stands still goes first."""
+    archive_after_days: float = Field(default=30.0, ge=0)
+    """What `muster db archive` takes when it is not told: servers deleted longer ago than this. By
+    itself nothing is archived."""
 
 
 class BusSettings(Section):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from common.config.settings import DatabaseSettings
 
 READY_DEADLINE_S = 90.0
+MORE_PER_HOST_S = 0.05
 LEAN = {
     # glibc gives back what start-up needed only once; measured: a MiB per process.
     "MALLOC_ARENA_MAX": "1",
@@ -207,14 +208,15 @@ class ProcessCluster:
 
     def _wait_ready(self, step: Callable[[str], None]) -> None:
         """Poll /readyz of every service until each has said yes once."""
-        deadline = time.monotonic() + READY_DEADLINE_S
+        deadline_s = READY_DEADLINE_S + self._options.hosts * MORE_PER_HOST_S
+        deadline = time.monotonic() + deadline_s
         waiting = dict(self._ready_urls)
         while waiting:
             waiting = {name: url for name, url in waiting.items() if not _is_ready(url)}
             self._check_alive()
             if waiting and time.monotonic() > deadline:
                 raise LocalClusterError(
-                    f"not ready after {READY_DEADLINE_S:.0f} s: {', '.join(waiting)}; "
+                    f"not ready after {deadline_s:.0f} s: {', '.join(waiting)}; "
                     f"see ./muster logs {next(iter(waiting))}"
                 )
             total = len(self._ready_urls)

@@ -103,8 +103,8 @@ class Conductor:
         self._tasks.loop("renew", conductor.lease_s / 4, workers.renew)
         self._tasks.loop("sweep", conductor.sweep_interval_s, workers.sweep)
         self._tasks.loop("report", group.report_interval_s, self._report)
-        for name, task in TASKS.items():
-            self._tasks.loop(name, conductor.reconcile_interval_s, _counted(name, task, deps))
+        for name, make in TASKS.items():
+            self._tasks.loop(name, conductor.reconcile_interval_s, _counted(name, make(), deps))
 
     async def _report(self) -> None:
         await services_store.service_report(
