@@ -79,8 +79,9 @@ class Ground:
 
 
 def database_of(home: Home) -> DatabaseSettings:
-    """The database of a cluster of processes, from its services' configuration."""
-    config = tomllib.loads((home.path / "config" / "api.toml").read_text())
+    """The database of a cluster of processes, from the configuration of the one service that never
+    reaches it through a relay."""
+    config = tomllib.loads((home.path / "config" / "standins.toml").read_text())
     return DatabaseSettings(**{**config["database"], "pool_size": 2})
 
 

@@ -67,6 +67,9 @@ def up(
     spawn_delay: Annotated[
         float | None, Parameter(help="Mean seconds a simulated guest takes to start.")
     ] = None,
+    cuttable: Annotated[
+        bool, Parameter(help="With --processes: services can be cut off (cut, mend).", negative="")
+    ] = False,
 ) -> int:
     """Start a local cluster in the background and return when it is ready.
 
@@ -81,6 +84,8 @@ def up(
         raise UsageError("a cluster needs at least one conductor and one scheduler")
     if broker_url and not processes:
         raise UsageError("--broker-url needs --processes: one process uses no broker")
+    if cuttable and not processes:
+        raise UsageError("--cuttable needs --processes: one process has no network")
     from deploy.cli.up import up as start
 
     options = Options(
@@ -94,6 +99,7 @@ def up(
         broker_url=broker_url,
         database_url=database_url,
         spawn_delay_s=spawn_delay,
+        cuttable=cuttable,
     )
     return start(options, foreground=foreground)
 
@@ -174,6 +180,18 @@ def thaw(*names: str) -> int:
     return _act("thaw", names)
 
 
+@app.command(sort_key=15)
+def cut(*names: str) -> int:
+    """Cut services or hosts off the network (up --processes --cuttable): they run on unheard."""
+    return _act("cut", names)
+
+
+@app.command(sort_key=16)
+def mend(*names: str) -> int:
+    """Let cut off ones hear and be heard again; what was held back arrives late."""
+    return _act("mend", names)
+
+
 @app.command(sort_key=20)
 def logs(
     name: Annotated[str | None, Parameter(help="Only this service.")] = None,
@@ -221,7 +239,7 @@ app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
 )
 
-app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=15)
+app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 
 db = App(name="db", help="The database's schema (MUSTER_DATABASE__URL names it).", sort_key=40)
 app.command(db)

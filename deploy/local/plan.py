@@ -39,6 +39,8 @@ class Options:
     broker_url: str | None = None
     database_url: str | None = None
     spawn_delay_s: float | None = None
+    cuttable: bool = False
+    """A relay stands between each service and broker and database, so that it can be cut off."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
