@@ -107,6 +107,35 @@ def freeze(
     return _verdict(result, quiet=as_json)
 
 
+@app.command
+def cut(
+    *,
+    servers: Annotated[int, Parameter(help="Servers that the host is building.")] = 4,
+    stay: Annotated[
+        float, Parameter(help="Seconds it stays cut off when all have been built elsewhere.")
+    ] = 4.0,
+    reset: Annotated[
+        bool,
+        Parameter(help="End it with broken connections, not with late messages.", negative=""),
+    ] = False,
+    keep: Keep = False,
+    as_json: Json = False,
+) -> int:
+    """Cut a host off the network while it builds: no server may run twice. 0 if all is well.
+
+    The host runs on, unseen and out of reach, until its servers have been built elsewhere.
+    """
+    from deploy.chaos import cut as run
+
+    if not (1 <= servers <= 100 and 0 <= stay <= 120):
+        raise LocalClusterError("use --servers 1..100, --stay 0..120 s")
+    options = run.Options(servers=servers, stay_s=stay, reset=reset, keep=keep)
+    result = run.cut(options, _quiet if as_json else terminal.say)
+    if as_json:
+        terminal.print_json(result)
+    return _verdict(result, quiet=as_json)
+
+
 def _verdict(result: dict[str, Any], *, quiet: bool) -> int:
     if not quiet:
         for line in result["wrong"]:

@@ -97,9 +97,15 @@ class RelayedLine:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._connections):
-            task.cancel()
+        self._break()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _break(self) -> None:
+        """Reset every connection: each then ends by itself."""
+        for ends in self._connections.values():
+            for end in ends:
+                end.reset()
+        self._whole.set()
 
     def cut(self) -> None:
         """Nothing passes from now on. Repeating it is harmless."""
@@ -108,9 +114,7 @@ class RelayedLine:
     def mend(self, *, reset: bool = False) -> None:
         """Everything passes again; with `reset` over new connections only."""
         if self.is_cut and reset:
-            for ends in self._connections.values():
-                for end in ends:
-                    end.reset()
+            self._break()
         self._whole.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

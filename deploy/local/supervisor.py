@@ -119,7 +119,7 @@ class SupervisorControl(Control):
             name, state = str(info["name"]), _state(info)
             if state == RUNNING and name in cut:
                 state = CUT_OFF
-            kind, pid = name.split("-")[0], info["pid"] or None
+            kind, pid = name.split("-", maxsplit=1)[0], info["pid"] or None
             found.append({"name": name, "kind": kind, "state": state, "pid": pid})
         return found
 
