@@ -177,7 +177,8 @@ async def test_mended_by_reset_connections_break_and_nothing_held_back_arrives(
     await wait_for(lambda: caller.end == "reset")
     await wait_for(lambda: waiting.end == "reset")
     await wait_for(lambda: not line.connections)
-    await talk(await call(line), b"after")
+    another = await call(line)
+    await talk(another, b"after")
     assert service.heard == b"beforeafter"
 
 
@@ -204,7 +205,8 @@ async def test_too_many_connections_are_refused(
     line: RelayedLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relays, "LIMIT", 1)
-    await talk(await call(line), b"first")
+    first = await call(line)
+    await talk(first, b"first")
     second = await call(line)
     await wait_for(lambda: second.end == "reset")
 
@@ -228,7 +230,8 @@ async def test_control_over_its_socket(service: Service) -> None:
         await wait_for(socket.exists)
         await wait_for(lambda: socket.stat().st_mode & 0o777 == 0o600)
         bus, database = relay.lines
-        await talk(await call(bus), b"x")
+        caller = await call(bus)
+        await talk(caller, b"x")
         assert await asyncio.to_thread(control.cut, "compute-1", ["bus"]) == 1
         assert (bus.is_cut, database.is_cut) == (True, False)
         assert await asyncio.to_thread(control.cut_members) == {"compute-1"}
