@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.config.settings import DatabaseSettings
+from common.config.settings import ComputeSettings, DatabaseSettings
 from common.db.pool import Pool, close_pool, create_pool
 from common.runtime.ports import Clock
 from deploy.chaos.invariants import Facts, gather
@@ -36,13 +36,18 @@ class Timers:
     service_down_time_s: float = 5.0
     inventory_interval_s: float = 3.0
     spawn_delay_s: float = 0.1
+    more: tuple[tuple[str, object], ...] = ()
+    """Further settings, named as for `settings_of`."""
 
     def settings(self) -> dict[str, str]:
+        known = {"inventory_interval_s": self.inventory_interval_s}
+        compute = {n: v for n, v in known.items() if n in ComputeSettings.model_fields}
         return settings_of(
             servicegroup__report_interval_s=self.report_interval_s,
             servicegroup__service_down_time_s=self.service_down_time_s,
-            compute__inventory_interval_s=self.inventory_interval_s,
             compute__simulated__spawn_delay_s=self.spawn_delay_s,
+            **{f"compute__{name}": value for name, value in compute.items()},
+            **dict(self.more),
             **dict(ROOMY),
         )
 
