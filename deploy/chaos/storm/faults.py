@@ -39,11 +39,12 @@ def victim_of(fault: Fault, workflow: Mapping[str, Any]) -> str | None:
         return None
     if fault.part == "conductor":
         # A workflow that nobody holds yet may be on its way to any.
-        return (workflow["lease_owner"] or "conductor-1").split(":")[0]
+        owner: str = workflow["lease_owner"] or "conductor-1"
+        return owner.split(":", maxsplit=1)[0]
+    source: str | None = workflow["host"]
     if fault.part == "source":
-        return workflow["host"]
-    elsewhere = [host for host in workflow["claims"] if host != workflow["host"]]
-    return min(elsewhere, default=None)
+        return source
+    return min((host for host in workflow["claims"] if host != source), default=None)
 
 
 class Striker:
@@ -127,13 +128,16 @@ class Operator:
         await self._force_down(host, forced=True)
         servers = [s for s in self._lives.watch.servers.values() if _on(s, host)]
         await asyncio.gather(*(self._lives.do(server, "evacuate") for server in servers))
-        if self._plan.unforced_first:
-            await self._force_down(host, forced=False)
-        await self._ground.act("start", host)
-        if self._plan.way == "cut":
+        if self._plan.way == "cut" and not self._plan.starts_cut_off:
             await self._ground.mend(host, reset=self._plan.reset)
-        if not self._plan.unforced_first:
-            await self._force_down(host, forced=False)
+        await self._ground.act("start", host)
+        if self._plan.way == "cut" and self._plan.starts_cut_off:
+            await self._ground.mend(host, reset=self._plan.reset)
+        await self._ground.until(
+            f"forced down taken back from {host}",
+            lambda: self._force_down(host, forced=False),
+            within_s=COMES_BACK_WITHIN_S,
+        )
         await self._ground.until(
             f"{host} up", lambda: self._is(host, "up"), within_s=COMES_BACK_WITHIN_S
         )
@@ -153,10 +157,12 @@ class Operator:
         answer = await self._lives.stubborn.ask("GET", f"/os-services?host={host}")
         return any(s["state"] == state for s in (answer.body or {}).get("services", ()))
 
-    async def _force_down(self, host: str, *, forced: bool) -> None:
+    async def _force_down(self, host: str, *, forced: bool) -> bool:
+        """Taking it back is refused until the host has cleaned up behind evacuations."""
         found = await self._lives.stubborn.ask("GET", f"/os-services?host={host}")
         path = f"/os-services/{found.body['services'][0]['id']}"
-        await self._lives.stubborn.ask("PUT", path, {"forced_down": forced})
+        answer = await self._lives.stubborn.ask("PUT", path, {"forced_down": forced})
+        return answer.status == 200
 
 
 def _on(server: dict[str, Any], host: str) -> bool:

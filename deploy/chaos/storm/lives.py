@@ -25,6 +25,23 @@ FLAVORS = ("m1.tiny", "m1.small")
 
 Server = dict[str, Any]
 
+
+def _host(server: Server) -> Any:
+    return server["OS-EXT-SRV-ATTR:host"]
+
+
+def _runs_or_stopped(server: Server) -> bool:
+    return server["status"] in ("ACTIVE", "SHUTOFF")
+
+
+def _is_active(_was: Server, now: Server) -> bool:
+    return bool(now["status"] == "ACTIVE")
+
+
+def _at_rest(server: Server) -> bool:
+    return server["status"] != "BUILD" and server["OS-EXT-STS:task_state"] is None
+
+
 BODIES: dict[str, Any] = {
     "migrate": {"migrate": None},
     "live-migrate": {"os-migrateLive": {"host": None, "block_migration": "auto"}},
@@ -46,19 +63,9 @@ ENDS: dict[str, Callable[[Server, Server], bool]] = {
     "live-migrate": lambda was, now: now["status"] == "ACTIVE" and _host(was) != _host(now),
     "shelve": lambda _, now: bool(now["status"] == "SHELVED_OFFLOADED"),
     "stop": lambda _, now: bool(now["status"] == "SHUTOFF"),
-    "evacuate": lambda was, now: (
-        now["status"] in ("ACTIVE", "SHUTOFF") and _host(was) != _host(now)
-    ),
+    "evacuate": lambda was, now: _runs_or_stopped(now) and _host(was) != _host(now),
 }
 """Whether an operation has done to a server what was asked; the others leave it ACTIVE."""
-
-
-def _host(server: Server) -> Any:
-    return server["OS-EXT-SRV-ATTR:host"]
-
-
-def _at_rest(server: Server) -> bool:
-    return server["status"] != "BUILD" and server["OS-EXT-STS:task_state"] is None
 
 
 class Watch:
@@ -188,7 +195,7 @@ class Lives:
         if not await self._ask(uuid, kind, self._flavor_body(server)):
             return None
         now = await self.watch.at_rest(uuid)
-        if now is not None and ENDS.get(kind, lambda _, s: s["status"] == "ACTIVE")(server, now):
+        if now is not None and ENDS.get(kind, _is_active)(server, now):
             self._tally.done[kind] += 1
         return now
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,8 @@ class Storm:
 
     async def _rage(self, tasks: Tasks) -> None:
         """Until the servers' lives are over, or time is; then nothing is struck any more."""
-        lives = tasks.spawn("lives", self._lives.run())
-        operator = tasks.spawn("operator", self._operator.run())
+        lives = tasks.spawn("lives", self._reported("lives", self._lives.run()))
+        operator = tasks.spawn("operator", self._reported("operator", self._operator.run()))
         striker = tasks.spawn("striker", self._striker.run())
         await asyncio.wait({lives, operator}, timeout=STORM_S)
         striker.cancel()
@@ -110,9 +110,12 @@ class Storm:
             )
         if operator not in done:
             self._tally.wrong.append("stuck: the evacuation did not end")
-        for task in done:
-            if error := task.exception():
-                self._tally.wrong.append(f"broken: {task.get_name()}: {error!r}")
+
+    async def _reported(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (LocalClusterError, Unreachable) as error:
+            self._tally.wrong.append(f"stuck: {name}: {error}")
 
     async def _settle(self, deadline: float) -> Facts:
         """Nothing in progress, nothing wrong, all hosts up."""
@@ -120,10 +123,9 @@ class Storm:
             lambda: look(self._ground, deadline), self._clock, deadline=deadline
         )
         self._tally.wrong += wrong
-        down = [
-            name for name, host in (await self._ground.hosts()).items() if host["state"] != "up"
-        ]
-        self._tally.wrong += [f"stuck: {host} is down although all is mended" for host in down]
+        for name, host in (await self._ground.hosts()).items():
+            if host["state"] != "up":
+                self._tally.wrong.append(f"stuck: {name} is down although all is mended")
         return facts
 
     def _look_at(self, facts: Facts) -> None:
