@@ -60,7 +60,7 @@ class RejectMessage(Exception):
 
 class GiveBack(Exception):
     """This consumer cannot handle what it receives now; nothing is wrong with the message. Counts as
-    any other failure, but without a log line: the reason is the same for all, and was said."""
+    any other failure, but without a log line: all have the same reason, and it was said."""
 
 
 class Unroutable(Exception):
