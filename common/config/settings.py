@@ -46,6 +46,9 @@ class DatabaseSettings(Section):
     lock_timeout_s: float = Field(default=4.0, ge=0.01)
     """A query that has waited for another's row for this long fails, and is repeated. More than
     idle_transaction_s, so that a holder that stands still goes first."""
+    archive_after_days: float = Field(default=30.0, ge=0)
+    """What `muster db archive` takes when it is not told: servers deleted longer ago than this. By
+    itself nothing is archived."""
 
 
 class BusSettings(Section):
@@ -215,11 +218,9 @@ class ComputeSettings(Section):
     """Several hosts in one agent process; empty means just `host_name`."""
     driver: Literal["simulated"] = "simulated"
     state_dir: Path = Path(".muster/compute")
-    inventory_interval_s: float = Field(default=30.0, gt=0)
-    """Seconds between two full reports of guests and power states."""
     fence_gap_s: float = Field(default=2.0, gt=0)
     """An agent that was stopped for longer than this holds its guests until it has asked for the
-    truth about them."""
+    truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
