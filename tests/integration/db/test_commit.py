@@ -278,9 +278,14 @@ async def test_hosts_to_be_told_are_unsettled(pool: Pool) -> None:
     ]
 
 
-async def test_a_hash_written_while_the_commit_waits_is_taken_back(pool: Pool) -> None:
-    """The statement sees none there; the row that its lock returns has one."""
+async def test_who_settles_a_report_notices_that_it_is_old(pool: Pool) -> None:
+    """By the version of the row, which is a new one even where nothing was settled before; and what
+    is settled while the commit waits is taken back."""
     await add_host(pool, "a")
+    version = "select xmin::text from services"
+    before = await one(pool, version)
+    await write(pool, await fresh(pool), Changes(recheck_hosts=["a"]))
+    assert await one(pool, version) != before
     async with pool.acquire() as other, other.transaction():
         await other.execute("update services set inventory = 'settled before'")
         writing = asyncio.ensure_future(
@@ -691,10 +696,12 @@ async def test_many_at_once_fill_the_hosts_exactly(wide_pool: Pool) -> None:
 @pytest.mark.parametrize(
     ("held", "after_it"),
     [
-        ("workflows", ["servers", "services where host = 'a'", "compute_nodes where host = 'a'"]),
-        ("servers", ["services where host = 'a'", "compute_nodes where host = 'a'"]),
-        ("services where host = 'a'", ["compute_nodes where host = 'a'"]),
-        ("compute_nodes where host = 'a'", ["compute_nodes where host = 'b'"]),
+        ("workflows", ["servers", "migrations", "compute_nodes", "services"]),
+        ("servers", ["migrations", "compute_nodes", "services"]),
+        ("migrations", ["compute_nodes", "services"]),
+        ("compute_nodes where host = 'a'", ["compute_nodes where host = 'b'", "services"]),
+        ("compute_nodes where host = 'b'", ["services"]),
+        ("services where host = 'a'", ["services where host = 'b'"]),
     ],
 )
 async def test_rows_are_locked_in_one_order(
@@ -702,7 +709,13 @@ async def test_rows_are_locked_in_one_order(
 ) -> None:
     """Or else commits, heartbeats and requests would wait for each other for ever. Who waits for
     one row holds none of those that come after it."""
-    workflow = await populated(pool)  # the table has host b after a; the claim walks b first
+    workflow = await populated(pool)
+    changes = replace(
+        changes,
+        recheck_hosts=["b", "a"],
+        migration={"status": "done"},
+        migration_uuid=await add_migration(pool, workflow.server_uuid),
+    )
     if changes.claim:
         changes.claim = replace(changes.claim, hosts=["b", "a"])
     async with pool.acquire() as holder, holder.transaction():
