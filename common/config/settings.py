@@ -185,7 +185,10 @@ class SchedulerSettings(Section):
     ram_allocation_ratio: float = Field(default=1.0, gt=0)
     disk_allocation_ratio: float = Field(default=1.0, gt=0)
     snapshot_max_age_s: float = Field(default=0.25, ge=0)
+    promise_s: float = Field(default=2.0, ge=0)
+    """A host that was answered counts as filled for this long, unless its claim is seen before."""
     max_alternates: int = Field(default=2, ge=0)
+    """Other hosts named with the best; the claim takes the first that has room."""
     ram_weight_multiplier: float = 1.0
     cpu_weight_multiplier: float = 1.0
     disk_weight_multiplier: float = 1.0
@@ -212,11 +215,9 @@ class ComputeSettings(Section):
     """Several hosts in one agent process; empty means just `host_name`."""
     driver: Literal["simulated"] = "simulated"
     state_dir: Path = Path(".muster/compute")
-    inventory_interval_s: float = Field(default=30.0, gt=0)
-    """Seconds between two full reports of guests and power states."""
     fence_gap_s: float = Field(default=2.0, gt=0)
     """An agent that was stopped for longer than this holds its guests until it has asked for the
-    truth about them."""
+    truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()

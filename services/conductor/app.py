@@ -26,8 +26,8 @@ from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps
-from services.conductor.engine.workers import Workers
 from services.conductor.engine.definition import Definition
+from services.conductor.engine.workers import Workers
 from services.conductor.hosts import Hosts
 from services.conductor.tasks import TASKS, Task
 from services.conductor.workflows import DEFINITIONS

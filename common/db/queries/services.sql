@@ -101,6 +101,9 @@ on conflict (host) do update
        running_guests = excluded.running_guests,
        updated_at = now();
 
+-- name: host_exists(host)$
+select exists (select from services where host = :host and binary_name = 'nova-compute');
+
 -- name: host_is_up(host)$
 select exists (
     select 1 from services s

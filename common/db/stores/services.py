@@ -57,6 +57,11 @@ async def host_standing(pool: Pool, host: str) -> Standing:
     return standing or "silent"
 
 
+async def host_exists(pool: Pool, host: str) -> bool:
+    """Whether it has a compute service; an operator who deletes that says that the host is gone."""
+    return bool(await _sql.host_exists(pool, host=host))
+
+
 async def host_is_up(pool: Pool, host: str) -> bool:
     """Fresh heartbeats and not forced down."""
     return bool(await _sql.host_is_up(pool, host=host))

@@ -232,7 +232,7 @@ class Context:
         )
         if elsewhere:
             raise HostCommandFailed(
-                f"a guest of this server may be running on {', '.join(elsewhere)}, which is silent: "
+                f"a guest of this server may be running on {', '.join(elsewhere)}, cut off from us: "
                 "wait for it to return, or declare it down (forced_down) once it is switched off"
             )
 

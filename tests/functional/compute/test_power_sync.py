@@ -21,9 +21,7 @@ HOST = "compute-1"
 
 @pytest.fixture
 async def cluster(database_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with running_cluster(
-        database_url, tmp_path, hosts=(HOST,), compute={"inventory_interval_s": 0.2}
-    ) as running:
+    async with running_cluster(database_url, tmp_path, hosts=(HOST,)) as running:
         yield running
         await running.assert_sound()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.compute.drivers.simulated.faults import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.support.cluster import running_cluster
 
 

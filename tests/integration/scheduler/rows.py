@@ -86,7 +86,9 @@ async def add_workflow(pool: Pool | Connection, server_uuid: UUID) -> int:
 async def workflow_row(pool: Pool | Connection, workflow_id: int) -> Workflow:
     """As a conductor has it."""
     row = await pool.fetchrow(
-        "select *, 3600::double precision as remaining_s from workflows where id = $1", workflow_id
+        "select *, true as leased, 3600::double precision as remaining_s"
+        " from workflows where id = $1",
+        workflow_id,
     )
     return Workflow.from_row(row)
 
