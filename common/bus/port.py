@@ -47,11 +47,11 @@ class Delivery:
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
-"""Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
-for another delivery after a pause, with a log line; the last of the deliveries that its kind of
-queue allows dead-letters too. What is LOSSY or part of a CONVERSATION is tried three times, within
-a fraction of a second, and then dropped: for another consumer that can, not for later. Events are
-tried once."""
+"""Returning acknowledges. `RejectMessage` dead-letters. `GiveBack` puts the message back for
+another consumer. Any other exception puts it back for another delivery after a pause, with a log
+line; the last of the deliveries that its kind of queue allows dead-letters too. What is LOSSY or
+part of a CONVERSATION is tried three times, within a fraction of a second, and then dropped: for
+another consumer that can, not for later. Events are tried once."""
 
 
 class RejectMessage(Exception):
@@ -59,8 +59,8 @@ class RejectMessage(Exception):
 
 
 class GiveBack(Exception):
-    """Not here, not now: perhaps another consumer can. As any other failure, but without a log line
-    for each message, because the reason is the same for all of them and its handler has said it."""
+    """This consumer cannot handle what it receives now; nothing is wrong with the message. Counts as
+    any other failure, but without a log line: all have the same reason, and it was said."""
 
 
 class Unroutable(Exception):
@@ -119,9 +119,9 @@ class Bus(Protocol):
         queue and one channel; a handler that waits keeps the events of all of them waiting."""
 
     async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
-        """Remove a queue with what waits in it, unless somebody consumes it; whether it is gone. A
-        publish finds it as if it had never been. Raises `BusClosed` when it is not known whether
-        it is gone, `common.errors.Unavailable` when this user may not remove it."""
+        """Remove a HOST queue with what waits in it, unless somebody consumes it; whether it is
+        gone. A publish finds it as if it had never been. Raises `BusClosed` when that is not known,
+        `common.errors.Unavailable` when this user may not remove it."""
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         """Publish with a reply address and wait for the reply. Raises `common.errors.Timeout`,

@@ -310,8 +310,13 @@ class RabbitBus:
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._unbroken.add(task)
-        task.add_done_callback(self._unbroken.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._unbroken.discard(task)
+        if not task.cancelled():
+            task.exception()  # who waits for it sees it; when nobody does any more, nobody need
 
     def forget(self, registration: _Registration) -> None:
         self._registrations = [other for other in self._registrations if other is not registration]

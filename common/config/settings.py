@@ -46,6 +46,9 @@ class DatabaseSettings(Section):
     lock_timeout_s: float = Field(default=4.0, ge=0.01)
     """A query that has waited for another's row for this long fails, and is repeated. More than
     idle_transaction_s, so that a holder that stands still goes first."""
+    archive_after_days: float = Field(default=30.0, ge=0)
+    """What `muster db archive` takes when it is not told: servers deleted longer ago than this. By
+    itself nothing is archived."""
 
 
 class BusSettings(Section):
@@ -185,7 +188,10 @@ class SchedulerSettings(Section):
     ram_allocation_ratio: float = Field(default=1.0, gt=0)
     disk_allocation_ratio: float = Field(default=1.0, gt=0)
     snapshot_max_age_s: float = Field(default=0.25, ge=0)
+    promise_s: float = Field(default=2.0, ge=0)
+    """A host that was answered counts as filled for this long, unless its claim is seen before."""
     max_alternates: int = Field(default=2, ge=0)
+    """Other hosts named with the best; the claim takes the first that has room."""
     ram_weight_multiplier: float = 1.0
     cpu_weight_multiplier: float = 1.0
     disk_weight_multiplier: float = 1.0

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection
+PoolConnection = asyncpg.pool.PoolConnectionProxy
 Record = asyncpg.Record
 
 BUSY = (

@@ -57,7 +57,7 @@ create table services (
     updated_at       timestamptz,
     inventory        text,                      -- hash of the report last found settled; null: report
     constraint services_host_binary_key unique (host, binary_name)
-);
+) with (fillfactor = 50);
 
 -- Heartbeats are judged only by time during which somebody was there to receive them. Conductors
 -- move beat_at; while none does, observed time stands still and nobody goes down.
@@ -104,7 +104,7 @@ create table compute_nodes (
     created_at           timestamptz not null default now(),
     updated_at           timestamptz,
     booted_at            timestamptz            -- the uptime shown is derived from it; `uptime` is not written
-);
+) with (fillfactor = 50);
 
 create table allocations (
     server_uuid uuid not null,
@@ -180,14 +180,33 @@ create table servers (
     updated_at          timestamptz not null default clock_timestamp(),
     launched_at         timestamptz,
     terminated_at       timestamptz,
-    deleted_at          timestamptz                   -- not null: the row is history
-);
+    deleted_at          timestamptz,                  -- not null: the row is history
+    constraint servers_soft_deleted_check
+        check (vm_state <> 'soft-delete' or system_metadata ? 'soft_deleted_at')
+) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_insert_scale_factor = 0.02);
+-- An update is HOT (no index is touched) when no indexed column changes and its page has room. So no
+-- index names what every step of a workflow writes: vm_state, task_state, updated_at. BRIN does not
+-- count against HOT (from PostgreSQL 16 on), and finds the pages that were changed since a time.
 create index servers_project_idx on servers (project_id, created_at desc, uuid)
-    include (vcpus, memory_mib) where deleted_at is null;
+    where deleted_at is null;
 create index servers_created_idx on servers (created_at desc, uuid) where deleted_at is null;
 create index servers_host_idx on servers (host) where deleted_at is null;
-create index servers_updated_idx on servers (updated_at);
-create index servers_reservation_idx on servers (reservation_id);
+create index servers_updated_idx on servers using brin (updated_at) with (pages_per_range = 4);
+-- Usage is counted here and nowhere else: equal keys share an entry, so it is a few bytes a server.
+create index servers_usage_idx on servers (project_id, vcpus, memory_mib) where deleted_at is null;
+-- Softly deleted: how many of a project's servers do not count, and which are due. Keyed on what is
+-- written rarely: vm_state is looked at in the row, because a restored server stays in.
+create index servers_soft_deleted_project_idx on servers (project_id)
+    where system_metadata ? 'soft_deleted_at' and deleted_at is null;
+create index servers_soft_deleted_idx
+    on servers ((system_metadata ->> 'soft_deleted_at') collate "C")
+    where system_metadata ? 'soft_deleted_at' and deleted_at is null;
+-- Shelved and still on a host.
+create index servers_shelved_idx on servers ((system_metadata ->> 'shelved_at') collate "C")
+    where system_metadata ? 'shelved_at' and host is not null and deleted_at is null;
+-- What `muster db archive` takes, oldest first.
+create index servers_deleted_idx on servers (deleted_at) where deleted_at is not null;
 
 -- Instance actions --------------------------------------------------------------------------
 create table instance_actions (
@@ -238,9 +257,9 @@ create table workflows (
     wake_at          timestamptz not null default '-infinity', -- do not take before (waiting on purpose)
     deadline_at      timestamptz not null,       -- then it fails and unwinds, whoever it waits for
     created_at       timestamptz not null default clock_timestamp()
-);
+) with (fillfactor = 70);
 create index workflows_server_idx on workflows (server_uuid, id);
-create index workflows_lease_idx on workflows (lease_expires_at);
+-- No index of leases: they are written all the time and looked for once a second. The sweep walks by id.
 
 -- What a workflow could not clean up. A reconciler works the rows off; people can list them.
 create table leftovers (
@@ -281,10 +300,35 @@ create table migrations (
 );
 create index migrations_server_idx on migrations (server_uuid);
 create index migrations_source_idx on migrations (source_compute, status);
+-- Resizes that wait for their confirmation.
+create index migrations_finished_idx on migrations (server_uuid)
+    where status = 'finished' and migration_type in ('resize', 'migration');
 
 -- Quotas ------------------------------------------------------------------------------------
 -- Usage is counted from servers under this row's lock, so there is no ledger that could drift.
 create table quota_projects (
     project_id text primary key,
     limits     jsonb not null default '{}'       -- overrides of the configured defaults
+);
+
+-- Archive -----------------------------------------------------------------------------------
+-- What `muster db archive` has moved away: whole rows, so that no later migration has to know them.
+create table archived_servers (
+    uuid        uuid primary key,
+    project_id  text not null,
+    deleted_at  timestamptz not null,
+    archived_at timestamptz not null default clock_timestamp(),
+    row         jsonb not null
+);
+create table archived_instance_actions (
+    id          bigint primary key,
+    server_uuid uuid not null,
+    archived_at timestamptz not null default clock_timestamp(),
+    row         jsonb not null                   -- with its "events"
+);
+create table archived_migrations (
+    id          bigint primary key,
+    server_uuid uuid not null,
+    archived_at timestamptz not null default clock_timestamp(),
+    row         jsonb not null
 );

@@ -67,6 +67,13 @@ def up(
     spawn_delay: Annotated[
         float | None, Parameter(help="Mean seconds a simulated guest takes to start.")
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(help="With --processes: processes that the hosts share (default: one each)."),
+    ] = None,
+    cuttable: Annotated[
+        bool, Parameter(help="With --processes: services can be cut off (cut, mend).", negative="")
+    ] = False,
 ) -> int:
     """Start a local cluster in the background and return when it is ready.
 
@@ -81,6 +88,10 @@ def up(
         raise UsageError("a cluster needs at least one conductor and one scheduler")
     if broker_url and not processes:
         raise UsageError("--broker-url needs --processes: one process uses no broker")
+    if agents is not None and (not processes or agents < 1):
+        raise UsageError("--agents needs --processes and at least one agent")
+    if cuttable and not processes:
+        raise UsageError("--cuttable needs --processes: one process has no network")
     from deploy.cli.up import up as start
 
     options = Options(
@@ -94,6 +105,8 @@ def up(
         broker_url=broker_url,
         database_url=database_url,
         spawn_delay_s=spawn_delay,
+        agents=agents,
+        cuttable=cuttable,
     )
     return start(options, foreground=foreground)
 
@@ -174,6 +187,18 @@ def thaw(*names: str) -> int:
     return _act("thaw", names)
 
 
+@app.command(sort_key=15)
+def cut(*names: str) -> int:
+    """Cut services or hosts off the network (up --processes --cuttable): they run on unheard."""
+    return _act("cut", names)
+
+
+@app.command(sort_key=16)
+def mend(*names: str) -> int:
+    """Let cut off ones hear and be heard again; what was held back arrives late."""
+    return _act("mend", names)
+
+
 @app.command(sort_key=20)
 def logs(
     name: Annotated[str | None, Parameter(help="Only this service.")] = None,
@@ -215,15 +240,20 @@ def lint() -> int:
 
 
 app.command(
-    "deploy.cli.bench:app", name="bench", help="Measure a cluster: boots, startup.", sort_key=32
+    "deploy.cli.bench:app",
+    name="bench",
+    help="Measure a cluster: boots, startup, hosts.",
+    sort_key=32,
 )
 app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
 )
 
-app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=15)
+app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 
-db = App(name="db", help="The database's schema (MUSTER_DATABASE__URL names it).", sort_key=40)
+db = App(
+    name="db", help="The database's schema and age (MUSTER_DATABASE__URL names it).", sort_key=40
+)
 app.command(db)
 
 
@@ -241,6 +271,51 @@ def current() -> int:
     from deploy.cli.database import current as run
 
     return run()
+
+
+@db.command
+def archive(
+    *,
+    older_than: Annotated[
+        float | None,
+        Parameter(help="Days since the deletion (default: database.archive_after_days)."),
+    ] = None,
+    batch: Annotated[int, Parameter(help="Servers moved by one statement.")] = 200,
+    most: Annotated[int | None, Parameter(help="Stop after so many servers.")] = None,
+    max_seconds: Annotated[float | None, Parameter(help="Stop after so many seconds.")] = None,
+    delete: Annotated[
+        bool, Parameter(help="Keep nothing: the rows are not archived but gone.", negative="")
+    ] = False,
+    to_tables: Annotated[
+        bool, Parameter(help="Move them to the tables archived_* (the default).", negative="")
+    ] = False,
+    as_json: Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")] = False,
+) -> int:
+    """Move deleted servers with their actions and migrations out of the way.
+
+    Safe while services run; Ctrl-C stops it after the batch it is at, and the next run goes on from
+    there. Lists with changes-since show deleted servers only as far as they are not archived.
+    """
+    if delete and to_tables:
+        raise UsageError("--delete and --to-tables exclude each other")
+    if older_than is not None and not 0 <= older_than <= 36_500:
+        raise UsageError("--older-than takes 0 to 36500 days")
+    if not 1 <= batch <= 5_000:
+        raise UsageError("--batch takes 1 to 5000 servers")
+    if most is not None and most < 1:
+        raise UsageError("--most must be at least 1")
+    if max_seconds is not None and not max_seconds > 0:
+        raise UsageError("--max-seconds must be more than 0")
+    from deploy.cli.database import archive as run
+
+    return run(
+        older_than_days=older_than,
+        batch=batch,
+        most=most,
+        max_seconds=max_seconds,
+        keep=not delete,
+        as_json=as_json,
+    )
 
 
 config = App(name="config", help="Settings (MUSTER_CONFIG and MUSTER_* variables).", sort_key=41)

@@ -131,3 +131,68 @@ def startup(
         if rows:
             terminal.table(["service", "PSS MiB"], rows)
     return 0
+
+
+@app.command
+def hosts(
+    *,
+    hosts: Annotated[int, Parameter(help="Simulated hosts.")] = 10_000,
+    processes: Annotated[int, Parameter(help="Agents that share them.")] = 4,
+    conductors: Annotated[int, Parameter(help="Conductors that hear them.")] = 2,
+    minutes: Annotated[float, Parameter(help="How long to watch.")] = 10.0,
+    report_interval: Annotated[float, Parameter(help="Seconds between two heartbeats.")] = 10.0,
+    as_json: Json = False,
+) -> int:
+    """Let many hosts beat on a throw-away cluster, and see what it costs and what is shown.
+
+    Exit code 1 when a host, all of which are alive, was ever shown as anything else.
+    """
+    from deploy.load.hosts import Options, measure
+
+    if not (1 <= hosts <= 50_000 and 1 <= processes <= 64 and 1 <= conductors <= 16):
+        raise LocalClusterError("use --hosts 1..50000, --processes 1..64, --conductors 1..16")
+    if not (0 < minutes <= 24 * 60 and 0 < report_interval <= 3600):
+        raise LocalClusterError("use --minutes 0..1440, --report-interval 0..3600")
+    found = measure(
+        Options(
+            hosts=hosts,
+            processes=min(processes, hosts),
+            conductors=conductors,
+            minutes=minutes,
+            report_interval_s=report_interval,
+            down_time_s=6 * report_interval,
+        )
+    )
+    if as_json:
+        terminal.print_json(found)
+    else:
+        _show_hosts(found)
+    return 1 if found["looks"]["wrong"] or found["looks"]["failed"] else 0
+
+
+def _show_hosts(found: dict[str, Any]) -> None:
+    looks = found["looks"]
+    terminal.say(
+        f"[bold]{found['hosts']} hosts[/] of {found['agents']} agents beating every "
+        f"{found['report_interval_s']:g} s, watched for {found['watched_s']} s; "
+        f"all up after {found['up_s']} s"
+    )
+    names = list(found["cpu_percent"])
+    terminal.table(
+        ["", "CPU % of a core", "PSS MiB"],
+        [[n, found["cpu_percent"][n], found["memory_mib"].get(n, "")] for n in names],
+    )
+    terminal.say(
+        f"  database   {found['commits_per_s']} commits/s, {found['transactions_per_s']} "
+        f"transactions/s, {found['wal_kib_per_s']} KiB/s of log"
+    )
+    for table, rate in found["updates_per_s"].items():
+        hot = found["hot_percent"].get(table, "-")
+        terminal.say(f"  {table:10} {rate} updates/s, {hot} % HOT")
+    terminal.say(
+        f"  looks      {looks['database']} in the database, {looks['api']} through the API "
+        f"({figures.line(looks['api_ms'])}); a host not shown as alive: {looks['wrong']}"
+    )
+    for what in ("hosts_wrong", "failed"):
+        if looks[what]:
+            terminal.say(f"  {what:10} {figures.counts(looks[what])}")

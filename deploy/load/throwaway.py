@@ -55,11 +55,11 @@ class ThrowAway:
             )
         return done.stdout
 
-    def up(self, *arguments: str) -> float:
+    def up(self, *arguments: str, deadline_s: float = UP_DEADLINE_S) -> float:
         """Seconds until the command returned, which is when every service and host is ready."""
         began = self._clock.monotonic()
         ports = ("--port", "0", "--identity-port", "0")
-        self.muster("up", *ports, *arguments, deadline_s=UP_DEADLINE_S)
+        self.muster("up", *ports, *arguments, deadline_s=deadline_s)
         return self._clock.monotonic() - began
 
     def down(self) -> None:

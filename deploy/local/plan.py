@@ -39,6 +39,10 @@ class Options:
     broker_url: str | None = None
     database_url: str | None = None
     spawn_delay_s: float | None = None
+    agents: int | None = None
+    """Processes that the hosts share; None: each has one of its own."""
+    cuttable: bool = False
+    """A relay stands between each service and broker and database, so that it can be cut off."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -72,7 +76,12 @@ class Plan:
 
     @property
     def hosts(self) -> list[str]:
-        return [member.name for member in self.members if member.kind == "compute"]
+        return [
+            host
+            for member in self.members
+            if member.kind == "compute"
+            for host in member.settings["compute"].get("hosts", [member.name])
+        ]
 
 
 def is_loopback(host: str) -> bool:
@@ -223,12 +232,17 @@ def _members(options: Options, home: Home) -> list[Member]:
         for number in range(1, count + 1):
             name = f"{kind}-{number}"
             members.append(Member(name, kind, {kind: {"host_name": name}}))
-    for number in range(1, options.hosts + 1):
-        name = f"compute-{number}"
+    hosts = [f"compute-{number}" for number in range(1, options.hosts + 1)]
+    if options.agents is None:
+        agents: dict[str, dict[str, Any]] = {host: {"host_name": host} for host in hosts}
+    else:
+        agents = {
+            f"compute-agent-{number}": {"hosts": hosts[number - 1 :: options.agents]}
+            for number in range(1, min(options.agents, options.hosts) + 1)
+        }
+    for name, own in agents.items():
         state = str(home.path / "compute" / name)
-        members.append(
-            Member(name, "compute", {"compute": {"host_name": name, "state_dir": state}})
-        )
+        members.append(Member(name, "compute", {"compute": {**own, "state_dir": state}}))
     return members
 
 

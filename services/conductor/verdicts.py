@@ -17,8 +17,8 @@ def verdict(guest: GuestReport, truth: GuestTruth | None, host: str) -> Verdict:
     3. it is the server's present guest: keep, but hold while its evacuation is undecided;
     4. it is what the running workflow makes, or what a move may come back to: it stays as it is, so
        one that is held (it waits for the commit that makes it the server's) stays held;
-    5. it is the newest ever promised, and to this host, and no workflow is left to say so (a rebuild
-       whose answer was lost): keep;
+    5. it is the newest ever promised, and to this host, and no workflow is left to say so (a
+       rebuild whose answer was lost): keep;
     6. otherwise its generation is over: destroy.
 
     A pending command is a question of its own: keep, it may be carried out, when it is of the

@@ -151,6 +151,7 @@ EXAMPLES: list[Message] = [
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
+        fresh=True,
     ),
     HostSelected(
         request_id=REQUEST,

@@ -35,14 +35,14 @@ with used as materialized (
     select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
            coalesce(sum(memory_mib), 0) as ram
       from servers
-     where coalesce(:instances, :cores, :ram)::bigint is not null
-       and project_id = :common ->> 'project_id' and deleted_at is null
+     where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null
+       and project_id = :common::jsonb ->> 'project_id' and deleted_at is null
        and vm_state <> 'soft-delete'
 ), fits as (
     select least(cardinality(:uuids::uuid[]), :instances::bigint - used.instances,
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
                  (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
-      from used, jsonb_populate_record(null::servers, :common) as c
+      from used, jsonb_populate_record(null::servers, :common::jsonb) as c
 ), sv as (
     insert into servers (
         uuid, name, hostname, launch_index, project_id, user_id, description, reservation_id,
@@ -60,7 +60,7 @@ with used as materialized (
            c.access_ip_v4, c.access_ip_v6, c.scheduler_hints, c.trusted_certs, c.server_group
       from unnest(:uuids::uuid[], :names::text[], :hostnames::text[])
            with ordinality as n (uuid, name, hostname, index),
-           jsonb_populate_record(null::servers, :common) as c, fits
+           jsonb_populate_record(null::servers, :common::jsonb) as c, fits
      where n.index <= fits.number and fits.number >= :at_least
     returning uuid, user_id, project_id
 ), ac as (

@@ -80,9 +80,9 @@ async def begin_action(
 ) -> int | None:
     """Set the task_state, record the action, insert the workflow with `state`, in one statement.
 
-    `columns` are written to the server with it. For `reserve_s` only who is woken takes the workflow;
-    give it when a wake-up follows. An action that settles a resize takes the
-    migration `state["migration_uuid"]` with it, so that of confirm and revert only one begins.
+    `columns` are written to the server with it. For `reserve_s` only who is woken takes the
+    workflow; give it when a wake-up follows. An action that settles a resize takes the migration
+    `state["migration_uuid"]` with it, so that of confirm and revert only one begins.
     Returns the workflow's id; None when the server is not (or no longer) in a state the action is
     allowed in, and nothing was written.
     """

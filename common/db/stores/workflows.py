@@ -62,8 +62,8 @@ class Leased:
 
 
 async def read_fresh(pool: Pool, workflow_id: int) -> Leased | None:
-    """A workflow that nobody has begun, not leased; None when it was begun, waits for another of its
-    server, or has ended."""
+    """A workflow that nobody has begun, not leased; None when it was begun, waits for another of
+    its server, or has ended."""
     row = await _sql.read_fresh(pool, id=workflow_id)
     return Leased.from_row(row) if row else None
 

@@ -9,9 +9,9 @@ it must find what it did before (ports by server, a guest by generation). Progre
 step asks for are committed together after it.
 
 One step may be the *pivot*: with its commit the workflow has succeeded for the server. When a step
-up to the pivot fails, the steps are undone backwards, its own undo first: it may have been done half.
-A step after the pivot only cleans up: when it fails it is passed over, and what stays is written
-down as leftovers, which reconcilers work off. So every workflow ends, and never twice.
+up to the pivot fails, the steps are undone backwards, its own undo first: it may have been done
+half. A step after the pivot only cleans up: when it fails it is passed over, and what stays is
+written down as leftovers, which reconcilers work off. So every workflow ends, and never twice.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Step:
     otherwise: Writer = _nothing
     """After the pivot: what must be written although the step could not be done."""
     left: Callable[[Context], list[Leftover]] = _no_leftovers
-    """Pure: what may stay behind when undoing the step, or doing it after the pivot, is given up, or
-    when its run turns out to have lost its lease."""
+    """Pure: what may stay behind when undoing the step, or doing it after the pivot, is given up,
+    or when its run turns out to have lost its lease."""
 
 
 @dataclass(frozen=True)

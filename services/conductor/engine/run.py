@@ -1,6 +1,6 @@
 """Runs one workflow to its end.
 
-Owns: going forward, retrying, unwinding, passing over, committing after each step, taking the lease.
+Owns: going forward, unwinding, passing over, committing after each step, taking the lease.
 May not: know any particular workflow. Crash story: the row says which step was next; whoever
 leases it next repeats that step. A run that finds its lease gone stops; what it may have made
 meanwhile it writes down as leftovers.
@@ -16,6 +16,7 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -36,8 +37,8 @@ from common.db.stores.workflows import Workflow
 from common.domain.server import Server
 from common.domain.states import VmState
 from common.errors import Bug, MusterError, from_code
-from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.announcements import announce
+from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.engine.retries import until_deadline
 
@@ -58,8 +59,9 @@ class Run:
         definition: Definition,
         workflow: Workflow,
         server: Server,
+        *,
         owner: str,
-        observe: Callable[[str, str, str], None] = lambda *_: None,
+        observe: Callable[[str, str, str], None],
     ) -> None:
         self.workflow = workflow
         self.followers = True
@@ -148,8 +150,8 @@ class Run:
             self._resumed = False
 
     async def _advance(self, step: Step, context: Context) -> bool:
-        """Commit the step, or carry its changes to the next; False: what it wanted to claim has been
-        filled by others."""
+        """Commit the step, or carry its changes to the next; False: what it wanted to claim has
+        been filled by others."""
         workflow = self.workflow
         workflow.step += 1
         last = workflow.step == len(self._definition.steps)
@@ -183,7 +185,6 @@ class Run:
 
     def _start_over(self, context: Context) -> None:
         context.changes = copy.deepcopy(self._carried)
-        context.released_guests.clear()
         context.resumed = True  # the answer is lost, not necessarily what was done
 
     async def _pass_over(self, step: Step, context: Context, error: Exception) -> None:
@@ -334,13 +335,13 @@ class Run:
 
     def _remember(self, changes: Changes, committed: Committed | None) -> None:
         """What was written, as the next step shall see it."""
-        claimed = {}
+        claimed: dict[str, str | None] = {}
         if committed is not None and changes.claim is not None:
             places = {"host": committed.host, "node": committed.node}
             claimed = {CLAIMED_HOST: committed.host, CLAIMED_NODE: committed.node}
             for key, place in changes.claimed_state.items():
                 self.workflow.state[key] = places[place]
-        known = {
+        known: dict[str, Any] = {
             column: claimed.get(value, value) if isinstance(value, Sql) else value
             for column, value in changes.server.items()
             if not isinstance(value, Sql) or value in claimed

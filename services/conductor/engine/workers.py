@@ -132,7 +132,9 @@ class Workers:
             return
         if (before := self._held.pop(workflow.id, None)) is not None:
             before.task.cancel()  # our own lease had run out and we took it again
-        run = Run(self._deps, definition, workflow, server, self._owner, self._observe)
+        run = Run(
+            self._deps, definition, workflow, server, owner=self._owner, observe=self._observe
+        )
         name = f"workflow-{workflow.kind}-{workflow.id}"
         self._held[workflow.id] = held = _Held(run, self._tasks.spawn(name, self._run(run)))
         # Also when the task is cancelled before its first step.

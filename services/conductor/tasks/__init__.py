@@ -1,6 +1,7 @@
 """Periodic tasks: each finds what is due and begins the action for it, like a request would.
 
-They take no input, do bounded work, and never retry inside: the next turn finds what is left.
+They take no input, do bounded work, and never retry inside: the next turn finds what is left. One
+whose feature is off asks the database nothing.
 Any number of conductors run them; beginning an action is a compare-and-set, so each fires once.
 """
 
@@ -12,14 +13,15 @@ from services.conductor.engine.context import Deps
 from services.conductor.tasks.auto_confirm import auto_confirm
 from services.conductor.tasks.clean_leftovers import clean_leftovers
 from services.conductor.tasks.offload_shelved import offload_shelved
-from services.conductor.tasks.reclaim_deleted import reclaim_deleted
+from services.conductor.tasks.reclaim_deleted import ReclaimDeleted
 
 Task = Callable[[Deps], Awaitable[int]]
 """Returns how many actions it began, or rows it worked off."""
 
-TASKS: Mapping[str, Task] = {
-    "auto_confirm": auto_confirm,
-    "clean_leftovers": clean_leftovers,
-    "offload_shelved": offload_shelved,
-    "reclaim_deleted": reclaim_deleted,
+TASKS: Mapping[str, Callable[[], Task]] = {
+    "auto_confirm": lambda: auto_confirm,
+    "clean_leftovers": lambda: clean_leftovers,
+    "offload_shelved": lambda: offload_shelved,
+    "reclaim_deleted": ReclaimDeleted,
 }
+"""Each makes the task of one conductor."""

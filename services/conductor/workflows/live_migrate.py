@@ -4,8 +4,8 @@
     prepare    reserve the guest there            undo: destroy it
     copy       the source copies the memory, then stops the guest; the destination lets it go on.
                With this commit the server is the new guest, and so is the claim.
-               undo: it goes on at the source, once the destination has answered that it does not run
-               it, or is fenced
+               undo: it goes on at the source, once the destination has answered that it does not
+               run it, or is fenced
     network    bind the ports to the destination
     clean      the source destroys what is left
 
@@ -168,8 +168,8 @@ def clean_left(context: Context) -> list[Leftover]:
 
 
 def failed(context: Context) -> None:
-    """The server goes on where it was, in the state it was in; unless the destination fell silent in
-    the hand-over: then nobody knows where it runs, and it is in error until that host answers."""
+    """The server goes on where it was, in the state it was in; unless the destination fell silent
+    in the hand-over: then nobody knows where it runs, and it is in error for somebody to look."""
     error = context.error or MusterError()
     context.change_server(task_state=None, progress=0)
     if "dest" in context.state:

@@ -3,8 +3,8 @@
 Owns: making, binding and giving back ports, and `network_info`, what the server shows of them.
 May not: touch a port that does not name the server. Crash story: a port that Muster makes says in
 its binding profile which of the requested networks it is for, so a repeated step finds each again
-and removes doubles. What a run without its lease made too late is left to the reconciler, which makes
-the network service agree with the server (`settle`).
+and removes doubles. What a run without its lease made too late is left to the reconciler, which
+makes the network service agree with the server (`settle`).
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ async def plug(context: Context, host: str) -> list[dict[str, Any]]:
     labels = await _labels(network, requested)
     groups = context.state.get("security_group_ids")
     places = [
-        place
-        for place, want in enumerate(requested)
-        if not want.get("port") and place not in made
+        place for place, want in enumerate(requested) if not want.get("port") and place not in made
     ]
     created = await network.create_ports(
         [_port_request(server, requested[place], place, host, groups) for place in places]
@@ -114,7 +112,7 @@ async def rebind(context: Context, host: str) -> None:
 
 
 def left(_context: Context) -> list[Leftover]:
-    """For `Step.left`: ports that are there too much, or bound to another host than the server's."""
+    """For `Step.left`: ports that are too many, or bound to another host than the server's."""
     return [Leftover("ports", {}, "")]
 
 

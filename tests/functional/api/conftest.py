@@ -154,6 +154,8 @@ class Deployment:
             "swap_mib": 0,
             **columns,
         }
+        if values["vm_state"] == "soft-delete":
+            values.setdefault("system_metadata", {"soft_deleted_at": "2026-01-01T00:00:00+00:00"})
         holes = ", ".join(f"${index}" for index in range(1, len(values) + 1))
         uuid = await self.pool.fetchval(
             f"insert into servers (uuid, {', '.join(values)}) "

@@ -61,7 +61,8 @@ async def test_what_is_deleted_or_soft_deleted_is_free_again(stack: Stack) -> No
         await stack.created()
     assert (await stack.create()).status == 403
     await stack.pool.execute(
-        "update servers set vm_state = 'soft-delete' "
+        "update servers set vm_state = 'soft-delete', "
+        """system_metadata = '{"soft_deleted_at": "2026-01-01T00:00:00+00:00"}' """
         "where uuid = (select uuid from servers limit 1)"
     )
     assert (await stack.create()).status == 202

@@ -65,8 +65,8 @@ async def test_servers_come_and_go_although_sessions_die_under_them(
 async def test_a_live_migration_is_watched_on_after_a_lost_session(
     database_url: str, tmp_path: Path
 ) -> None:
-    """Progress is written while memory is copied; a write whose session dies must not be the last, or
-    nobody passes on that the migration is to be aborted."""
+    """Progress is written while memory is copied; a write whose session dies must not be the last,
+    or nobody passes on that the migration is to be aborted."""
     slow = {"compute": {"simulated": {"spawn_delay_s": 4.0, "delay_jitter": 0.0}}}
     async with running_cluster(database_url, tmp_path, **slow) as cluster:
         server_id = await cluster.create_server()

@@ -6,12 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from common.config.settings import DatabaseSettings, Settings
+from common.db.pool import close_pool, create_pool
+from common.runtime.ports import Clock
+from services.conductor.engine.context import Deps
+from services.conductor.tasks import TASKS
+from services.conductor.tasks.reclaim_deleted import LOOK_AGAIN_S
 from tests.functional.workflows.test_every_step import CASES, KEEP_SHELVED, RECLAIM_LATER
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.ledger import counting
 from tests.support.wait import wait_for
 
 COUNT = 5
@@ -74,6 +82,32 @@ async def test_each_fires_once(database_url: str, tmp_path: Path, case: Due) -> 
         await wait_for(all_there, 20, f"all servers to be {case.vm_state}")
         assert await actions(cluster, case.action) == already + COUNT
         await cluster.assert_sound()
+
+
+async def test_what_is_off_asks_the_database_nothing(database_url: str) -> None:
+    """Except for servers that were softly deleted before that was turned off: once in a while."""
+    clock = StillClock()
+    with counting(lambda: None) as ledger:
+        pool = await create_pool(DatabaseSettings(url=database_url))
+        deps = cast("Deps", SimpleNamespace(settings=Settings(), pool=pool, clock=clock))
+        tasks = {name: make() for name, make in TASKS.items()}
+
+        async def asked() -> list[str]:
+            ledger.entries.clear()
+            return [name for name, task in tasks.items() if await task(deps) or ledger.entries]
+
+        assert await asked() == ["reclaim_deleted"]
+        assert await asked() == []
+        clock.now_s += LOOK_AGAIN_S
+        assert await asked() == ["reclaim_deleted"]
+        await close_pool(pool)
+
+
+class StillClock(Clock):
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
 
 
 async def each(ids: list[str], do: Callable[[str], Awaitable[Any]]) -> None:

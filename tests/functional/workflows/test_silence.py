@@ -1,7 +1,7 @@
 """A host that is cut off from the broker, and goes on: silent, which is not fenced.
 
-It carries out what it had been told and cannot answer; its guests execute on. So nothing that may be
-executing there is started elsewhere before it has answered or was declared down.
+It carries out what it had been told and cannot answer; its guests execute on. So nothing that may
+be executing there is started elsewhere before it has answered or was declared down.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def slow_cluster(
-    url: str, scratch: Path, **more: Any
-) -> AsyncIterator[Cluster]:
+async def slow_cluster(url: str, scratch: Path, **more: Any) -> AsyncIterator[Cluster]:
     async with running_cluster(url, scratch, **{**SETTINGS, **more}) as cluster:
         yield cluster
 

@@ -238,6 +238,24 @@ class TestRabbitBus(BusContract):
         assert sorted(inbox.numbers) == [0, 1, MANY_HOSTS // 2, MANY_HOSTS - 1]
         assert bus.connections == 1
 
+    async def test_giving_up_to_consume_leaves_neighbours_on_the_channel_alone(
+        self, env: RabbitEnv
+    ) -> None:
+        bus, inbox, stays = await env.connect(), Inbox(), queue(QueueKind.HOST)
+        await bus.consume(stays, inbox, prefetch=1)
+        link = bus._link
+        for turn in range(100):
+            host = queue(QueueKind.HOST)
+            beginning = asyncio.ensure_future(bus.consume(host, Inbox(), prefetch=1 + turn % 2))
+            await asyncio.wait({beginning}, timeout=turn / 20_000)
+            beginning.cancel()
+            await asyncio.wait({beginning})
+            await wait_for(lambda: not bus._unbroken)
+            assert await bus.delete_queue(host) is beginning.cancelled(), "whether it is consumed"
+        await bus.publish(stays, Job(number=1))
+        await inbox.has(1)
+        assert bus._link is link
+
     async def test_vanished_broker_is_noticed(self, env: RabbitEnv) -> None:
         async with proxied(env.node, "?heartbeat=1") as (proxy, settings):
             bus = await env.connect(settings)

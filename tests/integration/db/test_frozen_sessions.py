@@ -12,7 +12,7 @@ import pytest
 from common.config.settings import DatabaseSettings
 from common.db.pool import BUSY, OUT_OF_REACH, Pool, close_pool, create_pool
 from common.db.stores import services as store
-from common.db.stores.services import Heartbeats
+from common.db.stores.services import Hearing, Heartbeats
 from tests.support.cluster import running_cluster
 from tests.support.wait import wait_for
 
@@ -46,7 +46,7 @@ async def test_the_observer_row_is_taken_from_a_frozen_conductor(
         await transaction.start()
         await frozen.execute("update observer set beat_at = now()")
         async with asyncio.timeout(5):
-            await store.beat(pool, Heartbeats(), 10)
+            await store.beat(pool, Heartbeats(), Hearing(0), down_time_s=10)
         with pytest.raises(OUT_OF_REACH):
             await frozen.execute("select 1")
 
@@ -61,9 +61,9 @@ async def test_a_row_that_somebody_keeps_fails_the_query_and_not_its_caller(
             await person.execute("update observer set beat_at = now()")
             with pytest.raises(BUSY) as raised:
                 async with asyncio.timeout(5):
-                    await store.beat(pool, Heartbeats(), 10)
+                    await store.beat(pool, Heartbeats(), Hearing(0), down_time_s=10)
         assert isinstance(raised.value, OUT_OF_REACH)
-        await store.beat(pool, Heartbeats(), 10)
+        await store.beat(pool, Heartbeats(), Hearing(0), down_time_s=10)
     finally:
         await person.close()
 

@@ -27,6 +27,9 @@ select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(
   from pg_constraint
  where connamespace = 'public'::regnamespace and conrelid::regclass::text <> 'alembic_version'
 union all
+select 'option', relname, array_to_string(reloptions, ' ') from pg_class
+ where relnamespace = 'public'::regnamespace and reloptions is not null
+union all
 select 'function', proname, prosrc from pg_proc where pronamespace = 'public'::regnamespace
 order by 1, 2, 3
 """

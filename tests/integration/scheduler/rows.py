@@ -25,12 +25,16 @@ async def add_host(
     reserved_memory_mib: int = 512,
 ) -> None:
     """A host that has just reported; observed time stands at now."""
-    refused = await services_store.host_register(
+    assert await services_store.host_register(
+        pool, host=host, host_id=f"id-{host}", epoch="1", down_time_s=60
+    )
+    await services_store.report_settle(
         pool,
         host=host,
-        host_id=f"id-{host}",
         epoch="1",
-        down_time_s=60,
+        guests=[],
+        inventory=None,
+        as_of="",
         resources={
             "hypervisor_hostname": f"{host}.node",
             "hypervisor_type": "fake",
@@ -38,7 +42,6 @@ async def add_host(
             "host_ip": "127.0.0.1",
             "cpu_info": {},
             "supported_instances": [],
-            "uptime": None,
             "vcpus": vcpus,
             "memory_mib": memory_mib,
             "disk_gib": disk_gib,
@@ -48,7 +51,6 @@ async def add_host(
             "running_guests": 0,
         },
     )
-    assert refused is None
 
 
 async def change_service(pool: Pool, host: str, assignment: str) -> None:
@@ -86,7 +88,9 @@ async def add_workflow(pool: Pool | Connection, server_uuid: UUID) -> int:
 async def workflow_row(pool: Pool | Connection, workflow_id: int) -> Workflow:
     """As a conductor has it."""
     row = await pool.fetchrow(
-        "select *, 3600::double precision as remaining_s from workflows where id = $1", workflow_id
+        "select *, true as leased, 3600::double precision as remaining_s"
+        " from workflows where id = $1",
+        workflow_id,
     )
     return Workflow.from_row(row)
 
