@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.db.loader import load
@@ -22,6 +22,9 @@ from common.db.stores.quotas import UNLIMITED, Limits, Usage
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
+
+if TYPE_CHECKING:
+    from common.db.stores.quotas import Executor
 
 _sql = load("servers")
 
@@ -131,28 +134,32 @@ async def servers_create(
     `common` has the columns that are the same for all. Returns workflow ids by server, in the order
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
-    project_id = common["project_id"]
-    async with pool.acquire() as connection, connection.transaction():
-        if any(limits[name] != UNLIMITED for name in ("instances", "cores", "ram")):
-            await quotas.lock(connection, project_id)
-            used = await quotas.usage(connection, project_id)
-            size = (common["vcpus"], common["memory_mib"])
-            fits = how_many_fit(limits, used, wanted, *size)
-            if fits < at_least:
-                raise OverQuota(_over(limits, used, wanted, *size))
-            candidates = candidates[:fits]
+
+    async def insert(db: Executor, chosen: Sequence[NewServer]) -> dict[UUID, int]:
         rows = _sql.insert_servers(
-            connection,
-            uuids=[new.uuid for new in candidates],
-            names=[new.name for new in candidates],
-            hostnames=[new.hostname for new in candidates],
+            db,
+            uuids=[new.uuid for new in chosen],
+            names=[new.name for new in chosen],
+            hostnames=[new.hostname for new in chosen],
             common=common,
             request_id=request_id,
             workflow_state=workflow_state,
             deadline_s=deadline_s,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}
-    return {new.uuid: ids[new.uuid] for new in candidates}
+        return {new.uuid: ids[new.uuid] for new in chosen}
+
+    if all(limits[name] == UNLIMITED for name in ("instances", "cores", "ram")):
+        return await insert(pool, candidates)  # one statement needs no transaction around it
+    project_id = common["project_id"]
+    async with pool.acquire() as connection, connection.transaction():
+        await quotas.lock(connection, project_id)
+        used = await quotas.usage(connection, project_id)
+        size = (common["vcpus"], common["memory_mib"])
+        fits = how_many_fit(limits, used, wanted, *size)
+        if fits < at_least:
+            raise OverQuota(_over(limits, used, wanted, *size))
+        return await insert(connection, candidates[:fits])
 
 
 def how_many_fit(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> int:

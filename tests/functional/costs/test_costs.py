@@ -22,7 +22,7 @@ from tests.support.ledger import Cost, Entry, Ledger, cost_of, counting
 from tests.support.wait import wait_for
 
 LIMITS = {
-    "boot": Cost(sql=16, commits=6, messages=5, http=3),
+    "boot": Cost(sql=14, commits=6, messages=5, http=3),
     "boot within a quota": Cost(sql=18, commits=6, messages=5, http=3),
     "show": Cost(sql=1),
     "detail page": Cost(sql=1),
