@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import structlog
 from prometheus_client import Counter
 
-from common.bus.port import BusClosed, Delivery, Handler, RejectMessage
+from common.bus.port import BusClosed, Delivery, GiveBack, Handler, RejectMessage
 from common.errors import Timeout
 from common.messages.base import Message, UndecodableMessage, decode
 from common.runtime.ports import Clock, Random
@@ -36,6 +37,12 @@ DRAIN_S = 10.0
 
 LATE_REPLIES = Counter("muster_bus_late_replies_total", "Replies that nobody waited for any more")
 GIVEN_UP = Counter("muster_bus_given_up_total", "Messages not delivered again", ["queue", "reason"])
+
+
+def events_name(topics: Sequence[str]) -> str:
+    """What a subscription is called in logs."""
+    more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
+    return f"events {topics[0]}{more}"
 
 
 class Verdict(Enum):
@@ -132,31 +139,41 @@ class Handling:
         )
         try:
             await self._handler(delivery)
+        except GiveBack:
+            return Verdict.AGAIN
         except RejectMessage as error:
             return self._give_up(received, "rejected", error)
+        except GiveBack as error:
+            return await self._failed(received, message, error, said=True)
         except Exception as error:
             return await self._failed(received, message, error)
         self._failures.pop(received.message_id, None)
         return Verdict.DONE
 
-    def _give_up(self, received: Received, reason: str, error: Exception) -> Verdict:
+    def _give_up(
+        self, received: Received, reason: str, error: Exception, *, said: bool = False
+    ) -> Verdict:
         self._failures.pop(received.message_id, None)
         GIVEN_UP.labels(queue=self._queue, reason=reason).inc()
-        log.error("message_given_up", queue=self._queue, reason=reason, error=str(error))
+        level = logging.DEBUG if said else logging.ERROR
+        log.log(level, "message_given_up", queue=self._queue, reason=reason, error=str(error))
         return Verdict.GIVE_UP
 
-    async def _failed(self, received: Received, message: Message, error: Exception) -> Verdict:
+    async def _failed(
+        self, received: Received, message: Message, error: Exception, *, said: bool = False
+    ) -> Verdict:
         attempt = 1 + max(received.attempts, self._failures.get(received.message_id, 0))
-        log.warning(
+        log.log(
+            logging.DEBUG if said else logging.WARNING,
             "handler_failed",
             queue=self._queue,
             message=message.TYPE,
             attempt=attempt,
             error=repr(error),
-            exc_info=error if attempt == 1 else None,
+            exc_info=error if attempt == 1 and not said else None,
         )
         if attempt >= self._deliveries:
-            return self._give_up(received, "failed", error)
+            return self._give_up(received, "failed", error, said=said)
         self._remember(received.message_id, attempt)
         pause_s = self._random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)))
         with contextlib.suppress(TimeoutError):
@@ -220,10 +237,12 @@ class Calls:
 
 
 @contextlib.asynccontextmanager
-async def confirmed_within(timeout_s: float, queue: str) -> AsyncIterator[None]:
+async def confirmed_within(
+    timeout_s: float, queue: str, what: str = "a message to"
+) -> AsyncIterator[None]:
     """Raise `BusClosed` when the block, a publish to `queue`, takes longer than `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
     except TimeoutError:
-        raise BusClosed(f"a message to {queue} was not confirmed within {timeout_s:g} s") from None
+        raise BusClosed(f"{what} {queue} was not confirmed within {timeout_s:g} s") from None

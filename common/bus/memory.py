@@ -11,14 +11,30 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from common.bus.handling import Calls, Handling, Received, Verdict, confirmed_within
+from common.bus.handling import (
+    Calls,
+    Handling,
+    Received,
+    Verdict,
+    confirmed_within,
+    events_name,
+)
 from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind, Unroutable
-from common.bus.topology import DEAD, EVENT_RULES, RULES, Rules, topic_matches
+from common.bus.topology import (
+    DEAD,
+    EVENT_RULES,
+    RULES,
+    Rules,
+    expires_with_its_caller,
+    topic_matches,
+)
 from common.messages.base import Message, encode
 from common.runtime.ports import Clock, Random
 
@@ -34,6 +50,7 @@ class _Stored:
     user_id: str
     reply_to: str | None = None
     correlation_id: str | None = None
+    expires_at: float = math.inf
     attempts: int = 0
     redelivered: bool = False
 
@@ -48,10 +65,14 @@ class _Queue:
 
     def put(self, stored: _Stored) -> None:
         """Append; raises `BusClosed` when the queue is full and refuses."""
+        self.expire()
         if len(self.ready) >= self.rules.max_length:
             if self.rules.when_full == "reject-publish":
                 raise BusClosed(f"queue {self.name} is full ({self.rules.max_length} messages)")
             self.ready.popleft()
+        if self.rules.ttl_s is not None:
+            expires_at = self._broker.clock.monotonic() + self.rules.ttl_s
+            stored.expires_at = min(stored.expires_at, expires_at)
         self.ready.append(stored)
         self.dispatch()
 
@@ -68,8 +89,15 @@ class _Queue:
         if self.rules.dead_letters:
             self._broker.declare(DEAD).put(stored)
 
+    def expire(self) -> None:
+        """Drop what has waited too long, at the head only: as RabbitMQ does."""
+        now = self._broker.clock.monotonic()
+        while self.ready and self.ready[0].expires_at <= now:
+            self.give_up(self.ready.popleft())
+
     def dispatch(self) -> None:
         """Deal messages out in turn to the consumers that may hold one more."""
+        self.expire()
         idle = 0
         while self._broker.running and self.ready and idle < len(self.consumers):
             consumer = self.consumers[0]
@@ -77,6 +105,7 @@ class _Queue:
             if len(consumer.unacknowledged) < consumer.prefetch:
                 idle = 0
                 consumer.deliver(self.ready.popleft())
+                self.expire()
             else:
                 idle += 1
 
@@ -135,13 +164,13 @@ class _Consumer:
 
 @dataclass
 class _Registration:
-    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topic`."""
+    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topics`."""
 
     bus: MemoryBus
     handling: Handling
     prefetch: int
     queue: Queue | None
-    topic: str = ""
+    topics: Sequence[str] = ()
     consumer: _Consumer | None = field(default=None)
 
     async def cancel(self) -> None:
@@ -154,10 +183,11 @@ class _Registration:
 class MemoryBroker:
     """What all `MemoryBus` of a process connect to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.running = True
         self._queues: dict[str, _Queue] = {}
-        self._events: list[tuple[str, _Queue]] = []
+        self._events: list[tuple[Sequence[str], _Queue]] = []
         self._buses: list[MemoryBus] = []
         self._cut: list[MemoryBus] = []
         self._numbers = itertools.count(1)
@@ -189,7 +219,10 @@ class MemoryBroker:
     def depth(self, queue: Queue) -> int:
         """Messages that wait to be delivered."""
         found = self._queues.get(queue.name)
-        return len(found.ready) if found else 0
+        if found is None:
+            return 0
+        found.expire()
+        return len(found.ready)
 
     def add(self, bus: MemoryBus) -> None:
         self._buses.append(bus)
@@ -214,15 +247,23 @@ class MemoryBroker:
             raise Unroutable(f"there is no queue {queue.name}")
         self.declare(queue).put(stored)
 
+    def delete(self, queue: Queue) -> bool:
+        """Whether it is gone: one that is consumed stays."""
+        found = self._queues.get(queue.name)
+        if found is not None and found.consumers:
+            return False
+        self._queues.pop(queue.name, None)
+        return True
+
     def publish_event(self, topic: str, stored: _Stored) -> None:
-        for pattern, queue in list(self._events):
-            if topic_matches(pattern, topic):
+        for patterns, queue in list(self._events):
+            if topic in patterns or any(topic_matches(pattern, topic) for pattern in patterns):
                 queue.put(stored)
 
-    def bind_events(self, pattern: str) -> _Queue:
+    def bind_events(self, patterns: Sequence[str]) -> _Queue:
         """A queue of one subscriber."""
-        queue = _Queue(self, f"events {pattern}", EVENT_RULES)
-        self._events.append((pattern, queue))
+        queue = _Queue(self, events_name(patterns), EVENT_RULES)
+        self._events.append((patterns, queue))
         return queue
 
     def unbind(self, queue: _Queue) -> None:
@@ -249,6 +290,7 @@ class MemoryBus:
         user: str = "muster",
     ) -> None:
         self.calls = Calls(clock or Clock())
+        self.connections = 0
         self.reply_address: str | None = None
         self._broker = broker
         self._clock = clock or Clock()
@@ -287,6 +329,7 @@ class MemoryBus:
         if self.connected:
             return
         self.reply_address = self._broker.new_id()
+        self.connections += 1
         self._up.set()
         for registration in self._registrations:
             self._attach(registration)
@@ -308,7 +351,7 @@ class MemoryBus:
         queue = (
             self._broker.declare(registration.queue)
             if registration.queue
-            else self._broker.bind_events(registration.topic)
+            else self._broker.bind_events(registration.topics)
         )
         registration.consumer = _Consumer(queue, registration.handling, registration.prefetch)
         queue.consumers.append(registration.consumer)
@@ -331,11 +374,12 @@ class MemoryBus:
         )
         return self._register(_Registration(self, handling, prefetch, queue))
 
-    async def subscribe(self, topic: str, handler: Handler) -> _Registration:
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> _Registration:
+        topics = [topics] if isinstance(topics, str) else list(topics)
         handling = Handling(
-            f"events {topic}", handler, EVENT_RULES.deliveries, self._clock, self._random
+            events_name(topics), handler, EVENT_RULES.deliveries, self._clock, self._random
         )
-        return self._register(_Registration(self, handling, 1, None, topic))
+        return self._register(_Registration(self, handling, 1, None, topics))
 
     async def publish(self, queue: Queue, message: Message, *, timeout_s: float = 5.0) -> None:
         await self._send(queue, message, timeout_s, None)
@@ -343,11 +387,15 @@ class MemoryBus:
     async def _send(
         self, queue: Queue, message: Message, timeout_s: float, correlation_id: str | None
     ) -> None:
+        deadline = self._clock.monotonic() + timeout_s
         async with confirmed_within(timeout_s, queue.name):
             await self._ready()
         stored = self._stored(message)
         if correlation_id:
             stored.reply_to, stored.correlation_id = self.reply_address, correlation_id
+            if expires_with_its_caller(queue):
+                left_s = deadline - self._clock.monotonic()
+                stored.expires_at = self._broker.clock.monotonic() + left_s
         self._broker.publish(queue, stored)
         address = self.reply_address
         await self._clock.sleep(0)  # a confirmation takes a turn of the loop at least
@@ -366,6 +414,12 @@ class MemoryBus:
         if self.connected:
             self._broker.publish_event(topic, self._stored(message))
             await self._clock.sleep(0)
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        async with confirmed_within(timeout_s, queue.name, what="the removal of"):
+            await self._ready()
+        await self._clock.sleep(0)
+        return self._broker.delete(queue)
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         async def send(correlation_id: str) -> None:

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import structlog
 from yarl import URL
 
-from common.bus.amqp_link import CLOSE_TIMEOUT_S, GONE, Link, LinkConsumer
-from common.bus.handling import Calls, Handling, confirmed_within
+from common.bus.amqp_consumers import LinkConsumer
+from common.bus.amqp_driver import GONE
+from common.bus.amqp_link import CLOSE_TIMEOUT_S, Link
+from common.bus.handling import Calls, Handling, confirmed_within, events_name
 from common.bus.port import BusClosed, Delivery, Handler, Queue, QueueKind
-from common.bus.topology import EVENT_RULES, EVENTS, RULES
+from common.bus.topology import EVENT_RULES, EVENTS, RULES, expires_with_its_caller
 from common.config.settings import BusSettings
 from common.errors import InvalidInput, Unauthorized, Unavailable
 from common.messages.base import Message
@@ -33,47 +37,60 @@ HEARTBEAT_S = 5
 """A peer that vanished is noticed after 3 * (this + 1) s here and 2 * this at the broker; a closed
 connection at once."""
 OPEN_TIMEOUT_S = 20.0
-"""For a connection and everything consumed on it. A quorum queue without a leader answers after a
-minute; to ask again is faster."""
+"""For a connection, and for each thing consumed on it. A quorum queue without a leader answers
+after a minute; to ask again is faster."""
+ATTACHING_AT_A_TIME = 16
+"""Consumers that begin together: enough that a far broker is not waited for a thousand times."""
 RECONNECT_BASE_S = 0.1
 RECONNECT_CAP_S = 5.0
 EVENT_TIMEOUT_S = 1.0
 
 
 class _Registration:
-    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topic`."""
+    """A `consume` or `subscribe`, for as long as it is wanted. No `queue`: events of `topics`."""
 
     def __init__(
-        self, bus: RabbitBus, handling: Handling, prefetch: int, queue: Queue | None, topic: str
+        self,
+        bus: RabbitBus,
+        handling: Handling,
+        prefetch: int,
+        queue: Queue | None,
+        topics: Sequence[str] = (),
     ) -> None:
         self.handling = handling
+        self.link: Link | None = None
         self._bus = bus
         self._prefetch = prefetch
         self._queue = queue
-        self._topic = topic
+        self._topics = topics
         self._consumer: LinkConsumer | None = None
+        self._attaching = asyncio.Lock()
         self._wanted = True
 
     async def attach(self, link: Link) -> None:
-        """Consume on a new link."""
-        if self._queue:
-            consumer = await link.consume(self._queue, self.handling, self._prefetch)
-        else:
-            consumer = await link.subscribe(self._topic, self.handling)
-        if self._wanted:
-            self._consumer = consumer
-        else:  # cancelled meanwhile
-            await consumer.close()
+        """Consume on a link, once."""
+        async with self._attaching:
+            if self.link is link or not self._wanted:
+                return
+            if self._queue:
+                consumer = await link.consume(self._queue, self.handling, self._prefetch)
+            else:
+                consumer = await link.subscribe(self._topics, self.handling)
+            self.link = link
+            if self._wanted:
+                self._consumer = consumer
+            else:  # cancelled meanwhile
+                await consumer.close()
 
     async def cancel(self) -> None:
         self._wanted = False
         self._bus.forget(self)
         consumer, self._consumer = self._consumer, None
         if consumer:
-            await consumer.stop()
+            await self._bus.unbroken(consumer.stop())
         await self.handling.drain()
         if consumer and self.handling.idle:  # else cancelled by its own handler, still unsettled
-            await consumer.close()
+            await self._bus.unbroken(consumer.close())
 
 
 def _url(settings: BusSettings, name: str) -> URL:
@@ -104,8 +121,10 @@ class RabbitBus:
         self._random = random
         self._tasks = Tasks(clock)
         self._calls = Calls(clock)
+        self.connections = 0
         self._registrations: list[_Registration] = []
-        self._attaching = asyncio.Lock()
+        self._attaching = asyncio.Semaphore(ATTACHING_AT_A_TIME)
+        self._unbroken: set[asyncio.Task[None]] = set()
         self._link: Link | None = None
         self._up = asyncio.Event()
         self._ended: str | None = None
@@ -163,8 +182,7 @@ class RabbitBus:
         while True:
             link = Link(self._url, self._calls)
             try:
-                async with asyncio.timeout(OPEN_TIMEOUT_S):
-                    await self._open(link)
+                await self._open(link)
                 log.info("bus_connected", url=self._shown_url)
                 return link
             except asyncio.CancelledError:
@@ -185,14 +203,25 @@ class RabbitBus:
             longest_s = min(RECONNECT_CAP_S, 2 * longest_s)
 
     async def _open(self, link: Link) -> None:
-        await link.open()
-        async with self._attaching:
-            for registration in self._registrations:
-                await registration.attach(link)
-            if self._ended:
-                raise BusClosed(self._ended)
-            self._link = link
-            self._up.set()
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await link.open()
+        self.connections += 1
+        while missing := [wanted for wanted in self._registrations if wanted.link is not link]:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for registration in missing:
+                        group.create_task(self._attach(registration, link))
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+        if self._ended:
+            raise BusClosed(self._ended)
+        self._link = link
+        self._up.set()
+
+    async def _attach(self, registration: _Registration, link: Link) -> None:
+        """The time is for this one alone: a thousand may need longer than one may."""
+        async with self._attaching, asyncio.timeout(OPEN_TIMEOUT_S):
+            await registration.attach(link)
 
     async def _connected_link(self) -> Link:
         while True:
@@ -209,6 +238,8 @@ class RabbitBus:
     async def _send(
         self, queue: Queue, message: Message, timeout_s: float, correlation_id: str | None
     ) -> None:
+        deadline = self._clock.monotonic() + timeout_s
+        question = correlation_id is not None and expires_with_its_caller(queue)
         self._sending += 1
         self._idle.clear()
         try:
@@ -227,6 +258,7 @@ class RabbitBus:
                     mandatory=True,
                     correlation_id=correlation_id,
                     reply_to=reply_to,
+                    expires_s=deadline - self._clock.monotonic() if question else None,
                 )
         finally:
             self._sending -= 1
@@ -244,31 +276,58 @@ class RabbitBus:
         handling = Handling(
             queue.name, handler, RULES[queue.kind].deliveries, self._clock, self._random
         )
-        return await self._register(_Registration(self, handling, prefetch, queue, ""))
+        return await self._register(_Registration(self, handling, prefetch, queue))
 
-    async def subscribe(self, topic: str, handler: Handler) -> _Registration:
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> _Registration:
+        topics = [topics] if isinstance(topics, str) else list(topics)
         handling = Handling(
-            f"events {topic}", handler, EVENT_RULES.deliveries, self._clock, self._random
+            events_name(topics), handler, EVENT_RULES.deliveries, self._clock, self._random
         )
-        return await self._register(_Registration(self, handling, 1, None, topic))
+        return await self._register(_Registration(self, handling, 1, None, topics))
 
     async def _register(self, registration: _Registration) -> _Registration:
         """Without a connection the next one consumes it."""
-        async with self._attaching:
-            self._registrations.append(registration)
-            if self._link is not None:
-                try:
-                    async with asyncio.timeout(OPEN_TIMEOUT_S):
-                        await registration.attach(self._link)
-                except Unavailable:
-                    self.forget(registration)
-                    raise
-                except GONE as error:
-                    self._link.lose(f"{type(error).__name__}: {error}")
+        self._registrations.append(registration)
+        link = self._link
+        if link is not None:
+            try:
+                await self.unbroken(self._attach(registration, link))
+            except Unavailable:
+                self.forget(registration)
+                raise
+            except GONE as error:
+                link.lose(f"{type(error).__name__}: {error}")
+            except asyncio.CancelledError:
+                self._background(registration.cancel())
+                raise
         return registration
+
+    async def unbroken(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` to its end, even when who waits for it is cancelled: aiormq closes a channel
+        on which a request was broken off, and others may be using it."""
+        await asyncio.shield(self._background(work))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._unbroken.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._unbroken.discard(task)
+        if not task.cancelled():
+            task.exception()  # who waits for it sees it; when nobody does any more, nobody need
 
     def forget(self, registration: _Registration) -> None:
         self._registrations = [other for other in self._registrations if other is not registration]
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        async with confirmed_within(timeout_s, queue.name, what="the removal of"):
+            link = await self._connected_link()
+            try:
+                return await link.delete(queue)
+            except GONE as error:
+                raise BusClosed(str(error)) from error
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         async def send(correlation_id: str) -> None:

@@ -31,14 +31,17 @@ class Rules:
     persistent: bool
     """Whether a message survives a restart of the broker."""
     deliveries: int
-    """How often one message is tried before it is given up; with a quorum queue the broker counts
-    deliveries that ended in a crash too."""
+    """How often one message is tried before it is given up. With a quorum queue the broker counts,
+    deliveries that ended in a crash too; else each consumer counts its own, so that what one
+    cannot handle does not go round for ever, and another one that can still gets it."""
     dead_letters: bool
     """Whether what is given up is kept in `DEAD`; else it is dropped."""
     max_length: int
     """Messages; no queue may grow without bound."""
     when_full: str
     """`drop-head` loses the oldest, `reject-publish` refuses the newest."""
+    ttl_s: float | None = None
+    """How long a message may wait to be delivered; then it is dropped."""
 
     @property
     def counts_deliveries(self) -> bool:
@@ -53,6 +56,8 @@ class Rules:
             "x-max-length": self.max_length,
             "x-overflow": self.when_full,
         }
+        if self.ttl_s is not None:
+            arguments["x-message-ttl"] = int(self.ttl_s * 1000)
         if self.dead_letters:
             arguments["x-dead-letter-exchange"] = DEAD_LETTERS
         if self.counts_deliveries:
@@ -62,25 +67,34 @@ class Rules:
 
 # fmt: off
 RULES: dict[QueueKind, Rules] = {
-    #                        type       persistent deliveries dead   max      when full
-    QueueKind.WORK:  Rules("quorum",    True,      10,        True,  100_000, "reject-publish"),
-    QueueKind.HOST:  Rules("classic",   True,      10,        True,  10_000,  "reject-publish"),
-    QueueKind.LOSSY: Rules("classic",   False,     1,         False, 20_000,  "drop-head"),
-    QueueKind.DEAD:  Rules("classic",   True,      1,         False, 10_000,  "drop-head"),
+    #                             type    survives tries dead      max  when full         TTL
+    QueueKind.WORK:         Rules("quorum",  True,  10, True,  100_000, "reject-publish", None),
+    QueueKind.HOST:         Rules("classic", True,  10, True,   10_000, "reject-publish", None),
+    QueueKind.LOSSY:        Rules("classic", False,  3, False,  20_000, "drop-head",      None),
+    QueueKind.CONVERSATION: Rules("classic", False,  3, False,  20_000, "drop-head",      10.0),
+    QueueKind.DEAD:         Rules("classic", True,   1, False,  10_000, "drop-head",      None),
 }
-EVENT_RULES =    Rules("classic",   False,     1,         False, 10_000,  "drop-head")
+EVENT_RULES =               Rules("classic", False,  1, False,  10_000, "drop-head",      None)
 """The queue of one subscriber, exclusive to its connection."""
 # fmt: on
 
 CONDUCTOR = Queue("conductor", QueueKind.WORK)
 SCHEDULER = Queue("scheduler", QueueKind.WORK)
 HEARTBEATS = Queue("heartbeats", QueueKind.LOSSY)
+HOSTS = Queue("hosts", QueueKind.CONVERSATION)
+"""What hosts report and ask: a host that got no answer asks again, so an old question is noise."""
 DEAD = Queue(DEAD_LETTERS, QueueKind.DEAD)
 
 
 def host_queue(host: str) -> Queue:
     """The queue of one compute host, declared by its agent only."""
     return Queue(f"compute.{host}", QueueKind.HOST)
+
+
+def expires_with_its_caller(queue: Queue) -> bool:
+    """Whether the question of a call is dropped when its caller has given up waiting. A command to
+    a host is not: it waits for the host's return, and the call is repeated meanwhile."""
+    return queue.kind is QueueKind.CONVERSATION
 
 
 def topic_matches(pattern: str, topic: str) -> bool:

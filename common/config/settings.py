@@ -39,6 +39,13 @@ class DatabaseSettings(Section):
     """Kept out of `url` so that the URL may be logged."""
     pool_size: int = Field(default=10, ge=2, le=200)
     command_timeout_s: float = Field(default=10.0, gt=0)
+    idle_transaction_s: float = Field(default=2.0, ge=0.01)
+    """A session that stands still inside a transaction for this long is ended by the server: its
+    process is frozen, and others wait for the rows it holds. Well below conductor.lease_s, whose
+    renewals may be among them."""
+    lock_timeout_s: float = Field(default=4.0, ge=0.01)
+    """A query that has waited for another's row for this long fails, and is repeated. More than
+    idle_transaction_s, so that a holder that stands still goes first."""
     archive_after_days: float = Field(default=30.0, ge=0)
     """What `muster db archive` takes when it is not told: servers deleted longer ago than this. By
     itself nothing is archived."""
@@ -153,8 +160,6 @@ class ConductorSettings(Section):
     """Hosts tried for one build (Nova's scheduler.max_attempts)."""
     workflow_deadline_s: float = Field(default=600.0, gt=0)
     """A workflow that has not ended after this long fails and unwinds, whatever it waits for."""
-    host_command_deadline_s: float = Field(default=60.0, gt=0)
-    """A host that has not carried out a command after this long has failed it."""
     host_command_resend_s: float = Field(default=3.0, gt=0)
     """A command without an answer is sent again after this long (hosts drop doubles)."""
 
@@ -170,6 +175,12 @@ class ConductorSettings(Section):
     reconcile_interval_s: float = Field(default=5.0, gt=0)
     """Seconds between two turns of the periodic tasks."""
 
+    @property
+    def reserve_s(self) -> float:
+        """For this long a new workflow is left to the conductor that was woken for it. Conductors
+        renew leases twice as often, so a run that goes on has its lease before that."""
+        return self.lease_s / 2
+
 
 class SchedulerSettings(Section):
     host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
@@ -177,7 +188,10 @@ class SchedulerSettings(Section):
     ram_allocation_ratio: float = Field(default=1.0, gt=0)
     disk_allocation_ratio: float = Field(default=1.0, gt=0)
     snapshot_max_age_s: float = Field(default=0.25, ge=0)
+    promise_s: float = Field(default=2.0, ge=0)
+    """A host that was answered counts as filled for this long, unless its claim is seen before."""
     max_alternates: int = Field(default=2, ge=0)
+    """Other hosts named with the best; the claim takes the first that has room."""
     ram_weight_multiplier: float = 1.0
     cpu_weight_multiplier: float = 1.0
     disk_weight_multiplier: float = 1.0
@@ -204,11 +218,9 @@ class ComputeSettings(Section):
     """Several hosts in one agent process; empty means just `host_name`."""
     driver: Literal["simulated"] = "simulated"
     state_dir: Path = Path(".muster/compute")
-    inventory_interval_s: float = Field(default=30.0, gt=0)
-    """Seconds between two full reports of guests and power states."""
     fence_gap_s: float = Field(default=2.0, gt=0)
     """An agent that was stopped for longer than this holds its guests until it has asked for the
-    truth about them."""
+    truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()

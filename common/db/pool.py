@@ -3,7 +3,8 @@
 Owns: how a pool is made (JSON codecs, timeouts, waiting for a server that starts later) and
 the check that the schema is the one this code was written for.
 May not: run business queries. Crash story: a lost connection fails its query; callers retry
-at their own level (a request fails, a workflow step is repeated).
+at their own level (a request fails, a workflow step is repeated). The rows that a process holds
+while it stands still are taken from it by the server.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ log = structlog.get_logger(__name__)
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection
+PoolConnection = asyncpg.pool.PoolConnectionProxy
 Record = asyncpg.Record
+
+BUSY = (
+    asyncpg.LockNotAvailableError,  # somebody held a row for longer than lock_timeout_s
+    asyncpg.IdleInTransactionSessionTimeoutError,  # we did, standing still
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+)
+"""What a query raises that PostgreSQL ended in favour of others; it was not carried out."""
 
 OUT_OF_REACH = (
     OSError,  # also a timeout, and a unix socket that is not there
@@ -35,8 +45,10 @@ OUT_OF_REACH = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    *BUSY,
 )
-"""What a query raises when its session is lost or cannot be had. It may have been carried out."""
+"""What a query raises that may succeed later as it is: its session is lost or cannot be had, or it
+had to yield. Unless it was one of `BUSY` it may have been carried out."""
 
 
 class DatabaseUnusable(MusterError):
@@ -62,6 +74,10 @@ async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:
     would clean it after each use is saved."""
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}ms"
+
+
 async def create_pool(
     settings: DatabaseSettings, *, application: str = "muster", min_size: int = 2
 ) -> asyncpg.Pool[asyncpg.Record]:
@@ -75,7 +91,13 @@ async def create_pool(
         max_inactive_connection_lifetime=0,
         init=_init,
         reset=_nothing_to_reset,
-        server_settings={"application_name": application, "jit": "off", "timezone": "UTC"},
+        server_settings={
+            "application_name": application,
+            "jit": "off",
+            "timezone": "UTC",
+            "lock_timeout": _milliseconds(settings.lock_timeout_s),
+            "idle_in_transaction_session_timeout": _milliseconds(settings.idle_transaction_s),
+        },
     )
 
 

@@ -2,7 +2,8 @@
 
 Owns: commands, replies, heartbeats and reports of hosts.
 May not: grow a field without a default. Crash story: every command may arrive twice or late; the
-agent answers a repeated `command_id` from memory and drops one of an older workflow of the server.
+agent answers a repeated `command_id` from memory, drops one of an older workflow of the server, and
+asks for the truth before it carries out one that may be out of date.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class HostCommand(Message):
     spec: GuestSpec | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     sent_at: dt.datetime | None = None
-    """When the conductor sent it (this time). A spawn that is not fresh is checked against the
-    truth before it is carried out: the server may have been placed elsewhere since."""
+    """When the conductor sent it (this time). A command that changes a guest and is not fresh is
+    checked against the truth before it is carried out: the server may be elsewhere by now."""
 
     @property
     def command_id(self) -> str:
@@ -108,17 +109,25 @@ class Resources(Part):
     cpu_info: dict[str, Any] = Field(default_factory=dict)
     supported_instances: list[list[str]] = Field(default_factory=list)
     uptime: str | None = None
+    """No longer sent: it was different in every report. `booted_at` says it once."""
     running_guests: int = 0
+    booted_at: dt.datetime | None = None
+    """When the host started."""
 
 
 class Heartbeat(Message):
     """Sent every report_interval to the lossy queue; counts only from the registered epoch."""
 
+    v: int = 2
     TYPE: ClassVar[str] = "compute.heartbeat"
     host: str
     epoch: str
     uptime: str | None = None
+    """No longer sent; see `Resources.booted_at`."""
     running_guests: int = 0
+    inventory: str | None = None
+    """What the host would report now, as a hash: the `inventory` of its next report if nothing
+    changes. Who knows it already asks for no report."""
 
 
 class Probe(Message):
@@ -135,18 +144,19 @@ class GuestReport(Part):
     held: bool = False
     """Not executing until the truth about it has been told."""
     pending: bool = False
-    """A question before a command is carried out: one that would start a guest and may be out of
-    date, or one about a guest that is held."""
+    """A question before a command that may be out of date is carried out."""
     workflow_id: int | None = None
     """With `pending`: whose command it is."""
 
 
 class HostReport(Message):
-    """All guests of a host. `hello` registers this life of the agent before it serves anything;
-    `inventory` repeats the list. Call; the answer is `HostVerdicts`."""
+    """Guests of a host. `hello` registers this life of the agent before it serves anything, and
+    says all of them; `inventory` repeats that; `question` asks for the verdicts on some and says
+    nothing about the others. Call; the answer is `HostVerdicts`."""
 
+    v: int = 2
     TYPE: ClassVar[str] = "compute.report"
-    kind: Literal["hello", "inventory"]
+    kind: Literal["hello", "inventory", "question"]
     host: str
     host_id: str
     """Made once and kept in the host's state directory: two machines with one name differ here."""
@@ -154,10 +164,13 @@ class HostReport(Message):
     """Made at each start of the agent."""
     resources: Resources
     guests: list[GuestReport] = Field(default_factory=list)
+    inventory: str | None = None
+    """The hash of these guests and resources, without what merely passes (`booted_at`, `uptime`,
+    `pending`); None in a question."""
 
 
 Verdict = Literal["keep", "hold", "destroy", "unknown"]
-"""keep: it is the truth, let it run. hold: undecided (an evacuation is in progress), do not let it
+"""keep: it is the truth, let it run. hold: undecided (a workflow is still at it), do not let it
 execute, ask again. destroy: its generation is over. unknown: no such server was ever known; it is
 reported and left alone."""
 
@@ -173,9 +186,13 @@ class HostVerdicts(Message):
 class HostGoodbye(Message):
     """A graceful stop: the host is down from now on."""
 
+    v: int = 2
     TYPE: ClassVar[str] = "compute.goodbye"
     host: str
     epoch: str
+    guests_stopped: bool = True
+    """Whether its guests stopped with it. Then the host is as good as fenced: what was a server's
+    guest there may be replaced elsewhere. An agent that leaves its guests running says False."""
 
 
 class GuestEvent(Message):
@@ -194,3 +211,15 @@ class HostRecheck(Message):
 
     TYPE: ClassVar[str] = "compute.recheck"
     host: str
+
+
+class GuestRelease(Message):
+    """Event on topic `host.<host>`: this guest, which the host has made and holds, is the server's
+    now; let it execute. Losing one costs nothing, a host asks again about what it holds."""
+
+    TYPE: ClassVar[str] = "compute.release"
+    host: str
+    server_uuid: str
+    generation: int
+    sent_at: dt.datetime
+    """An old one releases nothing: the guest may have been given up since."""

@@ -1,6 +1,6 @@
 """The one question schedulers answer: where can this server go?
 
-Crash story: asking twice is safe; a claim that exists for the server is returned again.
+Crash story: asking twice is safe; an answer is a proposal, and the second replaces the first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from common.messages.base import Message
 
 
 class SelectHost(Message):
-    """Choose a host and claim the resources on it. Call on the scheduler queue."""
+    """Propose hosts, best first. Call on the scheduler queue. What no filter looks at yet (flavor,
+    image, group) is there for those to come, and in every version."""
 
     TYPE: ClassVar[str] = "scheduler.select_host"
+    v: int = 2
     server_uuid: str
     project_id: str
     vcpus: int
@@ -34,7 +36,9 @@ class SelectHost(Message):
     scheduler_hints: dict[str, Any] = Field(default_factory=dict)
     server_group: str | None = None
     workflow_id: int | None = None
-    """Whose step asks. A request that arrives when its workflow is over claims nothing."""
+    """Whose step asks."""
+    fresh: bool = False
+    """The answer before this one was refused by the database: answer from what is read now."""
 
 
 class HostSelected(Message):
@@ -42,8 +46,10 @@ class HostSelected(Message):
     host: str | None
     """None: no host; `reason` says why."""
     node: str | None = None
+    """Of `host`, like its zone."""
     availability_zone: str | None = None
     alternates: list[str] = Field(default_factory=list)
+    """The next best; nothing is reserved there."""
     reason: str | None = None
     """For the fault: "No valid host was found. 2 hosts: 1 removed by ComputeFilter (down), ..."."""
     eliminated: dict[str, int] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ repeats the step first looks for ports that already name the server (`ports(devi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from common.auth.session import ServiceSession
@@ -62,6 +62,8 @@ class Port:
     """"" while unbound."""
     vif_type: str
     vnic_type: str
+    profile: dict[str, Any] = field(default_factory=dict)
+    """The binding profile, which only administrators see."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class PortRequest:
     security_group_ids: Sequence[str] | None = None
     mac_address: str | None = None
     name: str = ""
+    profile: dict[str, Any] | None = None
 
 
 class NetworkClient:
@@ -267,6 +270,7 @@ def _port_body(request: PortRequest) -> dict[str, Any]:
         "name": request.name,
         "admin_state_up": True,
         "binding:host_id": request.host_id,
+        "binding:profile": request.profile,
         "mac_address": request.mac_address,
         "fixed_ips": [{"ip_address": request.fixed_ip}] if request.fixed_ip else None,
         "security_groups": (
@@ -341,4 +345,5 @@ def _port(body: dict[str, Any]) -> Port:
         host_id=body.get("binding:host_id") or "",
         vif_type=body.get("binding:vif_type") or "",
         vnic_type=body.get("binding:vnic_type") or "normal",
+        profile=body.get("binding:profile") or {},
     )

@@ -30,14 +30,12 @@ class Timers:
 
     report_interval_s: float = 1.0
     service_down_time_s: float = 5.0
-    inventory_interval_s: float = 3.0
     spawn_delay_s: float = 0.1
 
     def settings(self) -> dict[str, str]:
         return settings_of(
             servicegroup__report_interval_s=self.report_interval_s,
             servicegroup__service_down_time_s=self.service_down_time_s,
-            compute__inventory_interval_s=self.inventory_interval_s,
             compute__simulated__spawn_delay_s=self.spawn_delay_s,
             **dict(ROOMY),
         )

@@ -9,6 +9,7 @@ May not: know any service. Crash story: a gate lives in memory only; a new start
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from common.bus.port import Bus, Delivery, Handler, Queue, Subscription
@@ -59,6 +60,10 @@ class GatedBus(Bus):
     def connected(self) -> bool:
         return self._bus.connected
 
+    @property
+    def connections(self) -> int:
+        return self._bus.connections
+
     async def start(self) -> None:
         await self._bus.start()
 
@@ -79,8 +84,12 @@ class GatedBus(Bus):
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int) -> Subscription:
         return await self._bus.consume(queue, self._gated(handler), prefetch=prefetch)
 
-    async def subscribe(self, topic: str, handler: Handler) -> Subscription:
-        return await self._bus.subscribe(topic, self._gated(handler))
+    async def subscribe(self, topics: str | Sequence[str], handler: Handler) -> Subscription:
+        return await self._bus.subscribe(topics, self._gated(handler))
+
+    async def delete_queue(self, queue: Queue, *, timeout_s: float = 5.0) -> bool:
+        await self._gate.passage()
+        return await self._bus.delete_queue(queue, timeout_s=timeout_s)
 
     async def call(self, queue: Queue, message: Message, *, timeout_s: float) -> Message:
         await self._gate.passage()

@@ -139,6 +139,7 @@ async def start_action(
         state=state or {},
         requester=requester(request),
         deadline_s=app.settings.conductor.workflow_deadline_s,
+        reserve_s=app.settings.conductor.reserve_s,
         migration=migration,
         columns=columns,
     )
@@ -170,6 +171,7 @@ async def start_delete(request: Request, placed: PlacedServer, action: Action) -
         uuid,
         requester=requester(request),
         deadline_s=settings.workflow_deadline_s,
+        reserve_s=settings.reserve_s,
         soft=(
             action is DELETE
             and settings.reclaim_instance_interval_s > 0

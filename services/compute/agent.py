@@ -1,7 +1,8 @@
 """One life of the agent of one host: from its lock to its goodbye.
 
 Owns: the order of start and stop, heartbeats, the host's queue, its clock.
-May not: serve a command before the truth about this host's guests is known.
+May not: serve a command before the truth about this host's guests is known; subscribe to events,
+which is done once for all hosts of a process (`app.py`).
 Crash story: guests are held by the next life until it has been told the truth; commands that were
 not answered come again; the host counts as down when its heartbeats have been missing for long
 enough.
@@ -12,21 +13,23 @@ from __future__ import annotations
 import structlog
 
 from common.bus.port import Bus, BusClosed, Delivery, Subscription, Unroutable
-from common.bus.topology import CONDUCTOR, HEARTBEATS, host_queue
+from common.bus.topology import HEARTBEATS, HOSTS, host_queue
 from common.config.settings import Settings
 from common.errors import Conflict, MusterError
-from common.messages.compute import GuestEvent, Heartbeat, HostGoodbye
+from common.messages.base import Message
+from common.messages.compute import GuestEvent, GuestRelease, Heartbeat, HostGoodbye, HostRecheck
 from common.messages.faults import FaultRules
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.compute import fault_rules
 from services.compute.commands import Commands
 from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
-from services.compute.drivers.simulated.faults import FaultRegistry
+from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
 from services.compute.reports import Refused, Reports
+from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 from services.compute.verbs import Actors
 
@@ -48,8 +51,10 @@ class Agent:
         driver: Driver,
         clock: HostClock,
         faults: FaultRegistry | None = None,
+        spread_s: float = 0.0,
     ) -> None:
-        """`driver` runs on `clock` too, so that freezing the host freezes its guests."""
+        """`driver` runs on `clock` too, so that freezing the host freezes its guests. After an
+        outage of the broker the host reports at a random time within `spread_s`."""
         self.host = host
         self.driver = driver
         self.clock = clock
@@ -60,8 +65,9 @@ class Agent:
         self._ports = ports
         self._bus: Bus = ports.bus
         self._faults = faults
+        self._spread_s = spread_s
         self._tasks = Tasks(clock)
-        self._subscriptions: list[Subscription] = []
+        self._consumer: Subscription | None = None
         self._opened = False
         self._registered = False
 
@@ -97,19 +103,24 @@ class Agent:
             random=self._ports.random,
             tasks=self._tasks,
             settings=settings,
+            spread_s=self._spread_s,
         )
         uploads = Uploads(
             self.host, settings, driver=self.driver, clock=self.clock, faults=self._faults
         )
         self.commands = Commands(
             self.host,
-            actors=Actors(driver=self.driver, uploads=uploads, reports=self.reports),
+            actors=Actors(
+                driver=self.driver,
+                uploads=uploads,
+                reports=self.reports,
+                secrets=Secrets(self.driver),
+            ),
             reports=self.reports,
             bus=self._bus,
             clock=self.clock,
             tasks=self._tasks,
             faults=self._faults,
-            fresh_s=settings.compute.fence_gap_s,
         )
 
     async def serve(self) -> None:
@@ -123,12 +134,9 @@ class Agent:
             raise Refused(f"host {self.host} is not accepted: {error}") from error
         self._registered = True
         log.info("host_registered", host=self.host, epoch=self.epoch)
-        self._subscriptions = [
-            await self._bus.subscribe(f"host.{self.host}", self._on_recheck),
-            await self._bus.consume(
-                host_queue(self.host), self._on_message, prefetch=self._settings.bus.prefetch
-            ),
-        ]
+        self._consumer = await self._bus.consume(
+            host_queue(self.host), self._on_message, prefetch=self._settings.bus.prefetch
+        )
         self._tasks.spawn(f"reports {self.host}", self.reports.run())
         interval_s = self._settings.servicegroup.report_interval_s
         self._tasks.loop(f"heartbeat {self.host}", interval_s, self._beat)
@@ -138,9 +146,7 @@ class Agent:
         self.clock.thaw()
         if self.commands is not None:
             self.commands.close()
-        for subscription in self._subscriptions:
-            await subscription.cancel()
-        self._subscriptions = []
+        await self._stop_consuming()
         await self._tasks.stop()
         if self._opened:
             self._opened = False
@@ -159,9 +165,12 @@ class Agent:
         if self._opened:
             self._opened = False
             await self.driver.crash()
-        for subscription in self._subscriptions:
-            await subscription.cancel()
-        self._subscriptions = []
+        await self._stop_consuming()
+
+    async def _stop_consuming(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.cancel()
 
     def freeze(self) -> None:
         """Stand still, as under SIGSTOP."""
@@ -170,20 +179,33 @@ class Agent:
     def thaw(self) -> None:
         self.clock.thaw()
 
-    def reconnected(self) -> None:
-        """The bus is back after an outage: the truth may have changed unheard."""
-        if self.reports is not None:
+    def look(self) -> None:
+        """Notice a gap, and that the link to the broker was lost, if nobody has yet."""
+        if self._opened and self.reports is not None and not self.clock.frozen:
+            self.reports.now()
+
+    def on_event(self, message: Message) -> None:
+        """An event on this host's topic. Returns at once: other hosts wait behind it."""
+        if self._registered:
+            self._tasks.spawn(f"event {message.TYPE} {self.host}", self._on_event(message))
+
+    async def _on_event(self, message: Message) -> None:
+        await self.clock.passage()
+        assert self.reports is not None
+        if isinstance(message, HostRecheck):
             self.reports.soon()
+        elif isinstance(message, GuestRelease):
+            self.reports.release(message)
 
     async def _beat(self) -> None:
         assert self.reports is not None
-        self.reports.gaps()
+        self.reports.now()
         resources = await self.driver.resources()
         heartbeat = Heartbeat(
             host=self.host,
             epoch=self.epoch,
-            uptime=resources.uptime,
             running_guests=resources.running_guests,
+            inventory=await self.reports.inventory(resources),
         )
         try:
             await self._bus.publish(HEARTBEATS, heartbeat, timeout_s=HEARTBEAT_TIMEOUT_S)
@@ -199,11 +221,6 @@ class Agent:
             await self._bus.reply(delivery, reply)
         else:
             await self.commands.handle(delivery)
-
-    async def _on_recheck(self, _: Delivery) -> None:
-        await self.clock.passage()
-        if self.reports is not None:
-            self.reports.soon()
 
     def _on_gap(self, gap: Gap) -> None:
         if self.reports is not None:  # before: recovered guests, which the first hello is about
@@ -223,13 +240,14 @@ class Agent:
             power_state=guest.power_state,
         )
         try:
-            await self._bus.publish(CONDUCTOR, event)
+            await self._bus.publish(HOSTS, event)
         except (BusClosed, Unroutable, MusterError) as error:  # the next report says it too
             log.warning("guest_event_not_sent", server=guest.uuid, error=str(error))
 
     async def _say_goodbye(self) -> None:
-        goodbye = HostGoodbye(host=self.host, epoch=self.epoch)
+        stopped = self.driver.capabilities.fencing  # its guests stop with the agent
+        goodbye = HostGoodbye(host=self.host, epoch=self.epoch, guests_stopped=stopped)
         try:
-            await self._bus.publish(CONDUCTOR, goodbye, timeout_s=GOODBYE_TIMEOUT_S)
+            await self._bus.publish(HOSTS, goodbye, timeout_s=GOODBYE_TIMEOUT_S)
         except (BusClosed, Unroutable) as error:
             log.warning("goodbye_not_sent", host=self.host, error=str(error))

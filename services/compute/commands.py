@@ -4,8 +4,12 @@ Owns: what has been answered (by `command_id`), what runs, the newest workflow s
 May not: know what a verb does (`verbs.py`, the driver) or serve anything while the truth about
 this host's guests is not known (`reports.py`).
 Crash story: all memory is lost, and with it nothing: a command that was not answered is not
-acknowledged and comes again, verbs are idempotent, and one that would start a guest and may be out
-of date is checked against the truth first.
+acknowledged and comes again, and verbs are idempotent.
+
+A command that changes a guest is carried out unasked only if it was surely meant for now: it was
+sent within the last seconds and on this connection, came once, and the host has not stood still
+since. Any other is asked about first (`confirm`), whatever its verb: the answer is about the
+command of that workflow, not only about the guest.
 """
 
 from __future__ import annotations
@@ -27,14 +31,14 @@ from common.errors import (
     Timeout,
     Unavailable,
 )
-from common.messages.compute import ErrorBody, GuestReport, HostCommand, HostReply
+from common.messages.compute import ErrorBody, GuestReport, HostCommand, HostReply, Verdict
 from common.runtime.tasks import Tasks
 from services.compute import verbs
-from services.compute.drivers.base import GuestHeld
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry, Stage
+from services.compute.drivers.base import GuestHeld, Phase
+from services.compute.faults import Effect, FaultRegistry, Stage
 from services.compute.freezing import HostClock
 from services.compute.metrics import COMMANDS, DUPLICATES, STALE
-from services.compute.reports import Reports
+from services.compute.reports import Moment, Reports
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +61,9 @@ class _Work:
     command: HostCommand
     verb: verbs.Verb
     redelivered: bool
+    received: Moment
+    confirmed: Moment | None = None
+    """When it was last asked about; the answer was that it may go on."""
     callers: deque[Delivery] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLERS))
     task: asyncio.Task[None] | None = None
     overtaken_by: str | None = None
@@ -86,9 +93,7 @@ class Commands:
         clock: HostClock,
         tasks: Tasks,
         faults: FaultRegistry | None,
-        fresh_s: float,
     ) -> None:
-        """A command sent within the last `fresh_s` seconds needs no second look at the truth."""
         self._host = host
         self._actors = actors
         self._driver = actors.driver
@@ -97,7 +102,6 @@ class Commands:
         self._clock = clock
         self._tasks = tasks
         self._faults = faults
-        self._fresh_s = fresh_s
         self._answered: OrderedDict[str, HostReply] = OrderedDict()
         self._works: set[_Work] = set()
         self._running: dict[str, _Work] = {}
@@ -120,8 +124,9 @@ class Commands:
         except MusterError as error:
             await self._reply(delivery, _failure(command, error))
             return
+        work = _Work(command, verb, delivery.redelivered, self._reports.now())
         if verb.aside:
-            await self._done(_Work(command, verb, delivery.redelivered), delivery)
+            await self._done(work, delivery)
         elif command.command_id in self._answered:
             DUPLICATES.inc()
             await self._reply(delivery, self._answered[command.command_id])
@@ -131,7 +136,6 @@ class Commands:
             DUPLICATES.inc()
             self._running[command.command_id].callers.append(delivery)
         else:
-            work = _Work(command, verb, delivery.redelivered)
             self._running[command.command_id] = work
             self._overtake(work)
             await self._done(work, delivery)
@@ -241,55 +245,82 @@ class Commands:
             return await self._with_the_truth(work, line)
 
     async def _with_the_truth(self, work: _Work, line: _Line) -> dict[str, object]:
-        """Carry out the command, again if a gap came in between, as soon as the guest may run."""
+        """Carry out the command when it is known to be wanted, and again if the host stood still
+        meanwhile, as soon as the guest may run."""
         command = work.command
         give_up_at = self._clock.monotonic() + HELD_WAIT_S
-        confirmed: int | None = None
         while True:
-            gaps = await self._reports.truth()
+            now = await self._reports.truth()
             if command.workflow_id < line.newest_workflow:
                 STALE.inc()
                 raise Conflict(
                     f"stale command: workflow {command.workflow_id} of server "
                     f"{command.server_uuid} was followed by {line.newest_workflow}"
                 )
-            if work.verb.starts_guest and confirmed != gaps and not self._is_fresh(work):
-                await self._confirm(command)
-                confirmed = gaps
-                continue  # a gap while asking would make the answer old
+            if work.verb.changes_guest and not await self._is_meant_for_now(work, now):
+                await self._confirm(work)
+                work.confirmed = now
+                continue  # a gap or an outage while asking would make the answer old
             work.begun = True
             try:
                 return await verbs.carry_out(self._actors, command)
-            except GuestHeld:
-                work.begun, confirmed = False, None
-                if self._reports.gaps() != gaps:
-                    continue
-                if (
-                    command.server_uuid not in self._reports.undecided
-                    or self._clock.monotonic() > give_up_at
-                ):
-                    raise
-                if not await self._reports.let_go(_question(command)):
-                    await self._reports.told()
+            except GuestHeld as held:
+                work.begun = False
+                if self._reports.now().unbroken(now):
+                    await self._let_go(command, held, give_up_at)
+            finally:
+                if work.verb.makes_guest:
+                    self._reports.holds.watch(command.server_uuid)
+
+    async def _is_meant_for_now(self, work: _Work, now: Moment) -> bool:
+        """Whether nothing that has happened since it was sent, or asked about, can have made it
+        wrong."""
+        known_at = work.confirmed or (work.received if self._is_fresh(work) else None)
+        if known_at is None or not now.unbroken(known_at):
+            return False
+        try:
+            guest = await self._driver.guest_info(work.command.server_uuid)
+        except NotFound:
+            return True
+        if work.verb.revives and guest.phase is Phase.MIGRATED_OUT:
+            return work.confirmed is not None
+        lifts_hold = work.verb.makes_guest and work.command.params.get("held") is False
+        return not (lifts_hold and guest.hold and guest.hold.ticket > known_at.holds)
 
     def _is_fresh(self, work: _Work) -> bool:
         """Whether the conductor can have meant it for now; a clock that is off costs a question."""
         sent_at = work.command.sent_at
-        if sent_at is None or work.redelivered:
+        if sent_at is None or work.redelivered or sent_at < self._reports.link.since:
             return False
-        return abs((self._clock.utcnow() - sent_at).total_seconds()) <= self._fresh_s
+        age_s = abs((self._clock.utcnow() - sent_at).total_seconds())
+        return age_s <= self._reports.fresh_s
 
-    async def _confirm(self, command: HostCommand) -> None:
-        """Raise unless the truth still wants this guest here."""
-        verdict = await self._reports.confirm(_question(command))
-        if verdict == "keep":
-            return
+    async def _confirm(self, work: _Work) -> None:
+        """Raise unless the truth wants the command carried out. To destroy a generation that is
+        over is right whoever wanted it."""
+        verdict = await self._reports.confirm(_question(work.command))
+        if verdict != "keep" and not (verdict == "destroy" and work.command.verb == "destroy"):
+            raise self._refusal(work.command, verdict)
+
+    async def _let_go(self, command: HostCommand, held: GuestHeld, give_up_at: float) -> None:
+        """Return when the guest that the command needs may execute; raise when it may not."""
+        while True:
+            verdict = await self._reports.let_go(command.server_uuid, command.workflow_id)
+            if verdict == "keep":
+                return
+            if verdict != "hold":
+                raise self._refusal(command, verdict)
+            if self._clock.monotonic() > give_up_at:
+                raise held
+            await self._reports.told()
+
+    def _refusal(self, command: HostCommand, verdict: Verdict) -> MusterError:
         about = f"generation {command.generation} of {command.server_uuid} on {self._host}"
         if verdict == "destroy":
-            raise StaleGeneration(f"{about} is over; the command came too late")
+            return StaleGeneration(f"{about} is over; the command came too late")
         if verdict == "unknown":
-            raise NotFound(f"{about} is not known to any conductor")
-        raise Unavailable(f"{about} is not decided yet")
+            return NotFound(f"{about} is not known to any conductor")
+        return Unavailable(f"{about} is not decided yet")
 
     async def _power_state(self, command: HostCommand) -> int | None:
         try:

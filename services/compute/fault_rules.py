@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from common.errors import InvalidInput, MusterError, NotFound, Unsupported
 from common.messages.compute import ErrorBody
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
-from services.compute.drivers.simulated.faults import FaultRegistry, FaultRule, FaultStatus
+from services.compute.faults import FaultRegistry, FaultRule, FaultStatus
 
 
 def answer(registry: FaultRegistry | None, host: str, question: FaultRules) -> FaultRulesAnswer:

@@ -1,46 +1,70 @@
 """What a host tells conductors about its guests, and what it is told about them.
 
-Owns: reports and verdicts, and whether the truth is known (`known`): until a hello has been
-answered and its verdicts are applied, at the start and after every gap, no command is served.
-May not: destroy or release a guest without a verdict. `unknown` guests are left as they are.
+Owns: reports and questions, and whether the truth is known (`known`): until a hello has been
+answered and its verdicts are applied, at the start, after every gap and after every loss of the
+link to the broker, no command is served. Guests that are not held run on meanwhile.
+May not: carry out a verdict; `holds.py` does.
 Crash story: nothing is kept; the next life says hello again with every guest held.
+
+A host reports when it is asked to (`HostRecheck`), when its truth may be out of date, and every few
+seconds while a guest is undecided. There is no other timer: heartbeats carry a hash of the
+inventory, and a conductor asks when that is news to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import structlog
 
 from common.bus.port import Bus, BusClosed, Unroutable
-from common.bus.topology import CONDUCTOR
+from common.bus.topology import HOSTS
 from common.config.settings import Settings
-from common.errors import Conflict, MusterError, NotFound, StaleGeneration, Unavailable
-from common.messages.compute import GuestReport, HostReport, HostVerdicts, Verdict
+from common.errors import Conflict, MusterError, NotFound, Unavailable
+from common.messages.compute import (
+    GuestRelease,
+    GuestReport,
+    HostReport,
+    HostVerdicts,
+    Resources,
+    Verdict,
+)
 from common.runtime.ports import Random
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Driver, Fencing, Gap, GuestHeld, GuestInfo
+from services.compute.drivers.base import Driver, Fencing, Gap, GuestInfo
 from services.compute.freezing import HostClock
-from services.compute.metrics import GAPS, HELD, VERDICTS
+from services.compute.holds import REASK_S, Holds
+from services.compute.inventory import Inventory
+from services.compute.link import Link
+from services.compute.metrics import GAPS
 
 log = structlog.get_logger(__name__)
 
 RETRY_BASE_S = 0.2
 RETRY_CAP_S = 5.0
 """Pauses between two attempts to reach a conductor: doubling, at most this, half of it random."""
-REASK_S = 2.0
-"""How soon a host asks again while a verdict is open."""
 REFUSED_RETRY_S = 10.0
-CONCURRENT_DESTROYS = 16
 
-Kind = Literal["hello", "inventory"]
+Kind = Literal["hello", "inventory", "question"]
 T = TypeVar("T")
 
 
 class Refused(Conflict):
     """The conductor does not take this agent's reports."""
+
+
+class Moment(NamedTuple):
+    """When something was known: after that many gaps, on that connection, up to that hold."""
+
+    gaps: int
+    connections: int
+    holds: int
+
+    def unbroken(self, since: Moment) -> bool:
+        """Whether the host has been in touch from `since` until now."""
+        return (self.gaps, self.connections) == (since.gaps, since.connections)
 
 
 class Reports:
@@ -58,7 +82,9 @@ class Reports:
         random: Random,
         tasks: Tasks,
         settings: Settings,
+        spread_s: float,
     ) -> None:
+        """After an outage of the broker the host reports at a random time within `spread_s`."""
         self._host = host
         self._host_id = host_id
         self._epoch = epoch
@@ -69,41 +95,55 @@ class Reports:
         self._random = random
         self._tasks = tasks
         self._call_timeout_s = settings.bus.call_timeout_s
-        self._interval_s = settings.compute.inventory_interval_s
+        self.fresh_s = settings.compute.fence_gap_s
+        """What was sent longer ago than this is believed only when asked about."""
+        self.holds = Holds(host, driver=driver, clock=clock, random=random, on_open=self._arm)
+        self.link = Link(
+            host,
+            bus,
+            clock=clock,
+            random=random,
+            tasks=tasks,
+            spread_s=spread_s,
+            on_lost=self._cut_off,
+            on_back=self.soon,
+        )
+        self._inventory = Inventory()
         self._lock = asyncio.Lock()
         self._due = asyncio.Event()
+        self._timer: asyncio.Task[None] | None = None
+        self._retry_at: float | None = None
         self._told = asyncio.Event()
         self._questions: dict[str, tuple[GuestReport, asyncio.Future[Verdict]]] = {}
-        self._unknown: set[str] = set()
         self.known = asyncio.Event()
-        self.undecided: set[str] = set()
-        """Guests that are held until a later verdict."""
         self.refused: str | None = None
         """Why nothing is served although a conductor answers."""
 
     # What commands and heartbeats ask for
 
-    def gaps(self) -> int:
-        """Notice a gap if there was one; how many there were."""
-        return 0 if self._fencing is None else self._fencing.gaps
+    def now(self) -> Moment:
+        """This moment; a gap or a lost link that nobody has noticed yet is noticed here."""
+        connections = self.link.look()
+        gaps = 0 if self._fencing is None else self._fencing.gaps
+        return Moment(gaps, connections, self._driver.holds)
 
-    async def truth(self) -> int:
-        """Return when the host runs and the truth is known, with the number of gaps until then."""
+    async def truth(self) -> Moment:
+        """Return when the host runs and the truth is known: that moment."""
         while True:
             await self._clock.passage()
-            gaps = self.gaps()
+            now = self.now()
             if self.known.is_set():
-                return gaps
+                return now
             await self.known.wait()
 
     async def told(self) -> None:
         """Wait for the next verdicts."""
         await self._told.wait()
 
-    async def confirm(self, pending: GuestReport) -> Verdict:
-        """What the truth says now about a guest that a command wants to make here."""
+    async def confirm(self, question: GuestReport) -> Verdict:
+        """What the truth says now about one guest, which need not be here yet."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._questions[pending.uuid] = (pending, answer)
+        self._questions[question.uuid] = (question, answer)
         try:
             async with self._lock:
                 if not answer.done():  # else it was asked together with another
@@ -113,29 +153,37 @@ class Reports:
             self._due.set()
             raise Unavailable(f"this host is not registered: {error}") from error
         finally:
-            if self._questions.get(pending.uuid, (None, None))[1] is answer:
-                del self._questions[pending.uuid]
+            if self._questions.get(question.uuid, (None, None))[1] is answer:
+                del self._questions[question.uuid]
 
-    async def let_go(self, question: GuestReport) -> bool:
-        """Release a held guest for the command of the workflow that owns it: what was undecided is
-        decided by that command. False: the truth does not want that (yet)."""
-        gaps = self.gaps()
-        if await self.confirm(question) != "keep":
-            return False
+    async def let_go(self, uuid: str, workflow_id: int) -> Verdict:
+        """Ask whether a held guest may execute, for a command that needs it to, and let it if so.
+        Anything but "keep": it is held still."""
+        as_of = self.now().holds
         try:
-            present = await self._driver.guest_info(question.uuid)
+            guest = await self._driver.guest_info(uuid)
         except NotFound:
-            return True
-        self.undecided.discard(question.uuid)
-        self._release(present, gaps)
-        return True
+            return "keep"  # the command will find that out
+        if not guest.held:
+            return "keep"
+        question = _reported(guest).model_copy(update={"workflow_id": workflow_id})
+        verdict = await self.confirm(question)
+        if verdict == "keep" and not self.holds.release(guest, as_of):
+            verdict = "hold"  # held again while the answer was on its way
+        if verdict == "hold":
+            self.holds.watch(uuid)
+        elif verdict == "destroy":
+            self.soon()
+        return verdict
 
     async def fence(self, uuid: str) -> None:
-        """Stop letting the guest execute: it is about to run elsewhere. The verdicts of the next
-        reports say what becomes of it."""
-        if self._fencing is not None:
-            self._fencing.hold(uuid, "fenced")
-            self.undecided.add(uuid)
+        """Stop letting the guest execute. The verdicts of the next reports say what becomes of it;
+        that of a report under way is not about this hold."""
+        self.holds.fence(uuid)
+
+    async def inventory(self, resources: Resources) -> str:
+        """What a report of this moment would say, as a hash."""
+        return self._inventory.digest(await self._driver.list_guests(), resources)
 
     # What makes the host report
 
@@ -144,36 +192,53 @@ class Reports:
         GAPS.inc()
         self.known.clear()
         self._due.set()
-        self._count_held()
+        self.holds.count()
         log.warning("host_stood_still", gap=gap.number, reason=gap.reason, since=str(gap.since))
 
+    def _cut_off(self) -> None:
+        """The truth may change unheard from now on, and commands may wait in the queue. `Link`
+        says when to ask again."""
+        self.known.clear()
+
+    def release(self, event: GuestRelease) -> None:
+        """The guest is the server's now. Whatever makes that doubtful makes the host ask instead,
+        which comes to the same a little later."""
+        self.now()
+        age_s = abs((self._clock.utcnow() - event.sent_at).total_seconds())
+        believed = self.known.is_set() and age_s <= self.fresh_s
+        if not (believed and self.holds.release_made(event.server_uuid, event.generation)):
+            self.soon()
+
     def soon(self) -> None:
-        """Report now instead of at the end of the interval."""
+        """Report now."""
         self._due.set()
 
     async def hello(self) -> None:
         """Register and apply the verdicts on all guests; raises `Refused`."""
-        asked_at = -1
-        while asked_at != self.gaps():  # a gap meanwhile: the verdicts are of before it
-            asked_at = self.gaps()
+        while True:
+            before = self.now()
             await self._report("hello")
+            if self.now().unbroken(before):
+                break  # else the verdicts are of before a gap or an outage
         self.known.set()
 
     async def run(self) -> None:
-        """Report again and again, for as long as the host lives."""
+        """Report whenever it is time, for as long as the host lives."""
         while True:
-            wait_s = self._interval_s
-            if self.undecided or not self.known.is_set():
-                wait_s = min(wait_s, REFUSED_RETRY_S if self.refused else REASK_S)
-            await self._wait_until_due(wait_s * self._random.uniform(0.8, 1.2))
+            self._arm()
+            await self._due.wait()
+            self._due.clear()
             try:
                 await self._turn()
             except MusterError as error:
                 log.warning("report_failed", error=repr(error))
+            retry_s = REFUSED_RETRY_S if self.refused else REASK_S
+            retry_at = self._clock.monotonic() + retry_s * self._random.uniform(0.8, 1.2)
+            self._retry_at = None if self.known.is_set() else retry_at
 
     async def _turn(self) -> None:
         await self._clock.passage()
-        self.gaps()  # one that is noticed here makes it a hello
+        self.now()  # a gap or an outage that is noticed here makes it a hello
         if self.known.is_set():
             try:
                 await self._report("inventory")
@@ -192,64 +257,73 @@ class Reports:
         else:
             self.refused = None
 
-    async def _wait_until_due(self, seconds: float) -> None:
-        def over(timer: asyncio.Task[None]) -> None:
-            if not timer.cancelled():
-                self._due.set()
+    def _arm(self) -> None:
+        """Have a timer if something waits for another report, and only then."""
+        if self._due_in_s() is not None and (self._timer is None or self._timer.done()):
+            self._timer = self._tasks.spawn(f"ask again {self._host}", self._remind())
 
-        timer = self._tasks.spawn("report timer", self._clock.sleep(seconds))
-        timer.add_done_callback(over)
-        try:
-            await self._due.wait()
-        finally:
-            timer.cancel()
-        self._due.clear()
+    async def _remind(self) -> None:
+        while (wait_s := self._due_in_s()) is not None:
+            if wait_s <= 0:
+                self._due.set()
+                return
+            await self._clock.sleep(wait_s)
+
+    def _due_in_s(self) -> float | None:
+        if self._retry_at is not None and not self.known.is_set():
+            return max(0.0, self._retry_at - self._clock.monotonic())
+        return self.holds.due_in_s
 
     # One report
 
     async def _report(self, kind: Kind) -> None:
         """Tell all guests and apply what comes back."""
         async with self._lock:
-            guests, gaps, answer = await self._until_answered(lambda: self._tell_all(kind))
-            await self._apply(guests, answer.verdicts, gaps)
+            guests, as_of, answer = await self._until_answered(lambda: self._tell_all(kind))
+            if await self.holds.apply(guests, answer.verdicts, as_of):
+                self._due.set()  # what is gone is told, so that moves can be completed
             told, self._told = self._told, asyncio.Event()
             told.set()
 
     async def _tell_all(self, kind: Kind) -> tuple[list[GuestInfo], int, HostVerdicts]:
-        gaps = self.gaps()
+        as_of = self.now().holds
         guests = await self._driver.list_guests()
+        resources = await self._driver.resources()
         answer = await self._ask(
             kind,
-            [
-                GuestReport(
-                    uuid=guest.uuid,
-                    generation=guest.generation,
-                    power_state=guest.power_state,
-                    held=guest.held,
-                )
-                for guest in guests
-            ],
+            [_reported(guest) for guest in guests],
+            resources,
+            inventory=self._inventory.digest(guests, resources),
         )
-        return guests, gaps, answer
+        return guests, as_of, answer
 
     async def _ask_questions(self) -> None:
         """Answer everything that waits in `confirm`, as one report of those guests only."""
         asked = dict(self._questions)
-        answer = await self._ask("inventory", [pending for pending, _ in asked.values()])
+        questions = [question for question, _ in asked.values()]
+        answer = await self._ask("question", questions, await self._driver.resources())
         for uuid, (_, future) in asked.items():
             if not future.done():
                 future.set_result(answer.verdicts.get(uuid, "hold"))
 
-    async def _ask(self, kind: Kind, guests: Sequence[GuestReport]) -> HostVerdicts:
+    async def _ask(
+        self,
+        kind: Kind,
+        guests: Sequence[GuestReport],
+        resources: Resources,
+        *,
+        inventory: str | None = None,
+    ) -> HostVerdicts:
         report = HostReport(
             kind=kind,
             host=self._host,
             host_id=self._host_id,
             epoch=self._epoch,
-            resources=await self._driver.resources(),
+            resources=resources,
             guests=list(guests),
+            inventory=inventory,
         )
-        answer = await self._bus.call(CONDUCTOR, report, timeout_s=self._call_timeout_s)
+        answer = await self._bus.call(HOSTS, report, timeout_s=self._call_timeout_s)
         await self._clock.passage()
         if not isinstance(answer, HostVerdicts):
             raise Unavailable(f"a conductor answered a report with {answer.TYPE}")
@@ -262,6 +336,7 @@ class Reports:
         pause_s = RETRY_BASE_S
         while True:
             await self._clock.passage()
+            await self.link.usable()
             try:
                 return await ask()
             except (Unavailable, BusClosed, Unroutable) as error:
@@ -269,75 +344,11 @@ class Reports:
             await self._clock.sleep(pause_s * self._random.uniform(0.5, 1.0))
             pause_s = min(RETRY_CAP_S, pause_s * 2)
 
-    # Verdicts
 
-    async def _apply(
-        self, guests: Sequence[GuestInfo], verdicts: dict[str, Verdict], gaps: int
-    ) -> None:
-        doomed, unknown = [], set()
-        self.undecided = set()
-        for guest in guests:
-            verdict = verdicts.get(guest.uuid)
-            VERDICTS.labels(verdict=verdict or "none").inc()
-            match verdict:
-                case "keep":
-                    self._release(guest, gaps)
-                case "hold":
-                    await self._hold(guest, "undecided")
-                    self.undecided.add(guest.uuid)
-                case "destroy":
-                    await self._hold(guest, "generation_over")
-                    doomed.append(guest)
-                case "unknown":
-                    unknown.add(guest.uuid)
-                case None if guest.held:
-                    self.undecided.add(guest.uuid)
-        for uuid in unknown - self._unknown:
-            log.warning("guest_unknown", server=uuid, note="left as it is; nobody knows it")
-        self._unknown = unknown
-        await self._destroy(doomed)
-        self._count_held()
-
-    def _count_held(self) -> None:
-        if self._fencing is not None:
-            HELD.labels(host=self._host).set(len(self._fencing.held_guests()))
-
-    def _release(self, guest: GuestInfo, gaps: int) -> None:
-        if self._fencing is None:
-            return
-        try:
-            self._fencing.release(guest.uuid, guest.generation, gaps=gaps)
-        except (NotFound, StaleGeneration):
-            pass  # a command has replaced or destroyed it since the report
-        except GuestHeld:
-            pass  # a gap since the report; its signal has asked for another hello
-
-    async def _hold(self, guest: GuestInfo, reason: str) -> None:
-        """Hold it if it still is the guest that was reported."""
-        if self._fencing is None:
-            return
-        try:
-            present = await self._driver.guest_info(guest.uuid)
-        except NotFound:
-            return
-        if present.generation == guest.generation:
-            self._fencing.hold(guest.uuid, reason)
-
-    async def _destroy(self, doomed: Sequence[GuestInfo]) -> None:
-        """End generations that are over, then report that, so that moves can be completed."""
-        if not doomed:
-            return
-        limit = asyncio.Semaphore(CONCURRENT_DESTROYS)
-
-        async def destroy(guest: GuestInfo) -> None:
-            async with limit:
-                log.warning("guest_destroyed", server=guest.uuid, generation=guest.generation)
-                try:
-                    await self._driver.destroy(guest.uuid, guest.generation)
-                except MusterError as error:
-                    # It stays held and is reported, and judged, again.
-                    self.undecided.add(guest.uuid)
-                    log.error("destroy_failed", server=guest.uuid, error=str(error))
-
-        await asyncio.gather(*(destroy(guest) for guest in doomed))
-        self._due.set()
+def _reported(guest: GuestInfo) -> GuestReport:
+    return GuestReport(
+        uuid=guest.uuid,
+        generation=guest.generation,
+        power_state=guest.power_state,
+        held=guest.held,
+    )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from common.config.settings import Settings
 from common.errors import Conflict, HostCommandFailed, NotFound, Unavailable
 from services.compute.drivers.base import Driver, Snapshot
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry
+from services.compute.faults import Effect, FaultRegistry
 from services.compute.freezing import HostClock
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand
 from services.compute.drivers.base import Driver
 from services.compute.reports import Reports
+from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 
 
@@ -28,6 +29,7 @@ class Actors:
     driver: Driver
     uploads: Uploads
     reports: Reports
+    secrets: Secrets
 
 
 class Target(Enum):
@@ -52,9 +54,16 @@ class Verb:
     """Carried out at once beside whatever runs on the server, neither ordered nor remembered."""
     interrupts: bool = False
     """Ends what runs on the server instead of waiting for it."""
-    starts_guest: bool = False
-    """Lets a guest execute that is not on this host yet; out of date it would be a second one."""
+    makes_guest: bool = False
+    """Makes a guest, which is held then unless the command says otherwise."""
+    revives: bool = False
+    """Lets a guest go on that a move has left behind; out of date it would be a second one."""
     result: Callable[[Any], dict[str, Any]] = field(default=lambda _: {})
+
+    @property
+    def changes_guest(self) -> bool:
+        """Out of date it would do harm; what may be out of date is asked about."""
+        return not self.aside and self.target is not Target.NOTHING
 
 
 _SPEC, _SERVER = Target.SPEC, Target.SERVER
@@ -66,19 +75,21 @@ def _names(*names: str) -> frozenset[str]:
 
 # fmt: off
 VERBS: Mapping[str, Verb] = {
-    "spawn": Verb(_SPEC, starts_guest=True),
+    "spawn": Verb(_SPEC, optional=_names("held"), makes_guest=True),
     "destroy": Verb(interrupts=True),
     "cancel": Verb(Target.NOTHING, interrupts=True),
-    "power_on": Verb(),
+    "power_on": Verb(revives=True),
     "power_off": Verb(optional=_names("timeout_s")),
-    "reboot": Verb(optional=_names("kind")),
+    "reboot": Verb(optional=_names("kind"), revives=True),
     "pause": Verb(needs="pause"),
     "unpause": Verb(needs="pause"),
     "suspend": Verb(needs="suspend"),
     "resume": Verb(needs="suspend"),
     "rescue": Verb(optional=_names("image_id"), needs="rescue"),
     "unrescue": Verb(needs="rescue"),
-    "set_admin_password": Verb(required=_names("password"), needs="admin_password"),
+    "sealing_key": Verb(_SERVER, actor="secrets", aside=True, result=lambda key: {"key": key}),
+    "set_admin_password": Verb(actor="secrets", required=_names("sealed_password"),
+                               needs="admin_password"),
     "inject_nmi": Verb(needs="crash_dump"),
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
@@ -86,13 +97,14 @@ VERBS: Mapping[str, Verb] = {
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),
-    "fence": Verb(_SERVER, actor="reports", needs="fencing", aside=True),
+    "fence": Verb(_SERVER, actor="reports", aside=True),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
-    "finish_migration": Verb(_SPEC, optional=_names("power_state"), needs="migrate",
-                             starts_guest=True),
-    "revert_migration": Verb(required=_names("new_generation"), optional=_names("power_on"),
-                             needs="migrate"),
+    "finish_migration": Verb(_SPEC, optional=_names("power_state", "held"), needs="migrate",
+                             makes_guest=True),
+    "revert_migration": Verb(required=_names("new_generation"),
+                             optional=_names("power_on", "held"), needs="migrate",
+                             makes_guest=True),
     "live_migrate": Verb(needs="live_migrate"),
     "live_migration_progress": Verb(_SERVER, needs="live_migrate", aside=True,
                                     result=dataclasses.asdict),
@@ -148,6 +160,8 @@ def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
         raise InvalidInput(f"{command.verb}: params.{name} is missing")
     for name in sorted(params.keys() - verb.required - verb.optional):
         raise InvalidInput(f"{command.verb}: params.{name} is not known")
+    if not isinstance(params.get("held", True), bool):
+        raise InvalidInput(f"{command.verb}: params.held is neither true nor false")
     if "power_state" in params:
         try:
             params["power_state"] = PowerState(params["power_state"])

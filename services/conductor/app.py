@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from common.auth.session import ServiceSession
 from common.bus.port import Delivery, RejectMessage, Subscription
-from common.bus.topology import CONDUCTOR, HEARTBEATS
+from common.bus.topology import CONDUCTOR, HOSTS
 from common.config.settings import Settings
 from common.db.stores import services as services_store
 from common.messages.compute import GuestEvent, HostGoodbye, HostReport
@@ -26,8 +26,9 @@ from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps
-from services.conductor.engine.crew import Crew
 from services.conductor.engine.definition import Definition
+from services.conductor.engine.workers import Workers
+from services.conductor.heartbeats import Listener
 from services.conductor.hosts import Hosts
 from services.conductor.tasks import TASKS, Task
 from services.conductor.workflows import DEFINITIONS
@@ -69,7 +70,8 @@ class Conductor:
         self._work = Tasks(ports.clock)
         self._subscriptions: list[Subscription] = []
         self._http: aiohttp.ClientSession | None = None
-        self._crew: Crew | None = None
+        self._workers: Workers | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         settings, ports = self._settings, self._ports
@@ -86,19 +88,20 @@ class Conductor:
             network=NetworkClient(session),
             image=ImageClient(session),
         )
-        self._crew = crew = Crew(deps, self._definitions, self._work, _count)
+        self._workers = workers = Workers(deps, self._definitions, self._work, _count)
         self._hosts = Hosts(deps)
-        RUNNING.set_function(lambda: len(crew))
-        prefetch = settings.bus.prefetch
+        self._listener = listener = Listener(deps)
+        RUNNING.set_function(lambda: len(workers))
+        prefetch, sessions = settings.bus.prefetch, settings.database.pool_size
         self._subscriptions = [
-            await ports.bus.consume(HEARTBEATS, self._hosts.on_heartbeat, prefetch=1000),
             await ports.bus.subscribe(CANCEL_TOPIC, self._on_cancel),
+            await ports.bus.consume(HOSTS, self._on_message, prefetch=sessions),
             await ports.bus.consume(CONDUCTOR, self._on_message, prefetch=prefetch),
         ]
+        await listener.start()
         conductor, group = settings.conductor, settings.servicegroup
-        self._tasks.loop("beat", group.beat_interval_s, self._hosts.beat)
-        self._tasks.loop("renew", conductor.lease_s / 4, crew.renew)
-        self._tasks.loop("sweep", conductor.sweep_interval_s, crew.sweep)
+        self._tasks.loop("renew", conductor.lease_s / 4, workers.renew)
+        self._tasks.loop("sweep", conductor.sweep_interval_s, workers.sweep)
         self._tasks.loop("report", group.report_interval_s, self._report)
         for name, make in TASKS.items():
             self._tasks.loop(name, conductor.reconcile_interval_s, _counted(name, make(), deps))
@@ -110,14 +113,14 @@ class Conductor:
 
     async def _on_cancel(self, delivery: Delivery) -> None:
         assert isinstance(delivery.message, CancelWorkflow), delivery.message
-        assert self._crew is not None
-        self._crew.overtake(UUID(delivery.message.server_uuid))
+        assert self._workers is not None
+        self._workers.overtake(UUID(delivery.message.server_uuid))
 
     async def _on_message(self, delivery: Delivery) -> None:
         message = delivery.message
-        assert self._crew is not None
+        assert self._workers is not None
         if isinstance(message, RunWorkflow):
-            await self._crew.wake(message.workflow_id)
+            await self._workers.wake(message.workflow_id)
         elif isinstance(message, HostReport):
             await self._ports.bus.reply(delivery, await self._hosts.on_report(message))
         elif isinstance(message, HostGoodbye):
@@ -130,14 +133,18 @@ class Conductor:
     async def stop(self) -> None:
         for subscription in self._subscriptions:
             await subscription.cancel()
-        if self._crew is not None:
-            await self._crew.hand_over()
+        if self._listener is not None:
+            await self._listener.stop()
+        if self._workers is not None:
+            await self._workers.hand_over()
         await self._tasks.stop()
         await self._work.stop()
         await services_store.service_goodbye(self._pool, self._settings.conductor.host_name, BINARY)
         await self._close()
 
     async def crash(self) -> None:
+        if self._listener is not None:
+            await self._listener.crash()
         await self._tasks.stop()
         await self._work.stop()
         await self._close()

@@ -1,30 +1,25 @@
-"""The hosts' side of the conversation: heartbeats, reports, goodbyes.
+"""What hosts report and ask, and what they are told.
 
-Owns: collecting heartbeats and writing them in one statement every beat; registering agents;
-answering reports with verdicts; completing evacuations of hosts that came back.
+Owns: registering agents; judging guests; completing evacuations of hosts that came back; whether a
+report leaves nothing to do, so that the host need not repeat it.
 May not: decide what is up (that is the database's clock) or destroy anything on a guess.
-Crash story: heartbeats not yet written are lost; the next ones come within report_interval, and
-observed time stands still while no conductor beats (see schema.sql), so nobody goes down for it.
+Crash story: a host that got no answer asks again. A report whose hash was not remembered is asked
+for again after the host's next heartbeat (heartbeats.py).
 """
 
 from __future__ import annotations
 
 from uuid import UUID
 
-import asyncpg
 import structlog
 
-from common.bus.port import BusClosed, Delivery
-from common.bus.topology import HEARTBEATS
 from common.db.stores import services as store
-from common.db.stores.services import OBSERVER_SLACK_S, Heartbeats
+from common.db.stores.services import HostTruth
 from common.messages.compute import (
     GuestEvent,
-    Heartbeat,
     HostGoodbye,
     HostReport,
     HostVerdicts,
-    Probe,
     Verdict,
 )
 from services.conductor import power
@@ -35,112 +30,105 @@ log = structlog.get_logger(__name__)
 
 
 class Hosts:
-    """Everything conductors do about hosts rather than servers."""
+    """Conversations with hosts. One statement for a question, two for an inventory that changes
+    nothing, three for a hello."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._down_time_s = deps.settings.servicegroup.service_down_time_s
-        self._heard: dict[str, tuple[float, Heartbeat]] = {}
-
-    async def on_heartbeat(self, delivery: Delivery) -> None:
-        """Remember it until the next beat; the newest of a host counts."""
-        message = delivery.message
-        if isinstance(message, Probe):
-            return
-        assert isinstance(message, Heartbeat), message
-        self._heard[message.host] = (self._deps.clock.monotonic(), message)
-
-    async def beat(self) -> None:
-        """Write what was heard and move observed time on.
-
-        Only when the broker takes a message just now. While it is out of reach, or stands still
-        with open connections, nobody could have been heard: the time counts against nobody.
-        """
-        try:
-            await self._deps.bus.publish(HEARTBEATS, Probe(), timeout_s=OBSERVER_SLACK_S)
-        except BusClosed:
-            return
-        heard, self._heard = self._heard, {}
-        now = self._deps.clock.monotonic()
-        batch = Heartbeats()
-        for host in sorted(heard):  # one order of row locks for all conductors
-            at, message = heard[host]
-            batch.hosts.append(host)
-            batch.epochs.append(message.epoch)
-            batch.ages_s.append(now - at)
-            batch.uptimes.append(message.uptime)
-            batch.running_guests.append(message.running_guests)
-        try:
-            given_back_s = await store.beat(self._deps.pool, batch, self._down_time_s)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            for host, heartbeat in heard.items():
-                self._heard.setdefault(host, heartbeat)
-            raise
-        if given_back_s:
-            log.warning("leases_extended", outage_s=round(given_back_s, 1))
 
     async def on_report(self, report: HostReport) -> HostVerdicts:
-        """Register (hello) or refresh (inventory) the host and judge its guests."""
-        pool = self._deps.pool
-        resources = report.resources.model_dump(mode="json")
-        if report.kind == "hello":
-            refused = await store.host_register(
-                pool,
-                host=report.host,
-                host_id=report.host_id,
-                epoch=report.epoch,
-                resources=resources,
-                down_time_s=self._down_time_s,
-            )
-            if refused:
-                log.warning("agent_refused", host=report.host, reason=refused)
-                return HostVerdicts(accepted=False, reason=refused)
-            log.info("agent_registered", host=report.host, guests=len(report.guests))
-        elif not await store.host_refresh(
-            pool, host=report.host, epoch=report.epoch, resources=resources
+        """Register the host (hello) and judge its guests; what they say about the host itself is
+        written unless it is a question about some of them."""
+        if report.kind == "hello" and not await store.host_register(
+            self._deps.pool,
+            host=report.host,
+            host_id=report.host_id,
+            epoch=report.epoch,
+            down_time_s=self._down_time_s,
         ):
-            reason = f"another agent has registered as {report.host!r} since"
-            return HostVerdicts(accepted=False, reason=reason)
-        return HostVerdicts(accepted=True, verdicts=await self._judge(report))
+            return _refuse(
+                report,
+                f"another machine reports as {report.host!r} and is alive; give this host another "
+                "name (MUSTER_COMPUTE__HOST_NAME) or stop the other agent",
+            )
+        uuids = [UUID(guest.uuid) for guest in report.guests]
+        truth = await store.guests_truth(self._deps.pool, report.host, report.epoch, uuids)
+        if truth is None:
+            return _superseded(report)
+        verdicts = _judge(report, truth)
+        is_question = report.kind == "question" or any(guest.pending for guest in report.guests)
+        if not is_question and not await self._settle(report, truth, verdicts):
+            return _superseded(report)
+        if report.kind == "hello":
+            log.info("agent_registered", host=report.host, guests=len(report.guests))
+        return HostVerdicts(accepted=True, verdicts=verdicts)
 
-    async def _judge(self, report: HostReport) -> dict[str, Verdict]:
-        pool = self._deps.pool
-        truth = await store.guests_truth(pool, report.host, [UUID(g.uuid) for g in report.guests])
-        verdicts = {
-            guest.uuid: verdict(guest, truth.get(UUID(guest.uuid)), report.host)
-            for guest in report.guests
-        }
+    async def _settle(
+        self, report: HostReport, truth: HostTruth, verdicts: dict[str, Verdict]
+    ) -> bool:
+        """Write what a full report says; False when another life reports for the host by now."""
+        guests, settled, states = [], True, []
         for guest in report.guests:
-            if verdicts[guest.uuid] in ("destroy", "unknown"):
-                log.warning(
-                    "guest_judged",
-                    host=report.host,
-                    server=guest.uuid,
-                    generation=guest.generation,
-                    verdict=verdicts[guest.uuid],
-                )
-        if any(guest.pending for guest in report.guests):
-            return verdicts  # a question about single guests, not an inventory
-        newer = [
-            (UUID(g.uuid), g.generation)
-            for g in report.guests
-            if verdicts[g.uuid] == "keep" and g.generation > truth[UUID(g.uuid)].generation
-        ]
-        await store.generations_adopt(pool, report.host, newer)
-        there = [UUID(guest.uuid) for guest in report.guests]
-        for server_uuid in await store.evacuations_complete(pool, report.host, there):
-            log.info("evacuation_completed", host=report.host, server=str(server_uuid))
-        states = [(UUID(g.uuid), g.generation, g.power_state) for g in report.guests]
-        await power.record(self._deps, report.host, states)
-        return verdicts
+            uuid = UUID(guest.uuid)
+            known = truth.guests.get(uuid)
+            keep = known is not None and verdicts[guest.uuid] == "keep"
+            newer = known is not None and keep and guest.generation > known.generation
+            guests.append((uuid, guest.generation, newer))
+            settled = settled and keep and not newer
+            settled = settled and known is not None and known.workflow_id is None
+            if known is not None and power.differs(known, report.host, guest):
+                states.append((uuid, guest.generation, guest.power_state))
+        if not await power.record(self._deps, report.host, report.epoch, states):
+            settled = False
+        result = await store.report_settle(
+            self._deps.pool,
+            host=report.host,
+            epoch=report.epoch,
+            resources=report.resources.model_dump(mode="json"),
+            guests=guests,
+            inventory=report.inventory if settled else None,
+            as_of=truth.as_of,
+        )
+        for server in result.evacuated:
+            log.info("evacuation_completed", host=report.host, server=str(server))
+        for server in result.gone:
+            log.info("left_over_guest_gone", host=report.host, server=str(server))
+        return result.registered
 
     async def on_goodbye(self, message: HostGoodbye) -> None:
         """The host is down from now on, at its own word."""
-        self._heard.pop(message.host, None)
-        await store.host_goodbye(self._deps.pool, message.host, message.epoch)
-        log.info("agent_said_goodbye", host=message.host)
+        await store.host_goodbye(
+            self._deps.pool, message.host, message.epoch, guests_stopped=message.guests_stopped
+        )
+        log.info("agent_said_goodbye", host=message.host, guests_stopped=message.guests_stopped)
 
     async def on_guest_event(self, message: GuestEvent) -> None:
         """A guest has changed its power state by itself."""
         guest = (UUID(message.server_uuid), message.generation, message.power_state)
-        await power.record(self._deps, message.host, [guest])
+        await power.record(self._deps, message.host, message.epoch, [guest])
+
+
+def _refuse(report: HostReport, reason: str) -> HostVerdicts:
+    log.warning("agent_refused", host=report.host, reason=reason)
+    return HostVerdicts(accepted=False, reason=reason)
+
+
+def _superseded(report: HostReport) -> HostVerdicts:
+    return _refuse(report, f"another agent has registered as {report.host!r} since")
+
+
+def _judge(report: HostReport, truth: HostTruth) -> dict[str, Verdict]:
+    verdicts: dict[str, Verdict] = {}
+    for guest in report.guests:
+        said = verdict(guest, truth.guests.get(UUID(guest.uuid)), report.host)
+        verdicts[guest.uuid] = said
+        if said in ("destroy", "unknown"):
+            log.warning(
+                "guest_judged",
+                host=report.host,
+                server=guest.uuid,
+                generation=guest.generation,
+                verdict=said,
+            )
+    return verdicts

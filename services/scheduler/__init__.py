@@ -1,1 +1,1 @@
-"""Chooses hosts: filters, weighers, and the claim that makes a choice true."""
+"""Proposes hosts: filters, weighers, and what has just been promised."""

@@ -1,8 +1,8 @@
 """The scheduler: answers where servers can go.
 
-Owns: wiring, and its row in table services. May not: change servers or workflows.
+Owns: wiring, and its row in table services; it writes nothing else. It proposes, conductors claim.
 Any number of schedulers run side by side. Crash story: the broker gives an unanswered question to
-another scheduler, which finds the claim if there is one.
+another scheduler.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from common.db.stores import services as services_store
 from common.messages.scheduler import SelectHost
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
-from services.scheduler.selection import Selector, ratios
-from services.scheduler.snapshot import Snapshots
+from services.scheduler.selection import Selector
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +36,8 @@ class Scheduler:
         self._tasks = Tasks(ports.clock)
         self._subscription: Subscription | None = None
         scheduler = settings.scheduler
-        snapshots = Snapshots(
-            ports.pool, ports.clock, ratios(scheduler), settings.api.default_availability_zone
-        )
-        self._selector = Selector(ports.pool, ports.clock, ports.random, scheduler, snapshots)
+        zone = settings.api.default_availability_zone
+        self._selector = Selector(ports.pool, ports.clock, ports.random, scheduler, zone)
 
     async def start(self) -> None:
         self._subscription = await self._bus.consume(

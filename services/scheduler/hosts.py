@@ -25,7 +25,7 @@ Amounts = tuple[int, int, int]
 
 @dataclass
 class Hosts:
-    """One element (or column) per host. Only `used`, `pending` and `allocations` change."""
+    """One element (or column) per host. Only what is promised changes."""
 
     names: list[str]
     nodes: list[str]
@@ -37,17 +37,19 @@ class Hosts:
     usable: Floats
     """(total - reserved) x allocation ratio."""
     used: Integers
-    """As read, and what has been claimed through this copy since."""
     allocations: Integers
     failed_builds: Integers
     read_at: float = 0.0
     """Monotonic time at which the reading began."""
-    pending: Integers = field(init=False)
-    """Claims in the air: most likely used in a moment, but not the truth yet."""
+    promised: Integers = field(init=False)
+    """Most likely used in a moment, but not the truth yet; see promises.py."""
+    promises: Integers = field(init=False)
+    """How many."""
     index: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pending = np.zeros_like(self.used)
+        self.promised = np.zeros_like(self.used)
+        self.promises = np.zeros_like(self.allocations)
         self.index = {name: position for position, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -74,24 +76,23 @@ class Hosts:
         return passing
 
     def _taken(self, resource: int) -> Integers:
-        taken: Integers = self.used[resource] + self.pending[resource]
+        taken: Integers = self.used[resource] + self.promised[resource]
         return taken
 
-    def reserve(self, position: int, amounts: Amounts) -> None:
-        """A claim is on its way: requests that are placed meanwhile look elsewhere first."""
-        self.pending[:, position] += amounts
+    def promise(self, position: int, amounts: Amounts) -> None:
+        """Requests that are placed from now on find less room here."""
+        self.promised[:, position] += amounts
+        self.promises[position] += 1
 
-    def settle(self, position: int, amounts: Amounts, *, claimed: bool) -> None:
-        """The claim has been answered."""
-        self.pending[:, position] -= amounts
-        if claimed:
-            self.used[:, position] += amounts
-            self.allocations[position] += 1
+    def withdraw(self, position: int, amounts: Amounts) -> None:
+        self.promised[:, position] -= amounts
+        self.promises[position] -= 1
 
-    def without_pending(self) -> Hosts:
-        """A view in which claims in the air do not count."""
+    def without_promises(self) -> Hosts:
+        """A view of what is the truth already."""
         view = copy.copy(self)
-        view.pending = np.zeros_like(self.pending)
+        view.promised = np.zeros_like(self.promised)
+        view.promises = np.zeros_like(self.promises)
         return view
 
 

@@ -2,7 +2,7 @@
 
 Owns: the order of filters and weighers, the counts, the sentence in the fault.
 May not: do I/O, look at a clock, or draw randomness other than from the generator it is given.
-Crash story: none. A plan is a proposal; only a claim (stores/claims.py) makes it true.
+Crash story: none. A plan is a proposal; only a conductor's claim makes it true.
 """
 
 from __future__ import annotations
@@ -81,13 +81,14 @@ def _order(
     multipliers: Mapping[str, float],
     tie_breaker: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """By weight; equals by fewest allocations; still equals by lot, so that several schedulers
-    looking at the same empty cluster do not all run to the same host."""
+    """By weight; equals by fewest servers; still equals by lot, so that several schedulers looking
+    at the same empty cluster do not all run to the same host."""
     weights = np.zeros(len(candidates))
     for each in WEIGHERS:
         weights += multipliers[each.name] * _scaled(each.weigh(hosts)[candidates])
     lot = tie_breaker.random(len(candidates))
-    return np.lexsort((lot, hosts.allocations[candidates], -weights))
+    servers = (hosts.allocations + hosts.promises)[candidates]
+    return np.lexsort((lot, servers, -weights))
 
 
 def _scaled(values: Floats) -> Floats:

@@ -1,9 +1,8 @@
-"""Answers one question: plan on a copy, claim in the database, go on with the next candidate.
+"""Answers one question from a copy of all hosts: the best host and its alternates.
 
-Owns: how often to try, when a copy is too old to say no from, and the wording of a no.
-May not: filter or weigh (placement.py), decide capacity (the claim does).
-Crash story: a claim without its answer is found again when the conductor repeats the question;
-when nobody repeats it, the workflow that asked gives all its claims back.
+Owns: when a copy is too old to answer from, and that a no is true.
+May not: filter or weigh (placement.py), write, or decide capacity (the conductor's claim does).
+Crash story: nothing is held; the question is asked again, of another scheduler.
 """
 
 from __future__ import annotations
@@ -17,24 +16,17 @@ import structlog
 
 from common.config.settings import SchedulerSettings
 from common.db.pool import Pool
-from common.db.stores import claims
-from common.db.stores.claims import ClaimRequest, Held, Ratios, Refusal, Resources
+from common.db.stores.claims import Ratios
 from common.db.stores.placement import hosts_of
 from common.messages.scheduler import HostSelected, SelectHost
 from common.runtime.ports import Clock, Random
 from services.scheduler.hosts import Hosts, Request
-from services.scheduler.placement import Plan, no_valid_host, place
+from services.scheduler.placement import Plan, place
+from services.scheduler.promises import Promises
 from services.scheduler.snapshot import Snapshots
 from services.scheduler.weighers import WEIGHERS
 
 log = structlog.get_logger(__name__)
-
-CLAIMS_PER_PLAN = 8
-"""After so many refusals in a row the copy is too wrong to go on with."""
-PLANS = 10
-"""Then the hosts are being filled faster than we can read them."""
-
-OVER = "No valid host was found. The request is over: its server or its workflow has ended."
 
 
 def ratios(settings: SchedulerSettings) -> Ratios:
@@ -61,54 +53,45 @@ class Selector:
     """Shared by all requests of a process; they run concurrently."""
 
     def __init__(
-        self,
-        pool: Pool,
-        clock: Clock,
-        random: Random,
-        settings: SchedulerSettings,
-        snapshots: Snapshots,
+        self, pool: Pool, clock: Clock, random: Random, settings: SchedulerSettings, zone: str
     ) -> None:
         self._pool = pool
         self._clock = clock
         self._settings = settings
-        self._snapshots = snapshots
-        self._ratios = ratios(settings)
+        self._promises = Promises(settings.promise_s)
+        self._snapshots = Snapshots(pool, clock, ratios(settings), zone, self._promises)
         self._multipliers: dict[str, float] = {
             each.name: getattr(settings, f"{each.name}_weight_multiplier") for each in WEIGHERS
         }
         self._tie_breaker = np.random.default_rng(int(random.random() * 2**53))
 
     async def select(self, question: SelectHost) -> HostSelected:
-        """A claimed host, or why there is none. Raises what the database raises."""
+        """Hosts to claim, best first, or why there is none. Raises what the database raises."""
         arrived = self._clock.monotonic()
+        server = UUID(question.server_uuid)
         request = await self._request(question)
-        wanted = ClaimRequest(
-            server_uuid=UUID(question.server_uuid),
-            purpose=question.purpose,
-            resources=Resources(question.vcpus, question.memory_mib, question.disk_gib),
-            workflow_id=question.workflow_id,
-            exclude_hosts=request.exclude_hosts,
-            only_host=question.force_host or question.requested_host,
-            forced=question.force_host is not None,
-        )
-        not_older_than = arrived - self._settings.snapshot_max_age_s
-        for _ in range(PLANS):
-            hosts = await self._snapshots.get(not_older_than)
+        old = arrived if question.fresh else arrived - self._settings.snapshot_max_age_s
+        hosts = await self._snapshots.get(old)
+        self._promises.withdraw(server)
+        plan = self._place(hosts, request)
+        if not plan.candidates.size and hosts.read_at < arrived:
+            hosts = await self._snapshots.get(arrived)
             plan = self._place(hosts, request)
-            if not plan.candidates.size:
-                if hosts.read_at >= arrived:
-                    break
-                not_older_than = arrived
-                continue
-            held = await self._claim(hosts, plan, request, wanted)
-            if isinstance(held, Held):
-                return self._selected(hosts, plan, held.host)
-            if held is Refusal.REQUEST:
-                return HostSelected(host=None, reason=OVER)
-        # What fills the hosts may be our own claim, made for an answer that was lost.
-        if (standing := await claims.standing(self._pool, wanted)) is not None:
-            return self._selected(hosts, plan, standing)
-        return self._refused(question, plan)
+        if not plan.candidates.size and hosts.promises.any():
+            plan = self._place(hosts.without_promises(), request)
+        if not plan.candidates.size:
+            log.info("no_valid_host", server=question.server_uuid, reason=plan.reason)
+            return HostSelected(host=None, reason=plan.reason, eliminated=plan.eliminated)
+        # From the last await to here nobody else has been answered.
+        best, *others = plan.candidates[: self._settings.max_alternates + 1].tolist()
+        self._promises.make(server, hosts.names[best], request.amounts, self._clock.monotonic())
+        return HostSelected(
+            host=hosts.names[best],
+            node=hosts.nodes[best],
+            availability_zone=str(hosts.zones[best]),
+            alternates=[hosts.names[position] for position in others],
+            eliminated=plan.eliminated,
+        )
 
     async def _request(self, question: SelectHost) -> Request:
         hints = question.scheduler_hints
@@ -126,49 +109,4 @@ class Selector:
         )
 
     def _place(self, hosts: Hosts, request: Request) -> Plan:
-        """Around the claims that are in the air; when they leave no room, as if they were not,
-        because they may yet fail and a no must be true."""
-        plan = place(hosts, request, self._multipliers, self._tie_breaker)
-        if not plan.candidates.size and hosts.pending.any():
-            plan = place(hosts.without_pending(), request, self._multipliers, self._tie_breaker)
-        return plan
-
-    async def _claim(
-        self, hosts: Hosts, plan: Plan, request: Request, wanted: ClaimRequest
-    ) -> Held | Refusal:
-        """The best candidate that does not refuse, or Refusal.HOST when the copy is wrong."""
-        for position in plan.candidates[:CLAIMS_PER_PLAN].tolist():
-            host = hosts.names[position]
-            held: Held | Refusal = Refusal.HOST
-            hosts.reserve(position, request.amounts)
-            try:
-                held = await claims.claim(self._pool, wanted, host, self._ratios)
-            finally:
-                counts = isinstance(held, Held) and held.is_new
-                hosts.settle(position, request.amounts, claimed=counts)
-            if held is not Refusal.HOST:
-                return held
-            self._snapshots.distrust(hosts)
-            log.info("claim_refused", host=host, server=str(wanted.server_uuid))
-        return Refusal.HOST
-
-    def _selected(self, hosts: Hosts, plan: Plan, held: str) -> HostSelected:
-        position = hosts.index.get(held)
-        best = plan.candidates[: self._settings.max_alternates + CLAIMS_PER_PLAN].tolist()
-        if position in best:
-            best = best[best.index(position) + 1 :]
-        return HostSelected(
-            host=held,
-            node=hosts.nodes[position] if position is not None else held,
-            availability_zone=str(hosts.zones[position]) if position is not None else None,
-            alternates=[hosts.names[p] for p in best[: self._settings.max_alternates]],
-            eliminated=plan.eliminated,
-        )
-
-    def _refused(self, question: SelectHost, plan: Plan) -> HostSelected:
-        eliminated = dict(plan.eliminated)
-        if plan.candidates.size:
-            eliminated["other requests meanwhile"] = int(plan.candidates.size)
-        reason = no_valid_host(plan.considered, eliminated)
-        log.info("no_valid_host", server=question.server_uuid, reason=reason)
-        return HostSelected(host=None, reason=reason, eliminated=eliminated)
+        return place(hosts, request, self._multipliers, self._tie_breaker)

@@ -1,7 +1,7 @@
 """The scheduler's copy of all hosts.
 
 Owns: reading it no more often than needed, and only once however many wait for it.
-May not: be trusted; a claim checks again in the database.
+May not: be trusted; the claim checks again in the database.
 Crash story: gone with the process, read again by the next.
 """
 
@@ -16,6 +16,7 @@ from common.db.stores.claims import Ratios
 from common.db.stores.placement import HostColumns, read_hosts
 from common.runtime.ports import Clock
 from services.scheduler.hosts import Hosts
+from services.scheduler.promises import Promises
 
 
 def arrays(columns: HostColumns, read_at: float) -> Hosts:
@@ -38,11 +39,14 @@ def arrays(columns: HostColumns, read_at: float) -> Hosts:
 class Snapshots:
     """The latest copy, and when to make a new one."""
 
-    def __init__(self, pool: Pool, clock: Clock, ratios: Ratios, default_zone: str) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, ratios: Ratios, default_zone: str, promises: Promises
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._ratios = ratios
         self._default_zone = default_zone
+        self._promises = promises
         self._latest: Hosts | None = None
         self._reading = asyncio.Lock()
 
@@ -55,15 +59,14 @@ class Snapshots:
                 return latest  # somebody else has read it while we waited
             began = self._clock.monotonic()
             columns = await read_hosts(
-                self._pool, default_zone=self._default_zone, ratios=self._ratios
+                self._pool,
+                default_zone=self._default_zone,
+                ratios=self._ratios,
+                promised=self._promises.hosts(),
             )
             self._latest = arrays(columns, began)
+            self._promises.carry_over(self._latest, columns.claimed)
             return self._latest
-
-    def distrust(self, hosts: Hosts) -> None:
-        """A claim has shown this copy to be wrong: nobody else should start from it."""
-        if self._latest is hosts:
-            self._latest = None
 
     def _usable(self, not_older_than: float) -> Hosts | None:
         latest = self._latest

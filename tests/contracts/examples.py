@@ -8,6 +8,7 @@ from common.messages.base import Message
 from common.messages.compute import (
     ErrorBody,
     GuestEvent,
+    GuestRelease,
     GuestReport,
     GuestSpec,
     Heartbeat,
@@ -27,6 +28,7 @@ from common.messages.workflow import CancelWorkflow, RunWorkflow
 
 SERVER = "6f70656e-7374-6163-6b20-617069206f6b"
 REQUEST = "req-6f70656e-7374-6163-6b20-617069206f6b"
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 SPEC = GuestSpec(
     uuid=SERVER,
@@ -74,6 +76,7 @@ RESOURCES = Resources(
     supported_instances=[["x86_64", "simulated", "hvm"]],
     uptime="up 1 day",
     running_guests=3,
+    booted_at=NOW,
 )
 
 EXAMPLES: list[Message] = [
@@ -87,7 +90,7 @@ EXAMPLES: list[Message] = [
         verb="spawn",
         spec=SPEC,
         params={"hard": True},
-        sent_at=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+        sent_at=NOW,
     ),
     HostReply(
         request_id=REQUEST,
@@ -96,7 +99,9 @@ EXAMPLES: list[Message] = [
         power_state=1,
         result={"output": "login:"},
     ),
-    Heartbeat(host="compute-1", epoch=SERVER, uptime="up 1 day", running_guests=3),
+    Heartbeat(
+        host="compute-1", epoch=SERVER, uptime="up 1 day", running_guests=3, inventory="a1b2"
+    ),
     Probe(),
     HostReport(
         kind="hello",
@@ -109,11 +114,13 @@ EXAMPLES: list[Message] = [
                 uuid=SERVER, generation=2, power_state=1, held=True, pending=True, workflow_id=17
             ),
         ],
+        inventory="a1b2",
     ),
     HostVerdicts(accepted=False, reason="another machine", verdicts={SERVER: "destroy"}),
-    HostGoodbye(host="compute-1", epoch=SERVER),
+    HostGoodbye(host="compute-1", epoch=SERVER, guests_stopped=False),
     GuestEvent(host="compute-1", epoch=SERVER, server_uuid=SERVER, generation=2, power_state=4),
     HostRecheck(host="compute-1"),
+    GuestRelease(host="compute-1", server_uuid=SERVER, generation=2, sent_at=NOW),
     FaultRules(
         request_id=REQUEST,
         action="add",
@@ -144,6 +151,7 @@ EXAMPLES: list[Message] = [
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
+        fresh=True,
     ),
     HostSelected(
         request_id=REQUEST,

@@ -42,6 +42,7 @@ FAST: dict[str, Any] = {
         "lease_s": 1.0,
         "sweep_interval_s": 0.1,
         "host_command_resend_s": 0.5,
+        "reconcile_interval_s": 0.2,
     },
     "scheduler": {"host_name": "scheduler-1", "snapshot_max_age_s": 0.0},
     "quota": {"instances": -1, "cores": -1, "ram_mib": -1},
@@ -90,7 +91,8 @@ class Cluster:
         return Settings(**merged(FAST, base, state, self._urls, self.overrides, more))
 
     async def start(self) -> None:
-        self.pool = await create_pool(DatabaseSettings(url=self.database_url, pool_size=20))
+        limits = {"pool_size": 20, **self.overrides.get("database", {})}
+        self.pool = await create_pool(DatabaseSettings(url=self.database_url, **limits))
         self.http = aiohttp.ClientSession()
         await self.start_member("standins", standins.create)
         identity = f"http://127.0.0.1:{self.members['standins'].service.port}"
@@ -281,7 +283,9 @@ class Cluster:
         return found
 
     async def assert_sound(self) -> None:
-        """Nothing leaked, nothing double: claims, ledgers, ports and guests all agree."""
+        """Nothing leaked, nothing double: claims, ledgers, ports and guests all agree, and what
+        workflows left behind has been worked off."""
+        await wait_for(self._nothing_left_over, 5, "leftovers to be worked off")
         servers = {
             str(r["uuid"]): r
             for r in await self.pool.fetch("select * from servers where deleted_at is null")
@@ -308,6 +312,9 @@ class Cluster:
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
         assert not overlaps(running_intervals(logs)), "no guest ran twice at any instant"
+
+    async def _nothing_left_over(self) -> bool:
+        return not await self.pool.fetchval("select count(*) from leftovers")
 
     async def _assert_guests_sound(
         self, servers: dict[str, asyncpg.Record], kept: dict[tuple[str, str], int]

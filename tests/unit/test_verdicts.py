@@ -1,4 +1,4 @@
-"""What becomes of a reported guest: a table of the seven rules."""
+"""What becomes of a reported guest: a table of the rules."""
 
 from __future__ import annotations
 
@@ -55,14 +55,22 @@ LEFT = {"host": "b", "generation": 4, "last_generation": 4, "kept_generations": 
         (3, known(), "keep"),
         (3, known(moves=["evacuation:source"]), "hold"),
         (3, known(moves=["live-migration:source"]), "keep"),
-        (4, known(host="b", last_generation=4, moves=["evacuation:dest"]), "keep"),
+        # what a workflow makes waits for the commit that makes it the server's
+        (1, known(generation=0, last_generation=1, workflow_id=7), "hold"),
+        (1, known(generation=0, last_generation=1, host="b", workflow_id=7), "hold"),
+        (4, known(host="b", last_generation=4, moves=["evacuation:dest"], workflow_id=7), "hold"),
+        (4, known(last_generation=4, workflow_id=7), "hold"),
+        # what it has given up is over at once
+        (1, known(generation=0, last_generation=2, workflow_id=7), "destroy"),
+        (4, known(workflow_id=7), "destroy"),
         (3, known(host="b", last_generation=4, moves=["evacuation:dest"]), "destroy"),
+        (4, known(host="b", last_generation=4, moves=["evacuation:dest"]), "destroy"),
+        # what a move may come back to
         (3, known(**LEFT, moves=["resize:source"]), "hold"),
         (2, known(**LEFT, moves=["resize:source"]), "destroy"),
-        (4, known(workflow_id=7), "hold"),
-        (4, known(), "destroy"),
-        (4, known(last_generation=4, workflow_id=7), "hold"),
+        # a rebuild whose answer was lost
         (4, known(last_generation=4), "keep"),
+        (4, known(), "destroy"),
         (4, known(last_generation=4, host="b"), "destroy"),
         (2, known(), "destroy"),
         (3, known(host="b", generation=4), "destroy"),
@@ -74,7 +82,7 @@ def test_verdict(generation: int, truth: GuestTruth | None, expected: str) -> No
 
 
 def test_a_guest_that_runs_is_not_held_for_its_own_workflow() -> None:
-    assert verdict(guest(4, held=False), known(workflow_id=7), "a") == "keep"
+    assert verdict(guest(4, held=False), known(last_generation=4, workflow_id=7), "a") == "keep"
     assert verdict(guest(3, held=False), known(**LEFT), "a") == "keep"
     evacuated = known(moves=["evacuation:source"], workflow_id=7)
     assert verdict(guest(3, held=False), evacuated, "a") == "hold"
@@ -87,9 +95,16 @@ def test_a_guest_that_runs_is_not_held_for_its_own_workflow() -> None:
         (4, known(last_generation=4, workflow_id=7), "keep"),
         (3, known(**LEFT, workflow_id=7), "keep"),
         (2, known(workflow_id=7), "destroy"),
-        (4, known(last_generation=4, workflow_id=8), "destroy"),
-        (4, known(last_generation=4), "destroy"),
+        (3, known(host="b", generation=4, last_generation=4, workflow_id=7), "destroy"),
+        # of a workflow that has ended, or was followed: the guest is wanted, the command is not
+        (3, known(), "hold"),
+        (3, known(workflow_id=8), "hold"),
+        (3, known(**LEFT), "hold"),
+        (4, known(last_generation=4, workflow_id=8), "hold"),
+        (4, known(last_generation=4, host="b"), "destroy"),
+        (2, known(), "destroy"),
         (3, known(moves=["evacuation:source"], workflow_id=8), "hold"),
+        (3, known(deleted=True), "destroy"),
     ],
 )
 def test_only_the_workflow_that_owns_the_server_may_act(

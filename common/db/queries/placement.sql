@@ -1,6 +1,8 @@
--- name: hosts(default_zone, cpu_ratio, ram_ratio, disk_ratio)^
+-- name: hosts(default_zone, cpu_ratio, ram_ratio, disk_ratio, promised_servers, promised_hosts)^
 -- All hosts in one row, a column each: ten thousand hosts cost one message and no row objects.
 -- Observed time is read once, not once a host. The zone is a column until hosts have zones.
+-- A claim and its host's ledger are written by one statement, so this one sees both or neither: of
+-- the promised servers, those in claimed are counted in the ledgers beside them.
 select coalesce(array_agg(h.host), '{}') as names,
        coalesce(array_agg(h.node), '{}') as nodes,
        coalesce(array_agg(h.zone), '{}') as zones,
@@ -16,7 +18,10 @@ select coalesce(array_agg(h.host), '{}') as names,
        coalesce(array_agg(h.memory_mib_used), '{}') as memory_mib_used,
        coalesce(array_agg(h.disk_gib_used), '{}') as disk_gib_used,
        coalesce(array_agg(h.allocations_count), '{}') as allocations,
-       coalesce(array_agg(h.failed_builds), '{}') as failed_builds
+       coalesce(array_agg(h.failed_builds), '{}') as failed_builds,
+       (select coalesce(array_agg(a.server_uuid), '{}')
+          from unnest(:promised_servers::uuid[], :promised_hosts::text[]) as p (server_uuid, host)
+          join allocations a using (server_uuid, host)) as claimed
   from (select n.host, n.hypervisor_hostname as node, :default_zone::text as zone,
                not s.disabled as enabled,
                not s.forced_down

@@ -10,32 +10,38 @@ returning uuid;
 update workflows set cancel_requested = true
  where server_uuid = :uuid and kind <> all(:yields_to::text[]) and not cancel_requested;
 
--- name: lock_server(uuid)$
-select vm_state from servers where uuid = :uuid and deleted_at is null for update;
-
--- name: begin_delete(uuid, kind, yields_to, task_state, action, request_id, user_id, project_id, deadline_s)$
--- With the server's row locked by lock_server. Nothing when a delete is under way already; what
--- began between the two statements before is asked to give way as well, without waiting for it.
+-- name: begin_delete(uuid, kind, yields_to, task_state, unless_vm_state, action, request_id, user_id, project_id, deadline_s, reserve_s)^
+-- Whether the server exists, and the new workflow: none when a delete is under way already. Workflows
+-- are locked before the server, as conductors do. Of two requests at the same time the second waits
+-- for the server's row and finds the task_state of the first.
 with late as (
     update workflows set cancel_requested = true
      where id in (select id from workflows
                    where server_uuid = :uuid and kind <> all(:yields_to::text[])
                      and not cancel_requested
-                     for update skip locked)
+                   order by id for update)
+    returning id
 ), sv as (
     update servers set task_state = :task_state, updated_at = clock_timestamp()
-     where uuid = :uuid
+     where uuid = :uuid and deleted_at is null and (select count(*) from late) >= 0
+       and (:unless_vm_state::text is null or vm_state <> :unless_vm_state)
        and not exists (select 1 from workflows
                         where server_uuid = :uuid and kind = any(:yields_to::text[]))
+       and task_state is distinct from :task_state
     returning uuid
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
     select uuid, :action, :request_id, :user_id, :project_id from sv
     returning id, server_uuid
+), wf as (
+    insert into workflows (kind, server_uuid, request_id, action_id, deadline_at, lease_expires_at)
+    select :kind, server_uuid, :request_id, id, now() + make_interval(secs => :deadline_s),
+           now() + make_interval(secs => :reserve_s)
+      from ac
+    returning id
 )
-insert into workflows (kind, server_uuid, request_id, action_id, deadline_at)
-select :kind, server_uuid, :request_id, id, now() + make_interval(secs => :deadline_s) from ac
-returning id;
+select exists (select from servers where uuid = :uuid and deleted_at is null) as existed,
+       (select id from wf) as workflow_id;
 
 -- name: record_action(uuid, action, request_id, user_id, project_id, event)!
 -- An action that is over when the request is answered; `event` may be null.

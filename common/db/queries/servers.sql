@@ -1,14 +1,17 @@
 -- name: server(uuid, include_deleted)^
 -- A server with the facts about its host as they are now.
 select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
-       coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh
+       coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh,
+       coalesce(c.forced_down or c.lease_expires_at = '-infinity', true) as host_fenced
   from servers s
   left join services c on c.host = s.host and c.binary_name = 'nova-compute'
  where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);
 
--- name: create_context(flavorid, project_id, user_id, key_name, is_admin)^
--- What a create request refers to: the flavor and the key, in one look.
-select to_jsonb(f) as flavor, k.name as key_name, k.public_key
+-- name: create_context(flavorid, project_id, user_id, key_name, is_admin, class_row)^
+-- What a create request refers to: the flavor, the key and the limits, in one look.
+select to_jsonb(f) as flavor, k.name as key_name, k.public_key,
+       coalesce((select limits from quota_projects where project_id = :project_id), '{}') as own,
+       coalesce((select limits from quota_projects where project_id = :class_row), '{}') as class
   from (select 1) one
   left join flavors f
          on f.flavorid = :flavorid
@@ -24,9 +27,20 @@ select host, hypervisor_hostname as node from compute_nodes
    and (:node::text is null or hypervisor_hostname = :node)
  limit 1;
 
--- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s)
--- All servers of one request: they differ in id, names and index only.
-with sv as (
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram)
+-- All servers of one request: they differ in id, names and index only. As many as the quota allows,
+-- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
+-- counted. Exact only while the project is locked (lock_project) by an earlier statement.
+with used as materialized (
+    select u.* from (select) one left join lateral
+           (select * from usage_of(:common::jsonb ->> 'project_id')
+             where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null) u on true
+), fits as (
+    select least(cardinality(:uuids::uuid[]), :instances::bigint - used.instances,
+                 (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
+                 (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
+      from used, jsonb_populate_record(null::servers, :common::jsonb) as c
+), sv as (
     insert into servers (
         uuid, name, hostname, launch_index, project_id, user_id, description, reservation_id,
         vm_state, task_state, availability_zone, pinned_availability_zone, flavor, flavorid, vcpus,
@@ -43,16 +57,18 @@ with sv as (
            c.access_ip_v4, c.access_ip_v6, c.scheduler_hints, c.trusted_certs, c.server_group
       from unnest(:uuids::uuid[], :names::text[], :hostnames::text[])
            with ordinality as n (uuid, name, hostname, index),
-           jsonb_populate_record(null::servers, :common) as c
+           jsonb_populate_record(null::servers, :common::jsonb) as c, fits
+     where n.index <= fits.number and fits.number >= :at_least
     returning uuid, user_id, project_id
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
     select uuid, 'create', :request_id, user_id, project_id from sv
     returning id, server_uuid
 )
-insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at)
+insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at,
+                       lease_expires_at)
 select 'build', server_uuid, :request_id, id, :workflow_state,
-       now() + make_interval(secs => :deadline_s)
+       now() + make_interval(secs => :deadline_s), now() + make_interval(secs => :reserve_s)
   from ac
 returning id, server_uuid;
 

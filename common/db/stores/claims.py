@@ -1,21 +1,20 @@
 """Claims: which server holds how much of which host.
 
 Owns: table `allocations` and the ledger columns of `compute_nodes`, which always sum it up.
-May not: choose hosts; the scheduler does.
-Crash story: a claim is one transaction and finds itself again when repeated; a release gives back
-exactly the rows it deletes. Nothing can be counted twice or forgotten.
+May not: choose hosts; the scheduler proposes them, and a claim takes the first that has room.
+Crash story: claims are made and given back by the statement that commits a workflow's step
+(stores/commit.py), together with it or not at all. Nothing is to be found again or counted twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Literal, TypeAlias
-from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Connection, Pool
+from common.db.statement import Statement
 
 _sql = load("claims")
 
@@ -43,12 +42,24 @@ class Ratios:
 
 @dataclass(frozen=True)
 class Claim:
-    """A row of table allocations."""
+    """Room for the server on the first of `hosts` that has it."""
 
-    server_uuid: UUID
-    host: str
+    hosts: Sequence[str]
     purpose: Purpose
     resources: Resources
+    ratios: Ratios
+    forced: bool = False
+    """Capacity counts, whether the host is up or enabled does not."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Which of the server's claims are given back; None leaves nothing out."""
+
+    purpose: Purpose | None = None
+    """Only those of this purpose."""
+    keep_host: str | None = None
+    """Not those on this host."""
 
 
 @dataclass(frozen=True)
@@ -62,128 +73,129 @@ class LedgerError:
     claimed_count: int
 
 
-@dataclass(frozen=True)
-class Held:
-    """A claim is held on `host`."""
+# Parts of the commit statement. They read `server` (the server's uuid, its row locked; empty: write
+# nothing), `nodes` (hosts, locked, in their newest version) and `done` (the workflow's row; empty:
+# write nothing), which stores/commit.py puts before them. Who reads from a part comes after it;
+# nothing else in a WITH sets an order.
 
-    host: str
-    is_new: bool
-    """False: an earlier request has made it."""
-
-
-class Refusal(Enum):
-    """Why there is no claim."""
-
-    HOST = "host"  # no room, or not to be used (any more): try another
-    REQUEST = "request"  # nobody wants it any more: its workflow or its server is over
+NODE_COLUMNS = """n.host, n.hypervisor_hostname as node, n.service_id, n.failed_builds,
+           n.vcpus, n.vcpus_used, n.reserved_vcpus,
+           n.memory_mib, n.memory_mib_used, n.reserved_memory_mib,
+           n.disk_gib, n.disk_gib_used, n.reserved_disk_gib"""
 
 
-@dataclass(frozen=True)
-class ClaimRequest:
-    """For whom and how much. `exclude_hosts`: claims there are not the answer to this request."""
-
-    server_uuid: UUID
-    purpose: Purpose
-    resources: Resources
-    workflow_id: int | None = None
-    """The workflow that asks; its end is the end of all claims for it."""
-    exclude_hosts: Collection[str] = ()
-    only_host: str | None = None
-    forced: bool = False
-    """Capacity counts, whether the host is up or enabled does not."""
-
-
-async def claim(pool: Pool, request: ClaimRequest, host: str, ratios: Ratios) -> Held | Refusal:
-    """Claim room on `host`.
-
-    What is held is on another host when an earlier request of the server holds a claim there.
-    Two statements in one transaction: the second must see what was committed while the first
-    waited for its turn.
-    """
-    async with pool.acquire() as connection, connection.transaction():
-        if not await _sql.still_wanted(
-            connection, server_uuid=request.server_uuid, workflow_id=request.workflow_id
-        ):
-            return Refusal.REQUEST
-        row = await _sql.claim(
-            connection,
-            server_uuid=request.server_uuid,
-            host=host,
-            purpose=request.purpose,
-            vcpus=request.resources.vcpus,
-            memory_mib=request.resources.memory_mib,
-            disk_gib=request.resources.disk_gib,
-            cpu_ratio=ratios.cpu,
-            ram_ratio=ratios.ram,
-            disk_ratio=ratios.disk,
-            forced=request.forced,
-            exclude_hosts=list(request.exclude_hosts),
-            only_host=request.only_host,
+def add_claimed(s: Statement, claim: Claim) -> None:
+    """`claimed`: the first host of the walk that is in service and has room, or no row."""
+    r = claim.resources
+    room = " and ".join(
+        _room(s, column, amount, ratio)
+        for column, amount, ratio in (
+            ("vcpus", r.vcpus, claim.ratios.cpu),
+            ("memory_mib", r.memory_mib, claim.ratios.ram),
+            ("disk_gib", r.disk_gib, claim.ratios.disk),
         )
-    return Held(row["host"], row["is_new"]) if row["host"] is not None else Refusal.HOST
-
-
-async def standing(db: Executor, request: ClaimRequest) -> str | None:
-    """The host on which the server already holds what it asks for."""
-    host: str | None = await _sql.standing(
-        db,
-        server_uuid=request.server_uuid,
-        purpose=request.purpose,
-        exclude_hosts=list(request.exclude_hosts),
-        only_host=request.only_host,
     )
-    return host
-
-
-async def release(
-    db: Executor,
-    server_uuid: UUID,
-    *,
-    host: str | None = None,
-    purpose: Purpose | None = None,
-    keep_host: str | None = None,
-) -> int:
-    """Give back the server's claims that match; None matches all. `keep_host`: not those there.
-
-    Returns how many there were; 0 when it was done before.
-    """
-    count: int = await _sql.release(
-        db, server_uuid=server_uuid, host=host, purpose=purpose, keep_host=keep_host
+    s.part(
+        "claimed",
+        f"""
+    select n.host, n.node
+      from unnest({s.value(list(claim.hosts), "text[]")}) with ordinality as walk (host, place)
+      join nodes n using (host) join services s on s.id = n.service_id
+     where ({s.value(claim.forced, "boolean")}
+            or (not s.disabled and not s.forced_down
+                and s.lease_expires_at >= (select observed_now())))
+       and {room}
+     order by walk.place limit 1""",
     )
-    return count
 
 
-async def promote(db: Executor, server_uuid: UUID, host: str) -> bool:
-    """A move to `host` has ended well: its claim of purpose `migration` becomes the server's, and
-    all claims of purpose `server` are given back, also one on the same host (resize in place).
-
-    False, and nothing changed, when there is no such claim (it was done before).
-    """
-    return bool(await _sql.promote(db, server_uuid=server_uuid, host=host))
-
-
-async def change_purpose(
-    db: Executor, server_uuid: UUID, host: str, *, before: Purpose, after: Purpose
-) -> bool:
-    """Rename a claim; False when there is none to rename. Raises asyncpg.UniqueViolationError
-    when the server holds both on this host: see `promote`."""
-    changed = await _sql.change_purpose(
-        db, server_uuid=server_uuid, host=host, before=before, after=after
+def _room(s: Statement, column: str, amount: int, ratio: float) -> str:
+    """One server may have at most all of a host's own; who asks for nothing fits everywhere, also
+    where a host has shrunk below what is used."""
+    asked = s.value(amount, "integer")
+    return (
+        f"({asked} = 0 or ({asked} <= n.{column} and n.{column}_used + {asked}"
+        f" <= (n.{column} - n.reserved_{column}) * {s.value(ratio, 'double precision')}))"
     )
-    return bool(changed)
 
 
-async def claims_of(db: Executor, server_uuid: UUID) -> list[Claim]:
-    """Oldest first."""
-    return [
-        Claim(
-            server_uuid=row["server_uuid"],
-            host=row["host"],
-            purpose=row["purpose"],
-            resources=Resources(row["vcpus"], row["memory_mib"], row["disk_gib"]),
+def add_allocation(s: Statement, claim: Claim) -> None:
+    """`allocation`: the claim's row. One that is there already is not counted again (schedulers of
+    an older release have claimed for the step that is now repeated)."""
+    r = claim.resources
+    s.part(
+        "allocation",
+        f"""
+    insert into allocations (server_uuid, host, purpose, vcpus, memory_mib, disk_gib)
+    select done.server_uuid, claimed.host, {s.value(claim.purpose, "text")},
+           {s.value(r.vcpus, "integer")}, {s.value(r.memory_mib, "integer")},
+           {s.value(r.disk_gib, "integer")}
+      from done, claimed
+    on conflict do nothing
+    returning host, vcpus, memory_mib, disk_gib""",
+    )
+
+
+def add_gone(s: Statement, release: Release | None, promote: str | None) -> None:
+    """`gone`: the claims that are given back. A promotion gives back all but the claim of the move;
+    without that claim (it was done before) it changes nothing."""
+    matches = []
+    if release is not None:
+        conditions = ["true"]
+        if release.purpose is not None:
+            conditions.append(f"a.purpose = {s.value(release.purpose, 'text')}")
+        if release.keep_host is not None:
+            conditions.append(f"a.host <> {s.value(release.keep_host, 'text')}")
+        matches.append(" and ".join(conditions))
+    if promote is not None:
+        host = s.value(promote, "text")
+        matches.append(
+            f"not (a.host = {host} and a.purpose = 'migration')"
+            " and exists (select from allocations m where m.server_uuid = server.uuid"
+            f" and m.host = {host} and m.purpose = 'migration')"
         )
-        async for row in _sql.claims_of(db, server_uuid=server_uuid)
-    ]
+    s.part(
+        "gone",
+        f"""
+    delete from allocations a using server
+     where a.server_uuid = server.uuid and (({") or (".join(matches)}))
+    returning a.host, a.vcpus, a.memory_mib, a.disk_gib""",
+    )
+
+
+def add_promoted(s: Statement, host: str) -> None:
+    """After `gone`: on a resize in place the old claim has the key that the new one takes."""
+    s.part(
+        "promoted",
+        f"""
+    update allocations a set purpose = 'server'
+      from server, (select count(*) from gone) as after_the_deletion
+     where a.server_uuid = server.uuid and a.host = {s.value(host, "text")}
+       and a.purpose = 'migration'""",
+    )
+
+
+def add_ledger(s: Statement, sources: Sequence[str]) -> None:
+    """`ledger`: all that changes on hosts, summed up, because a statement may change a row once.
+    `sources`: selects of (host, vcpus, memory_mib, disk_gib, claims, failed_builds), signed."""
+    s.part(
+        "ledger",
+        f"""
+    update compute_nodes n
+       set vcpus_used = n.vcpus_used + d.vcpus,
+           memory_mib_used = n.memory_mib_used + d.memory_mib,
+           disk_gib_used = n.disk_gib_used + d.disk_gib,
+           allocations_count = n.allocations_count + d.claims,
+           failed_builds = n.failed_builds + d.failed_builds
+      from (select host, sum(vcpus) as vcpus, sum(memory_mib) as memory_mib,
+                   sum(disk_gib) as disk_gib, sum(claims) as claims,
+                   sum(failed_builds) as failed_builds
+              from ({" union all ".join(sources)})
+                   as change (host, vcpus, memory_mib, disk_gib, claims, failed_builds)
+             group by host) d
+      join nodes using (host)
+     where n.host = d.host""",
+    )
 
 
 async def ledger_errors(db: Executor) -> list[LedgerError]:

@@ -1,12 +1,12 @@
 """What the scheduler reads to choose a host.
 
-Owns: the reading of all hosts at once. May not: write; claims do (stores/claims.py).
+Owns: the reading of all hosts at once. May not: write; commits do (stores/commit.py).
 Crash story: reads only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from uuid import UUID
 
@@ -19,7 +19,7 @@ _sql = load("placement")
 
 @dataclass
 class HostColumns:
-    """All hosts, one list per column, the same position is the same host.
+    """All hosts, one list per column, the same position is the same host; and `claimed`.
 
     usable = (total - reserved) x ratio; alive = fresh heartbeats and not forced down.
     """
@@ -40,16 +40,22 @@ class HostColumns:
     disk_gib_used: list[int]
     allocations: list[int]
     failed_builds: list[int]
+    claimed: list[UUID]
+    """Of the promised servers, those whose claim is counted here."""
 
 
-async def read_hosts(pool: Pool, *, default_zone: str, ratios: Ratios) -> HostColumns:
-    """Every registered host as of now."""
+async def read_hosts(
+    pool: Pool, *, default_zone: str, ratios: Ratios, promised: Mapping[UUID, str]
+) -> HostColumns:
+    """Every registered host as of now. `promised`: hosts by server."""
     row = await _sql.hosts(
         pool,
         default_zone=default_zone,
         cpu_ratio=ratios.cpu,
         ram_ratio=ratios.ram,
         disk_ratio=ratios.disk,
+        promised_servers=list(promised),
+        promised_hosts=list(promised.values()),
     )
     return HostColumns(**{column.name: row[column.name] for column in fields(HostColumns)})
 

@@ -8,6 +8,7 @@ Crash story: a lock ends with its transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,7 @@ from common.db.loader import load
 _sql = load("limits")
 
 UNLIMITED = -1
-_CLASS_ROW = "class:default"
+CLASS_ROW = "class:default"
 """Limits of the default class share the table; no project id contains a colon."""
 _USERS = "users"
 """Key below which a project's row keeps the limits of single users."""
@@ -66,7 +67,12 @@ def defaults(settings: QuotaSettings) -> Limits:
 
 async def limits(db: Executor, project_id: str, settings: QuotaSettings) -> ProjectLimits:
     """Configured, overridden by the default class, overridden by the project's own."""
-    row = await _sql.limits_of(db, project_id=project_id, class_row=_CLASS_ROW)
+    row = await _sql.limits_of(db, project_id=project_id, class_row=CLASS_ROW)
+    return effective(row, settings)
+
+
+def effective(row: Mapping[str, Any], settings: QuotaSettings) -> ProjectLimits:
+    """From a row with what was set: `own` for the project, `class` for all."""
     own: dict[str, Any] = dict(row["own"])
     users = own.pop(_USERS, {})
     return ProjectLimits({**defaults(settings), **row["class"], **own}, own, users)
@@ -74,7 +80,7 @@ async def limits(db: Executor, project_id: str, settings: QuotaSettings) -> Proj
 
 async def class_limits(db: Executor, settings: QuotaSettings) -> Limits:
     """Limits of projects that have none of their own."""
-    row = await _sql.limits_of(db, project_id=_CLASS_ROW, class_row=_CLASS_ROW)
+    row = await _sql.limits_of(db, project_id=CLASS_ROW, class_row=CLASS_ROW)
     return {**defaults(settings), **row["class"]}
 
 
@@ -101,7 +107,7 @@ async def set_limits(
     connection: InTransaction, project_id: str, changes: Limits, *, user_id: str | None = None
 ) -> None:
     """Add or overwrite limits of a project, or of one user in it. Needs `lock`."""
-    row = await _sql.limits_of(connection, project_id=project_id, class_row=_CLASS_ROW)
+    row = await _sql.limits_of(connection, project_id=project_id, class_row=CLASS_ROW)
     kept: dict[str, Any] = dict(row["own"])
     if user_id is None:
         kept.update(changes)
@@ -113,8 +119,8 @@ async def set_limits(
 
 async def set_class_limits(connection: InTransaction, changes: Limits) -> None:
     """Change what projects without limits of their own may have. Needs a transaction."""
-    await lock(connection, _CLASS_ROW)
-    await set_limits(connection, _CLASS_ROW, changes)
+    await lock(connection, CLASS_ROW)
+    await set_limits(connection, CLASS_ROW, changes)
 
 
 async def clear(connection: InTransaction, project_id: str, *, user_id: str | None = None) -> None:
@@ -122,7 +128,7 @@ async def clear(connection: InTransaction, project_id: str, *, user_id: str | No
     if user_id is None:
         await _sql.clear_limits(connection, project_id=project_id)
         return
-    row = await _sql.limits_of(connection, project_id=project_id, class_row=_CLASS_ROW)
+    row = await _sql.limits_of(connection, project_id=project_id, class_row=CLASS_ROW)
     kept: dict[str, Any] = dict(row["own"])
     kept.get(_USERS, {}).pop(user_id, None)
     await _sql.set_limits(connection, project_id=project_id, limits=kept)

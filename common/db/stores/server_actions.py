@@ -74,19 +74,27 @@ async def begin_action(
     state: dict[str, Any],
     requester: Requester,
     deadline_s: float,
+    reserve_s: float = 0.0,
     migration: MigrationStart | None = None,
     columns: dict[str, Any] | None = None,
 ) -> int | None:
     """Set the task_state, record the action, insert the workflow with `state`, in one statement.
 
-    `columns` are written to the server with it. An action that settles a resize takes the
-    migration `state["migration_uuid"]` with it, so that of confirm and revert only one begins.
+    `columns` are written to the server with it. For `reserve_s` only who is woken takes the
+    workflow; give it when a wake-up follows. An action that settles a resize takes the migration
+    `state["migration_uuid"]` with it, so that of confirm and revert only one begins.
     Returns the workflow's id; None when the server is not (or no longer) in a state the action is
     allowed in, and nothing was written.
     """
     if action.settles is not None:
         return await _begin_settling(
-            db, uuid, action, state=state, requester=requester, deadline_s=deadline_s
+            db,
+            uuid,
+            action,
+            state=state,
+            requester=requester,
+            deadline_s=deadline_s,
+            reserve_s=reserve_s,
         )
     return await _begin(
         db,
@@ -95,6 +103,7 @@ async def begin_action(
         state=state,
         requester=requester,
         deadline_s=deadline_s,
+        reserve_s=reserve_s,
         migration=migration,
         columns=columns or {},
     )
@@ -120,8 +129,10 @@ with sv as (
            (select id from flavors where flavorid = coalesce($12, sv.flavorid))
       from sv where $9::uuid is not null
 )
-insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at)
-select $13, server_uuid, $6, id, $14, now() + make_interval(secs => $15)
+insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at,
+                       lease_expires_at)
+select $13, server_uuid, $6, id, $14, now() + make_interval(secs => $15),
+       now() + make_interval(secs => $16)
   from ac
 returning id
 """
@@ -137,6 +148,7 @@ async def _begin(
     state: dict[str, Any],
     requester: Requester,
     deadline_s: float,
+    reserve_s: float,
     migration: MigrationStart | None = None,
     columns: dict[str, Any],
 ) -> int | None:
@@ -158,6 +170,7 @@ async def _begin(
         action.workflow,
         state,
         deadline_s,
+        reserve_s,
     ]
     unknown = columns.keys() - _WITH_ACTION
     assert not unknown, f"not an action's to change: {unknown}"
@@ -190,6 +203,7 @@ async def _begin_settling(
     state: dict[str, Any],
     requester: Requester,
     deadline_s: float,
+    reserve_s: float,
 ) -> int | None:
     """Server first, then migration: the order in which workflows lock them."""
     migration_uuid = UUID(state["migration_uuid"])
@@ -202,6 +216,7 @@ async def _begin_settling(
                 state=state,
                 requester=requester,
                 deadline_s=deadline_s,
+                reserve_s=reserve_s,
                 columns={},
             )
             if workflow_id is not None and not await _sql.settle_migration(
@@ -235,7 +250,13 @@ async def begin_within_quota(
 
 
 async def begin_delete(
-    pool: Pool, uuid: UUID, *, requester: Requester, deadline_s: float, soft: bool = False
+    pool: Pool,
+    uuid: UUID,
+    *,
+    requester: Requester,
+    deadline_s: float,
+    reserve_s: float = 0.0,
+    soft: bool = False,
 ) -> tuple[bool, int | None]:
     """Whatever runs on the server gives way to its deletion; a soft one gives way to a real one.
 
@@ -243,24 +264,21 @@ async def begin_delete(
     the server is softly deleted as it was asked to be.
     """
     yields_to = ["delete", "soft_delete"] if soft else ["delete"]
-    async with pool.acquire() as connection, connection.transaction():
-        await _sql.overtake(connection, uuid=uuid, yields_to=yields_to)
-        vm_state = await _sql.lock_server(connection, uuid=uuid)
-        if vm_state is None or (soft and vm_state == VmState.SOFT_DELETED):
-            return vm_state is not None, None
-        workflow_id = await _sql.begin_delete(
-            connection,
-            uuid=uuid,
-            kind=yields_to[-1],
-            yields_to=yields_to,
-            task_state=TaskState.SOFT_DELETING if soft else TaskState.DELETING,
-            action="delete",
-            request_id=requester.request_id,
-            user_id=requester.user_id,
-            project_id=requester.project_id,
-            deadline_s=deadline_s,
-        )
-    return True, workflow_id
+    row = await _sql.begin_delete(
+        pool,
+        uuid=uuid,
+        kind=yields_to[-1],
+        yields_to=yields_to,
+        task_state=TaskState.SOFT_DELETING if soft else TaskState.DELETING,
+        unless_vm_state=VmState.SOFT_DELETED if soft else None,
+        action="delete",
+        request_id=requester.request_id,
+        user_id=requester.user_id,
+        project_id=requester.project_id,
+        deadline_s=deadline_s,
+        reserve_s=reserve_s,
+    )
+    return row["existed"], row["workflow_id"]
 
 
 async def state_reset(pool: Pool, uuid: UUID, vm_state: str, *, requester: Requester) -> bool:

@@ -165,13 +165,14 @@ async def servers_detail(pool: Pool, criteria: Criteria) -> list[PlacedServer]:
     rows = await _fetch(
         pool,
         f"with page as (select s.* from servers s where {where} order by {order} limit {limit}), "
-        "hosts as materialized (select c.host, c.disabled, c.forced_down, is_fresh(c) as fresh "
+        "hosts as materialized (select c.host, c.disabled, c.forced_down, is_fresh(c) as fresh, "
+        "c.forced_down or c.lease_expires_at = '-infinity' as fenced "
         "from services c where c.binary_name = 'nova-compute' "
         "and c.host in (select page.host from page)) "
         "select s.*, h.host is not null as has_service, "
         "coalesce(h.disabled, false) as host_disabled, "
         "coalesce(h.forced_down, false) as host_forced_down, "
-        "coalesce(h.fresh, false) as host_fresh "
+        "coalesce(h.fresh, false) as host_fresh, coalesce(h.fenced, true) as host_fenced "
         f"from page s left join hosts h on h.host = s.host order by {order}",
         where.parameters,
     )

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from common.config.settings import QuotaSettings
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores import quotas
-from common.db.stores.quotas import UNLIMITED, Limits, Usage
+from common.db.stores.quotas import UNLIMITED, Limits, ProjectLimits, Usage
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
@@ -40,6 +41,8 @@ class PlacedServer:
     host_disabled: bool
     host_forced_down: bool
     host_fresh: bool
+    host_fenced: bool
+    """Nothing executes there, by the operator's word or the host's own."""
 
     @classmethod
     def from_row(cls, row: Record) -> PlacedServer:
@@ -49,6 +52,7 @@ class PlacedServer:
             row["host_disabled"],
             row["host_forced_down"],
             row["host_fresh"],
+            row["host_fenced"],
         )
 
     @property
@@ -67,12 +71,13 @@ class PlacedServer:
 
 @dataclass(frozen=True)
 class CreateContext:
-    """What a create request names, as the database knows it."""
+    """What a create request names, as the database knows it, and what its project may have."""
 
     flavor: dict[str, Any] | None
     """Columns of `flavors`; None: unknown, or not for this project."""
     key_name: str | None
     public_key: str | None
+    limits: ProjectLimits
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ async def create_context(
     project_id: str,
     user_id: str,
     is_admin: bool,
+    quota: QuotaSettings,
 ) -> CreateContext:
     row = await _sql.create_context(
         pool,
@@ -105,8 +111,14 @@ async def create_context(
         project_id=project_id,
         user_id=user_id,
         is_admin=is_admin,
+        class_row=quotas.CLASS_ROW,
     )
-    return CreateContext(**dict(row))
+    return CreateContext(
+        flavor=row["flavor"],
+        key_name=row["key_name"],
+        public_key=row["public_key"],
+        limits=quotas.effective(row, quota),
+    )
 
 
 async def compute_node_find(
@@ -128,50 +140,45 @@ async def servers_create(
     request_id: str,
     limits: Limits,
     deadline_s: float,
+    reserve_s: float = 0.0,
 ) -> dict[UUID, int]:
     """Insert as many of `candidates` as the quota allows, with their actions and workflows.
 
     `common` has the columns that are the same for all. Returns workflow ids by server, in the order
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
+    limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
 
-    async def insert(db: Executor, chosen: Sequence[NewServer]) -> dict[UUID, int]:
+    async def insert(db: Executor) -> dict[UUID, int]:
         rows = _sql.insert_servers(
             db,
-            uuids=[new.uuid for new in chosen],
-            names=[new.name for new in chosen],
-            hostnames=[new.hostname for new in chosen],
+            uuids=[new.uuid for new in candidates],
+            names=[new.name for new in candidates],
+            hostnames=[new.hostname for new in candidates],
             common=common,
             request_id=request_id,
             workflow_state=workflow_state,
             deadline_s=deadline_s,
+            reserve_s=reserve_s,
+            at_least=at_least,
+            **limited,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}
-        return {new.uuid: ids[new.uuid] for new in chosen}
+        return {new.uuid: ids[new.uuid] for new in candidates if new.uuid in ids}
 
-    if all(limits[name] == UNLIMITED for name in ("instances", "cores", "ram")):
-        return await insert(pool, candidates)  # one statement needs no transaction around it
+    if not any(limit is not None for limit in limited.values()):
+        return await insert(pool)  # one statement needs no transaction around it
     project_id = common["project_id"]
     async with pool.acquire() as connection, connection.transaction():
         await quotas.lock(connection, project_id)
-        used = await quotas.usage(connection, project_id)
-        size = (common["vcpus"], common["memory_mib"])
-        fits = how_many_fit(limits, used, wanted, *size)
-        if fits < at_least:
-            raise OverQuota(_over(limits, used, wanted, *size))
-        return await insert(connection, candidates[:fits])
+        if not (ids := await insert(connection)):
+            used = await quotas.usage(connection, project_id)
+            raise OverQuota(_over(limits, used, wanted, common["vcpus"], common["memory_mib"]))
+    return ids
 
 
-def how_many_fit(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> int:
-    """At most `wanted` servers of this size within the limits."""
-    for limit, in_use, each in (
-        (limits["instances"], used.instances, 1),
-        (limits["cores"], used.cores, vcpus),
-        (limits["ram"], used.ram, memory_mib),
-    ):
-        if limit != UNLIMITED and each:
-            wanted = min(wanted, max(0, limit - in_use) // each)
-    return wanted
+def _or_none(limit: int) -> int | None:
+    return None if limit == UNLIMITED else limit
 
 
 def _over(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> str:

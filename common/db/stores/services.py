@@ -8,14 +8,15 @@ Crash story: every function is one statement or one transaction.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from common.config.settings import ServiceGroupSettings
 from common.db.loader import load
-from common.db.pool import Pool
+from common.db.pool import Pool, PoolConnection
 
 _sql = load("services")
 
@@ -40,8 +41,27 @@ async def service_goodbye(pool: Pool, host: str, binary_name: str) -> None:
     await _sql.say_goodbye(pool, host=host, binary_name=binary_name)
 
 
-async def host_goodbye(pool: Pool, host: str, epoch: str) -> None:
-    await _sql.host_goodbye(pool, host=host, epoch=epoch)
+async def host_goodbye(pool: Pool, host: str, epoch: str, *, guests_stopped: bool) -> None:
+    """The last word of an agent's life: down from now on, and fenced when its guests stopped."""
+    await _sql.host_goodbye(pool, host=host, epoch=epoch, guests_stopped=guests_stopped)
+
+
+Standing = Literal["up", "silent", "fenced"]
+"""up: heartbeats are fresh and nobody has declared it down. fenced: what it had does not run there
+any more, by the operator's word (forced_down) or its own (a goodbye with its guests stopped).
+silent: neither, so it may run what it was told to, and nobody waits for it."""
+
+
+async def host_standing(pool: Pool, host: str) -> Standing:
+    """What may be believed of `host` now. One without a row is silent: its agent may have outlived
+    the row."""
+    standing: Standing | None = await _sql.host_standing(pool, host=host)
+    return standing or "silent"
+
+
+async def host_exists(pool: Pool, host: str) -> bool:
+    """Whether it has a compute service; an operator who deletes that says that the host is gone."""
+    return bool(await _sql.host_exists(pool, host=host))
 
 
 async def host_is_up(pool: Pool, host: str) -> bool:
@@ -61,75 +81,65 @@ class Heartbeats:
     hosts: list[str] = field(default_factory=list)
     epochs: list[str] = field(default_factory=list)
     ages_s: list[float] = field(default_factory=list)
-    uptimes: list[str | None] = field(default_factory=list)
-    running_guests: list[int] = field(default_factory=list)
+    inventories: list[str | None] = field(default_factory=list)
 
 
-async def beat(pool: Pool, heartbeats: Heartbeats, down_time_s: float) -> float:
-    """Move observed time on and write what was heard; returns seconds given back after an outage
-    of all observers (0.0 normally)."""
-    async with pool.acquire() as connection, connection.transaction():
-        gap_s: float = await _sql.lock_observer(connection)
-        given_back_s = gap_s if gap_s > OBSERVER_SLACK_S else 0.0
-        if given_back_s:
-            await _sql.extend_leases(connection, gap_s=gap_s, down_time_s=down_time_s)
-        await _sql.beat(connection)
-        if heartbeats.hosts:
-            await _sql.record_heartbeats(
-                connection,
-                hosts=heartbeats.hosts,
-                epochs=heartbeats.epochs,
-                ages_s=heartbeats.ages_s,
-                uptimes=heartbeats.uptimes,
-                running_guests=heartbeats.running_guests,
-                down_time_s=down_time_s,
-            )
-    return given_back_s
+@dataclass(frozen=True)
+class Hearing:
+    """What a conductor knows of its own hearing as it sends a beat."""
+
+    listened_s: float
+    """For how long it would have heard every heartbeat, without a break until now."""
+    previous_at: dt.datetime | None = None
+    """`Beat.at` of its previous beat."""
+    elapsed_s: float = 0.0
+    """Seconds since it sent that, by its own clock."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a beat has found."""
+
+    at: dt.datetime
+    """By the database's clock."""
+    given_back_s: float
+    """How much longer every lease lasts after an outage of all observers; 0.0 normally."""
+    changed: list[str]
+    """Hosts whose inventory is not the one that was last found settled."""
+
+
+async def beat(
+    pool: Pool | PoolConnection, heartbeats: Heartbeats, hearing: Hearing, *, down_time_s: float
+) -> Beat:
+    """Move observed time on and write what was heard. The part of the gap between beats in which
+    the caller has not been listening is an outage."""
+    row = await _sql.beat(
+        pool,
+        hosts=heartbeats.hosts,
+        epochs=heartbeats.epochs,
+        ages_s=heartbeats.ages_s,
+        inventories=heartbeats.inventories,
+        listened_s=hearing.listened_s,
+        previous_at=hearing.previous_at,
+        elapsed_s=hearing.elapsed_s,
+        slack_s=OBSERVER_SLACK_S,
+        down_time_s=down_time_s,
+    )
+    return Beat(**dict(row))
 
 
 async def host_register(
-    pool: Pool,
-    *,
-    host: str,
-    host_id: str,
-    epoch: str,
-    resources: dict[str, Any],
-    down_time_s: float,
-) -> str | None:
-    """Make this life of the agent the one that reports for `host`; returns why not, or None.
+    pool: Pool, *, host: str, host_id: str, epoch: str, down_time_s: float
+) -> bool:
+    """Make this life of the agent the one that reports for `host`; False: it may not.
 
     Refused while another machine's agent (another `host_id`) is alive under the same name. The
     same machine may always take over: a lock in its state directory keeps it to one agent.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        present = await _sql.lock_host(connection, host=host)
-        if present and present["fresh"] and present["host_id"] not in (None, host_id):
-            return (
-                f"another machine reports as {host!r} and is alive; "
-                "give this host another name (MUSTER_COMPUTE__HOST_NAME) or stop the other agent"
-            )
-        service_id = await _sql.register_host(
-            connection, host=host, host_id=host_id, epoch=epoch, down_time_s=down_time_s
-        )
-        await _sql.upsert_compute_node(
-            connection, service_id=service_id, host=host, resources=resources
-        )
-    return None
-
-
-async def host_refresh(pool: Pool, *, host: str, epoch: str, resources: dict[str, Any]) -> bool:
-    """Write resources of a registered host; False when another life has registered since."""
-    async with pool.acquire() as connection, connection.transaction():
-        present = await _sql.lock_host(connection, host=host)
-        if present is None or present["epoch"] != epoch:
-            return False
-        service_id = await connection.fetchval(
-            "select id from services where host = $1 and binary_name = 'nova-compute'", host
-        )
-        await _sql.upsert_compute_node(
-            connection, service_id=service_id, host=host, resources=resources
-        )
-    return True
+    registered = await _sql.register_host(
+        pool, host=host, host_id=host_id, epoch=epoch, down_time_s=down_time_s
+    )
+    return registered is not None
 
 
 @dataclass(frozen=True)
@@ -152,48 +162,102 @@ class GuestTruth:
     """Generations of guests that moves away from the host may still return to."""
 
 
-async def guests_truth(pool: Pool, host: str, uuids: Sequence[UUID]) -> dict[UUID, GuestTruth]:
-    """By server uuid; a guest nobody knows is absent."""
-    if not uuids:
-        return {}
-    rows = [row async for row in _sql.guests_truth(pool, host=host, uuids=list(uuids))]
-    return {row["uuid"]: GuestTruth(**dict(row)) for row in rows}
+@dataclass(frozen=True)
+class HostTruth:
+    """What the database says to the present life of a host's agent."""
+
+    as_of: str
+    """Version of the host's row; other than now when somebody has written to it since."""
+    guests: dict[UUID, GuestTruth]
+    """By server; a guest nobody knows is absent."""
 
 
-async def evacuations_complete(pool: Pool, host: str, still_there: Sequence[UUID]) -> list[UUID]:
-    """Close evacuations away from `host` whose guests it no longer has; their servers."""
-    rows = _sql.complete_evacuations(pool, host=host, still_there=list(still_there))
-    return [row["server_uuid"] async for row in rows]
+async def guests_truth(
+    pool: Pool, host: str, epoch: str, uuids: Sequence[UUID]
+) -> HostTruth | None:
+    """The truth about servers of which `host` has guests; None when another life reports for it."""
+    found = _sql.guests_truth(pool, host=host, epoch=epoch, uuids=list(uuids))
+    rows = [dict(row) async for row in found]
+    (as_of,) = {row.pop("as_of") for row in rows}
+    if as_of is None:
+        return None
+    return HostTruth(as_of, {row["uuid"]: GuestTruth(**row) for row in rows if row["uuid"]})
 
 
-async def generations_adopt(pool: Pool, host: str, guests: Sequence[tuple[UUID, int]]) -> None:
-    """Let the truth follow (uuid, generation) of guests that the host was asked to make."""
-    if guests:
-        uuids, generations = zip(*guests, strict=True)
-        await _sql.adopt_generations(
-            pool, host=host, uuids=list(uuids), generations=list(generations)
-        )
+@dataclass(frozen=True)
+class Settling:
+    """What a full report has changed."""
+
+    registered: bool
+    """False: another life reports for the host by now, and nothing was written."""
+    evacuated: list[UUID]
+    """Servers whose evacuation is complete: the host no longer has their guests."""
+    gone: list[UUID]
+    """Servers of which a guest was left over and is no longer there."""
+
+
+async def report_settle(
+    pool: Pool,
+    *,
+    host: str,
+    epoch: str,
+    resources: dict[str, Any],
+    guests: Sequence[tuple[UUID, int, bool]],
+    inventory: str | None,
+    as_of: str,
+) -> Settling:
+    """Write what a full report says: resources and (uuid, generation, newer) of all its guests.
+    The truth follows those that are newer. `inventory`: its hash if nothing is left to do about it,
+    remembered unless the truth for this host has changed since `as_of`."""
+    uuids, generations, newer = zip(*guests, strict=True) if guests else ((), (), ())
+    row = await _sql.settle_report(
+        pool,
+        host=host,
+        epoch=epoch,
+        resources=resources,
+        uuids=list(uuids),
+        generations=list(generations),
+        newer=list(newer),
+        inventory=inventory,
+        as_of=as_of,
+    )
+    return Settling(**dict(row))
+
+
+@dataclass(frozen=True)
+class PowerMismatch:
+    """An idle server whose guest is in a state that does not go together with the server's."""
+
+    uuid: UUID
+    vm_state: str
+    power_state: int
+    judged: bool
+    """False: the server has changed so lately that the report may be older; nothing is known."""
 
 
 async def power_states_record(
     pool: Pool,
     host: str,
+    epoch: str,
     guests: Sequence[tuple[UUID, int, int]],
+    *,
     wrong: Sequence[tuple[str, int]],
-) -> list[tuple[UUID, str, int]]:
-    """Write (uuid, generation, power_state) of idle servers; returns (uuid, vm_state, power_state)
-    of those whose vm_state and power_state are one of the pairs `wrong`."""
-    if not guests:
-        return []
+    late_s: float,
+) -> list[PowerMismatch]:
+    """Write (uuid, generation, power_state) of idle servers that have not changed for `late_s`, the
+    longest time a report takes. Returns those whose vm_state and power_state are one of the pairs
+    `wrong`, and those that could not be judged."""
     uuids, generations, states = zip(*guests, strict=True)
     wrong_vm_states, wrong_power_states = zip(*wrong, strict=True)
     rows = _sql.record_power_states(
         pool,
         host=host,
+        epoch=epoch,
         uuids=list(uuids),
         generations=list(generations),
         power_states=list(states),
         wrong_vm_states=list(wrong_vm_states),
         wrong_power_states=list(wrong_power_states),
+        late_s=late_s,
     )
-    return [(row["uuid"], row["vm_state"], row["power_state"]) async for row in rows]
+    return [PowerMismatch(**dict(row)) async for row in rows]

@@ -5,15 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
+from common.bus.port import Bus, BusClosed
+from common.bus.topology import host_queue
 from common.db.stores import os_services
 from common.db.stores.os_services import COMPUTE, ServiceChange, ServiceRecord
-from common.errors import InvalidInput, NotFound
+from common.errors import InvalidInput, NotFound, Unavailable
 from services.api import identifiers
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import os_services as schemas
 from services.api.schemas.parts import truth
 from services.api.views.os_services import SERVICE, status_of
+
+log = structlog.get_logger(__name__)
 
 
 async def index(request: Request) -> Reply:
@@ -89,8 +95,22 @@ def _wanted(asked: dict[str, Any], service: ServiceRecord) -> ServiceChange:
 
 
 async def delete(request: Request) -> Reply:
-    await os_services.delete(request.app.pool, await _load(request))
+    service = await _load(request)
+    await os_services.delete(request.app.pool, service)
+    if service.binary_name == COMPUTE:
+        request.app.tasks.spawn("delete-host-queue", _delete_queue(request.app.bus, service.host))
     return Reply()
+
+
+async def _delete_queue(bus: Bus, host: str) -> None:
+    """Nobody will read the commands that still wait there. An agent that yet comes back declares
+    its queue anew, and one that is still running keeps it. Best effort: what stays is an empty
+    queue or one with old commands, which its host would not carry out unasked."""
+    try:
+        gone = await bus.delete_queue(host_queue(host))
+        log.info("host_queue_deleted" if gone else "host_queue_in_use", host=host)
+    except (BusClosed, Unavailable) as error:
+        log.warning("host_queue_not_deleted", queue=host_queue(host).name, error=str(error))
 
 
 async def _load(request: Request) -> ServiceRecord:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from common.db.stores import quotas
 from common.db.stores import servers as store
 from common.db.stores.quotas import UNLIMITED, Limits
 from common.db.stores.servers import CreateContext, NewServer
@@ -96,6 +95,7 @@ async def create(request: Request) -> Created:
         request_id=request.ctx.request_id,
         limits=found.limits,
         deadline_s=request.app.settings.conductor.workflow_deadline_s,
+        reserve_s=request.app.settings.conductor.reserve_s,
     )
     wake(request.app, request.ctx.request_id, workflow_ids)
     return Created(
@@ -134,7 +134,7 @@ async def _look_up(
 ) -> _Found:
     """Everything at the same time; the first refusal counts."""
     app, ctx = request.app, request.ctx
-    context, limits, image, wanted, group_ids, where = await asyncio.gather(
+    context, image, wanted, group_ids, where = await asyncio.gather(
         store.create_context(
             app.pool,
             flavorid=str(server["flavorRef"]),
@@ -142,14 +142,14 @@ async def _look_up(
             project_id=ctx.project_id,
             user_id=ctx.user_id,
             is_admin=ctx.is_admin,
+            quota=app.settings.quota,
         ),
-        quotas.limits(app.pool, ctx.project_id, app.settings.quota),
         images.fetch(request, server["imageRef"]),
         networks.resolve(request, server.get("networks"), count=count),
         networks.group_ids(request, groups),
         destination(request, server),
     )
-    return _Found(context, limits.of_user(ctx.user_id), image, wanted, group_ids, where)
+    return _Found(context, context.limits.of_user(ctx.user_id), image, wanted, group_ids, where)
 
 
 def _flavor(context: CreateContext, flavorid: Any) -> dict[str, Any]:

@@ -39,6 +39,13 @@ async def evacuate(request: Request, placed: PlacedServer) -> str | None:
     check(EVACUATE, placed, is_admin=request.ctx.is_admin)
     if placed.host_up:
         raise InvalidInput(f"Compute service of {placed.server.host} is still in use.")
+    if not placed.host_fenced:
+        # It may be running the server, cut off from us: a second one must not be started.
+        raise InvalidInput(
+            f"Compute service of {placed.server.host} is silent but not declared down. Make sure "
+            "that the host is switched off, then set forced_down on its nova-compute service "
+            "(PUT /os-services/{service_id}) and evacuate again."
+        )
     migration = MigrationStart(request.app.ids.uuid(), "evacuation", host)
     await start_action(
         request,

@@ -33,6 +33,7 @@ async def resize(request: Request, placed: PlacedServer) -> None:
         project_id=server.project_id,
         user_id=server.user_id,
         is_admin=ctx.is_admin,
+        quota=request.app.settings.quota,
     )
     flavor = _checked(context.flavor, asked["flavorRef"], server)
     columns = {}

@@ -10,6 +10,17 @@ Rules for every verb that takes `generation`
 * `StaleGeneration` when the host has seen a higher generation of that server, `NotFound` when there
   is no guest of that generation, `GuestHeld` while the guest may not execute, `Conflict` when its
   power state does not allow the verb, `HostCommandFailed` when the host could not do it.
+
+Held guests
+A guest that is held does not execute, whatever its power state says. `spawn`, `finish_migration`
+and `revert_migration`, the verbs that make guests, make them complete but `held`: they execute when
+they are released, which is after the database has made them their servers'. That a guest is held is
+no obstacle to a verb that makes it, nor to `destroy`.
+* `held=True` holds what the verb makes, for the reason `MADE`. Repeated for a guest that is made
+  already it changes nothing; above all it does not hold again what has been released.
+* `held=False` lets the guest execute when it is made, or is already, and lifts its hold; but not
+  one that came after the verb began, which is `GuestHeld`.
+* A guest that is held as `MADE` when its agent ends is found held by the next life.
 """
 
 from __future__ import annotations
@@ -33,9 +44,22 @@ class Phase(Enum):
     MIGRATED_OUT = "migrated_out"  # its disk is kept until the move is confirmed or reverted
 
 
+MADE = "made"
+"""Why a guest is held that was made and is not released yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A guest may not execute."""
+
+    ticket: int
+    """Counts up over all holds of a host: which hold this is, and what it came after."""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class GuestInfo:
-    """A guest as its host sees it. `held`: it does not execute whatever `power_state` says."""
+    """A guest as its host sees it."""
 
     uuid: str
     generation: int
@@ -44,7 +68,12 @@ class GuestInfo:
     since: dt.datetime
     """UTC time of the last change of `power_state` or `phase`."""
     phase: Phase
-    held: bool = False
+    hold: Hold | None = None
+
+    @property
+    def held(self) -> bool:
+        """It does not execute whatever `power_state` says."""
+        return self.hold is not None
 
 
 @dataclass(frozen=True)
@@ -63,7 +92,7 @@ class Capabilities:
 
 
 class GuestHeld(Unavailable):
-    """The host stood still; nothing runs until it has been told the truth about its guests."""
+    """The guest may not execute until its host has been told the truth about it."""
 
 
 RebootType = Literal["soft", "hard"]
@@ -95,7 +124,23 @@ class Driver(Protocol):
     async def guest_info(self, uuid: str) -> GuestInfo:
         """One of them; raises `NotFound`."""
 
-    async def spawn(self, spec: GuestSpec) -> GuestInfo:
+    @property
+    def holds(self) -> int:
+        """The ticket of the newest hold. Read it before asking for the truth and give it to
+        `release`."""
+
+    def held_guests(self) -> list[GuestInfo]: ...
+
+    def hold(self, uuid: str, reason: str) -> None:
+        """Stop letting the guest execute, under a new ticket also when it is held already; unknown
+        guests are ignored."""
+
+    def release(self, uuid: str, generation: int, *, as_of: int) -> None:
+        """Let it execute; a guest that is not held is success. Raises `GuestHeld` when it was held
+        after ticket `as_of`: whoever says that it may run did not know of that. Raises `NotFound`
+        and `StaleGeneration` as the verbs do."""
+
+    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
         """Make the guest, powered on if `spec.power_on`. The same generation again returns what is
         there or finishes what is half made; a higher one replaces the guest (rebuild). Raises
         `StaleGeneration` below the highest generation ever seen here, also of destroyed guests,
@@ -106,13 +151,17 @@ class Driver(Protocol):
         after. Absent, or of a higher generation: success, nothing is touched. Overtakes a spawn in
         flight and works on held guests."""
 
-    async def power_on(self, uuid: str, generation: int) -> None: ...
+    async def power_on(self, uuid: str, generation: int) -> None:
+        """Start it. A guest that a move has left behind (`Phase.MIGRATED_OUT`) goes on here, under
+        the generation it has: the way out when a move could not be turned back. Whoever asks must
+        know that this generation is the server's again."""
 
     async def power_off(self, uuid: str, generation: int, timeout_s: float = 60.0) -> None:
         """Ask the guest to shut down; cut its power after `timeout_s` (0: at once)."""
 
     async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
-        """`soft` needs a running guest; `hard` starts it from any power state."""
+        """`soft` needs a running guest; `hard` starts it from any power state, and from
+        `Phase.MIGRATED_OUT` as `power_on` does."""
 
     async def console_output(self, uuid: str, length: int | None = None) -> str:
         """The last `length` lines of the console, all without `length`; raises `NotFound`."""
@@ -169,12 +218,17 @@ class Migrate(Protocol):
         """On the source: power off, keep the disk (`Phase.MIGRATED_OUT`)."""
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING
+        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
     ) -> GuestInfo:
         """On the destination: the guest goes on here in `power_state`."""
 
     async def revert_migration(
-        self, uuid: str, generation: int, new_generation: int, power_on: bool = True
+        self,
+        uuid: str,
+        generation: int,
+        new_generation: int,
+        power_on: bool = True,
+        held: bool = True,
     ) -> None:
         """On the source: the kept guest of `generation` goes on as `new_generation`."""
 
@@ -217,23 +271,15 @@ class Gap:
 @runtime_checkable
 class Fencing(Protocol):
     """For drivers whose guests stop with the agent: a host that was frozen or restarted must not
-    let a guest go on that lives elsewhere by now."""
+    let a guest go on that lives elsewhere by now. Every guest is held, with a new ticket, at the
+    start and after every gap."""
 
     on_gap: Callable[[Gap], None] | None
     """Called at once when a gap is noticed; every guest is held by then. Set before `start()`."""
 
     @property
     def gaps(self) -> int:
-        """Gaps so far. Read it before asking for the truth and give it to `release`."""
-
-    def held_guests(self) -> list[GuestInfo]: ...
-
-    def hold(self, uuid: str, reason: str) -> None:
-        """Stop letting the guest execute; unknown guests are ignored."""
-
-    def release(self, uuid: str, generation: int, *, gaps: int) -> None:
-        """Let it execute again; a guest that is not held is success. Raises `GuestHeld` when a gap
-        came since the truth was asked for, `NotFound` and `StaleGeneration` as the verbs do."""
+        """Gaps so far. What was begun before one must not be finished after it."""
 
 
 @runtime_checkable

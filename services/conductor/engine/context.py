@@ -7,6 +7,7 @@ May not: write the server directly. Crash story: everything here is rebuilt from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,13 @@ from common.bus.port import Bus, BusClosed, Unroutable
 from common.bus.topology import SCHEDULER, host_queue
 from common.config.settings import Settings
 from common.db.pool import Pool
+from common.db.stores import leftovers
 from common.db.stores import services as services_store
-from common.db.stores.workflows import Changes, Event, Workflow
+from common.db.stores.claims import Release
+from common.db.stores.commit import Changes, Event
+from common.db.stores.workflows import Workflow
 from common.domain.server import Server
+from common.domain.states import VmState
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
 from common.messages.base import Message
 from common.messages.compute import GuestSpec, HostCommand, HostReply
@@ -32,11 +37,22 @@ log = structlog.get_logger(__name__)
 _RESEND_MOST_S = 5.0
 """A host that has gone down meanwhile is noticed within this."""
 
+_LET_EXECUTE = frozenset({"spawn", "power_on", "reboot", "rescue", "revert_migration"})
+"""Verbs that may bring a guest of a server in ERROR back to life."""
+
 
 class HostDown(HostCommandFailed):
-    """The host is down; what it was told may or may not have been done."""
+    """The host is down; what it was told may or may not have been done.
+
+    `fenced`: nothing executes there, by its own word or the operator's. Not fenced it is merely
+    silent: its guests may be executing, and what waits in its queue may yet be done.
+    """
 
     code = "host_down"
+
+    def __init__(self, message: str = "", *, fenced: bool = False) -> None:
+        super().__init__(message)
+        self.fenced = fenced
 
 
 class LeaseLost(Exception):
@@ -75,9 +91,13 @@ class Context:
     """Monotonic time at which the step has failed."""
     resumed: bool = False
     """The step may have been done before, wholly or in part."""
+    claim_refused: bool = False
+    """The hosts that the step wanted to claim have been filled by others."""
     error: MusterError | None = None
-    """Why the workflow unwinds."""
+    """Why the workflow unwinds, or what a step that is passed over has failed with."""
     changes: Changes = field(default_factory=Changes)
+    released_guests: list[tuple[str, int]] = field(default_factory=list)
+    """(host, generation) of held guests that may execute once this step is committed."""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -89,9 +109,18 @@ class Context:
         """The step because of which the workflow unwinds."""
         return (self.workflow.error or {}).get("step")
 
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return str(self.error or MusterError())
+
     def change_server(self, **columns: Any) -> None:
         """Columns of the server to write with this step."""
         self.changes.server.update(columns)
+
+    def release_claims(self, *, purpose: Any = None, keep_host: str | None = None) -> None:
+        """Give back, with this step, the server's claims that match; None matches all."""
+        self.changes.release = Release(purpose, keep_host)
 
     def event_start(self, name: str, host: str | None = None) -> None:
         """An instance-action event that a later step will finish."""
@@ -104,17 +133,26 @@ class Context:
         self.changes.action_failed = self.changes.action_failed or error is not None
 
     def event(
-        self, name: str, host: str | None, started: float, error: Exception | None = None
+        self,
+        name: str,
+        host: str | None,
+        started: float | None = None,
+        error: Exception | None = None,
     ) -> None:
-        """An event that started (at monotonic `started`) and finished within one step."""
+        """An event that started (at monotonic `started`, or now) and finished within one step."""
         result, details = ("Error", str(error)) if error else ("Success", None)
-        ago_s = max(0.0, self.deps.clock.monotonic() - started)
+        ago_s = 0.0 if started is None else max(0.0, self.deps.clock.monotonic() - started)
         self.changes.insert_events.append(Event(name, host, result, details, ago_s))
         self.changes.action_failed = self.changes.action_failed or error is not None
 
     def recheck(self, host: str) -> None:
         """After this step's commit, have the host ask again about its guests."""
         self.changes.recheck_hosts.append(host)
+
+    def let_execute(self, host: str, generation: int) -> None:
+        """The guest that the host made and holds is the server's with this step's commit: release
+        it then. A release that is lost is given by the verdict when the host asks."""
+        self.released_guests.append((host, generation))
 
     def fault(self, error: Exception, message: str | None = None) -> dict[str, Any]:
         """The server's `fault` for `error`. Unexpected errors show only their class to users."""
@@ -149,6 +187,8 @@ class Context:
         what the host reports, `HostDown` when the host is down, `Timeout` at the step's deadline.
         """
         deps = self.deps
+        if self.server.vm_state == VmState.ERROR and verb in _LET_EXECUTE:
+            await self._refuse_a_second_guest(host)
         resend_s = deps.settings.conductor.host_command_resend_s
         while True:
             left_s = self.deadline - deps.clock.monotonic()
@@ -177,8 +217,24 @@ class Context:
                 await deps.clock.sleep(deps.random.uniform(0.2, 0.6))
             else:
                 return self._answer(host, verb, reply)
-            if not await services_store.host_is_up(deps.pool, host):
-                raise HostDown(f"host {host} is down; it did not answer {verb!r}")
+            standing = await services_store.host_standing(deps.pool, host)
+            if standing != "up":
+                raise HostDown(
+                    f"host {host} is down; it did not answer {verb!r}",
+                    fenced=standing == "fenced",
+                )
+
+    async def _refuse_a_second_guest(self, host: str) -> None:
+        """A live migration whose destination fell silent in the hand-over has left a guest that may
+        be executing there. Until that host answers or is declared down, no other may."""
+        elsewhere: Sequence[str] = await leftovers.guests_that_may_run(
+            self.deps.pool, self.server.uuid, except_host=host
+        )
+        if elsewhere:
+            raise HostCommandFailed(
+                f"a guest of this server may be running on {', '.join(elsewhere)}, cut off from us: "
+                "wait for it to return, or declare it down (forced_down) once it is switched off"
+            )
 
     @staticmethod
     def _answer(host: str, verb: str, reply: Message) -> HostReply:

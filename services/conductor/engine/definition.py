@@ -2,11 +2,16 @@
 
 Owns: the shape of a workflow file's opening table.
 May not: hold state; a definition is shared by every run of its kind.
+Crash story: none; constants.
 
 A workflow is a list of steps. Each step's `do` may be repeated after a crash, wholly or in part, so
-it must find what it did before (ports by device id, a claim by server, a guest by generation).
-Progress and the changes a step asks for are committed together after it. When a step fails the
-steps before it are undone backwards, its own undo first: it may have been done half.
+it must find what it did before (ports by server, a guest by generation). Progress and the changes a
+step asks for are committed together after it.
+
+One step may be the *pivot*: with its commit the workflow has succeeded for the server. When a step
+up to the pivot fails, the steps are undone backwards, its own undo first: it may have been done
+half. A step after the pivot only cleans up: when it fails it is passed over, and what stays is written
+down as leftovers, which reconcilers work off. So every workflow ends, and never twice.
 """
 
 from __future__ import annotations
@@ -16,9 +21,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from common.db.stores.commit import Leftover
     from services.conductor.engine.context import Context
 
 StepFunction = Callable[["Context"], Awaitable[None]]
+Writer = Callable[["Context"], None]
+"""Pure: only writes into `context.changes`, from what the context knows. It cannot fail."""
+
+
+def _nothing(_context: Context) -> None:
+    return
+
+
+def _no_reroute(_context: Context, _error: Exception) -> str | None:
+    return None
+
+
+def _no_leftovers(_context: Context) -> list[Leftover]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -30,14 +50,18 @@ class Step:
     undo: StepFunction | None = None
     deadline_s: float = 60.0
     """`do` fails with Timeout after this; transient errors are retried until then."""
-
-
-async def _nothing(_context: Context) -> None:
-    return
-
-
-def _no_reroute(_context: Context, _error: Exception) -> str | None:
-    return None
+    undo_deadline_s: float = 30.0
+    """`undo` is given up after this; transient errors are retried until then."""
+    pivot: bool = False
+    """Its commit is the point of no return."""
+    durable: bool = True
+    """False: its progress is committed with the next step's. For a step that is cheap to repeat and
+    whose outcome nobody else needs to see before that."""
+    otherwise: Writer = _nothing
+    """After the pivot: what must be written although the step could not be done."""
+    left: Callable[[Context], list[Leftover]] = _no_leftovers
+    """Pure: what may stay behind when undoing the step, or doing it after the pivot, is given up,
+    or when its run turns out to have lost its lease."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +70,7 @@ class Definition:
 
     kind: str
     steps: tuple[Step, ...]
-    failed: StepFunction = _nothing
+    failed: Writer = _nothing
     """After unwinding: put the server into the state that says so, close what was opened (events,
     the migration). When a delete has overtaken the workflow the engine leaves out the server's
     state; it is the delete's then. `context.error` says what happened."""
@@ -55,6 +79,12 @@ class Definition:
     from there, e.g. on another host. Returns None to give up."""
     overtakable: bool = True
     """A delete may cut it short. False for the delete itself."""
+    forward_only: bool = False
+    """There is no way back from the start on: every step cleans up."""
 
     def index(self, step_name: str) -> int:
         return next(n for n, step in enumerate(self.steps) if step.name == step_name)
+
+    def only_forward(self, step: int) -> bool:
+        """Whether step number `step` comes after the pivot."""
+        return self.forward_only or any(earlier.pivot for earlier in self.steps[:step])

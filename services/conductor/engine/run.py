@@ -1,42 +1,57 @@
-"""Runs one leased workflow to its end.
+"""Runs one workflow to its end.
 
-Owns: going forward, retrying, unwinding, committing after each step.
+Owns: going forward, unwinding, passing over, committing after each step, taking the lease.
 May not: know any particular workflow. Crash story: the row says which step was next; whoever
-leases it next repeats that step. A run that finds its lease gone stops without a word.
+leases it next repeats that step. A run that finds its lease gone stops; what it may have made
+meanwhile it writes down as leftovers.
+
+A fresh workflow begins without a lease: its first commit takes it, by compare-and-set of the epoch,
+and `take_lease` does when the first step is a long one. Of two runs of one workflow only one gets
+there, as when a lease has run out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from common.db.pool import OUT_OF_REACH
+from common.db.statement import Sql
+from common.db.stores import leftovers
 from common.db.stores import workflows as store
-from common.db.stores.workflows import Changes, Sql, Workflow
+from common.db.stores.commit import (
+    CLAIMED_HOST,
+    CLAIMED_NODE,
+    Changes,
+    Committed,
+    Leftover,
+    Outcome,
+    commit,
+)
+from common.db.stores.workflows import Workflow
 from common.domain.server import Server
-from common.errors import Bug, MusterError, Timeout, Unavailable, from_code
-from common.messages.compute import HostRecheck
+from common.domain.states import VmState
+from common.errors import Bug, MusterError, from_code
+from services.conductor.engine.announcements import announce
 from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.definition import Definition, Step
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from services.conductor.engine.retries import until_deadline
 
 log = structlog.get_logger(__name__)
 
 _RESUME = "resume_step"
-_RETRY_FIRST_S = 0.2
-_RETRY_MOST_S = 2.0
-_UNDO_DEADLINE_S = 30.0
+_GIVEN_UP = "undo_given_up"
 _STATE = ("vm_state", "task_state", "fault")
 """Columns that belong to the delete once it has come."""
 
 
 class Run:
-    """One lease of one workflow."""
+    """One lease of one workflow, or what may become one. `owner`: who leases."""
 
     def __init__(
         self,
@@ -44,17 +59,26 @@ class Run:
         definition: Definition,
         workflow: Workflow,
         server: Server,
-        observe: Callable[[str, str, str], None] = lambda *_: None,
+        *,
+        owner: str,
+        observe: Callable[[str, str, str], None],
     ) -> None:
+        self.workflow = workflow
+        self.followers = True
+        """Whether other workflows of the server wait for the end of this one."""
         self._deps = deps
         self._definition = definition
-        self._workflow = workflow
         self._server = server
+        self._lease = (owner, deps.settings.conductor.lease_s)
         self._observe = observe
         self._ends_at = deps.clock.monotonic() + workflow.remaining_s
-        self._resumed = True
+        self._resumed = workflow.leased
         self._overtaken = workflow.cancel_requested and definition.overtakable
         self._interruptible: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        """A commit and a renewal must not both take the lease."""
+        self._carried = Changes()
+        """Of steps that are not durable by themselves."""
         self._ended = False
 
     def overtake(self) -> None:
@@ -64,48 +88,84 @@ class Run:
             if self._interruptible is not None:
                 self._interruptible.cancel()
 
+    async def take_lease(self) -> bool:
+        """Lease the workflow unless it is leased; False: it is another's, or has ended."""
+        async with self._writing:
+            if not self.workflow.leased and not self._ended:
+                return await store.take(self._deps.pool, self.workflow, *self._lease)
+            return not self._ended
+
     async def to_the_end(self) -> None:
         """Return when the workflow's row is gone. Raises LeaseLost."""
         while not self._ended:
-            if self._workflow.unwinding:
+            if self.workflow.unwinding:
                 await self._undo_step()
             else:
                 await self._do_step()
 
     def _context(self, step: Step, deadline_s: float) -> Context:
-        error = self._workflow.error
+        error = self.workflow.error
         return Context(
             deps=self._deps,
-            workflow=self._workflow,
+            workflow=self.workflow,
             server=self._server,
             step_name=step.name,
             deadline=self._deps.clock.monotonic() + deadline_s,
             resumed=self._resumed,
             error=from_code(error["code"], error["message"]) if error else None,
+            changes=copy.deepcopy(self._carried),
         )
 
+    # Forward
+
     async def _do_step(self) -> None:
-        workflow, definition = self._workflow, self._definition
+        workflow, definition = self.workflow, self._definition
         step = definition.steps[workflow.step]
         left_s = max(0.0, self._ends_at - self._deps.clock.monotonic())
         context = self._context(step, min(step.deadline_s, left_s))
+        at = workflow.step
         try:
-            await self._interruptibly(step, context)
-            workflow.step += 1
-            self._ended = workflow.step == len(definition.steps)
-            context.changes.action_finished = self._ended
-            await self._commit(context.changes)
-        except (asyncio.CancelledError, LeaseLost, *OUT_OF_REACH):
+            while True:
+                await self._interruptibly(step, context)
+                if await self._advance(step, context):
+                    break
+                context.claim_refused = True
+                self._start_over(context)
+        except LeaseLost:
+            await self._confess(step, context)
+            raise
+        except (asyncio.CancelledError, *OUT_OF_REACH):
             raise  # without the database nobody knows what was committed: the row will say
         except Exception as error:
             if not isinstance(error, MusterError):
                 log.exception("step_broke", kind=workflow.kind, step=step.name)
             self._ended = False
-            workflow.step = definition.index(step.name)
-            await self._turn_back(step, context, error)
+            workflow.step = at
+            if definition.only_forward(at):
+                await self._pass_over(step, context, error)
+            else:
+                await self._turn_back(step, context, error)
         else:
             self._observe(workflow.kind, step.name, "done")
             self._resumed = False
+
+    async def _advance(self, step: Step, context: Context) -> bool:
+        """Commit the step, or carry its changes to the next; False: what it wanted to claim has
+        been filled by others."""
+        workflow = self.workflow
+        workflow.step += 1
+        last = workflow.step == len(self._definition.steps)
+        if not step.durable and not last:
+            self._carried = context.changes
+            self._remember(context.changes, None)
+            return True
+        self._ended = context.changes.action_finished = last
+        forward = self._definition.only_forward(workflow.step - 1)
+        if await self._commit(context, even_if_cancelled=forward):
+            return True
+        workflow.step -= 1
+        self._ended = False
+        return False
 
     async def _interruptibly(self, step: Step, context: Context) -> None:
         if self._overtaken:
@@ -114,7 +174,7 @@ class Run:
         assert task is not None, "a run is a task"
         self._interruptible = task
         try:
-            await self._with_retries(step, context)
+            await until_deadline(step.name, step.do, context, self._start_over)
         except asyncio.CancelledError:
             # A cancel of ours (a delete came) is not a cancel of the process's (it stops).
             if self._overtaken and task.uncancel() == 0:
@@ -123,39 +183,38 @@ class Run:
         finally:
             self._interruptible = None
 
-    async def _with_retries(self, step: Step, context: Context) -> None:
-        """Transient errors are repeated until the step's deadline."""
-        clock, pause_s = self._deps.clock, _RETRY_FIRST_S
-        while True:
-            left_s = context.deadline - clock.monotonic()
-            try:
-                async with asyncio.timeout(left_s) as limit:
-                    await step.do(context)
-                    return
-            except MusterError as error:
-                if not error.retryable:
-                    raise
-                trouble = error
-            except OUT_OF_REACH as error:
-                if limit.expired():
-                    raise Timeout(f"{step.name} took longer than allowed") from error
-                trouble = Unavailable(f"the database cannot be reached: {error!r}")
-            if context.deadline - clock.monotonic() <= pause_s:
-                raise trouble
-            log.info("step_retried", step=step.name, error=str(trouble))
-            context.changes = Changes()
-            context.resumed = True  # the answer is lost, not necessarily what was done
-            await clock.sleep(self._deps.random.uniform(pause_s / 2, pause_s))
-            pause_s = min(pause_s * 2, _RETRY_MOST_S)
+    def _start_over(self, context: Context) -> None:
+        context.changes = copy.deepcopy(self._carried)
+        context.released_guests.clear()
+        context.resumed = True  # the answer is lost, not necessarily what was done
+
+    async def _pass_over(self, step: Step, context: Context, error: Exception) -> None:
+        """After the pivot: what the step could not clean up is written down, and on it goes."""
+        log.warning("step_passed_over", step=step.name, error=repr(error), **self._names())
+        if isinstance(error, Overtaken):
+            self._overtaken = True
+        self._start_over(context)
+        context.error = _shown(error)
+        step.otherwise(context)
+        context.changes.leftovers += _with_reason(step.left(context), error)
+        context.changes.action_failed = True
+        self.workflow.step += 1
+        self._ended = self.workflow.step == len(self._definition.steps)
+        context.changes.action_finished = self._ended
+        self._leave_to_delete(context)
+        await self._commit(context, even_if_cancelled=True)
+        self._observe(self.workflow.kind, step.name, "passed_over")
+
+    # Backward
 
     async def _turn_back(self, step: Step, context: Context, error: Exception) -> None:
         """From going forward to unwinding, in one commit."""
-        workflow = self._workflow
+        workflow = self.workflow
         workflow.unwinding = True
-        kind = error.code if isinstance(error, MusterError) else Bug.code
+        shown = _shown(error)
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
-        workflow.error = {"code": kind, "message": text, "step": step.name}
-        context.changes = Changes()
+        workflow.error = {"code": shown.code, "message": text, "step": step.name}
+        self._carried = context.changes = Changes()
         if isinstance(error, Overtaken):
             self._overtaken = True
         else:
@@ -165,69 +224,149 @@ class Run:
         self._observe(workflow.kind, step.name, "failed")
         log.info(
             "workflow_unwinds",
-            kind=workflow.kind,
-            server=str(workflow.server_uuid),
             step=step.name,
             error=repr(error),
             resume=workflow.state.get(_RESUME),
+            **self._names(),
         )
-        await self._commit(context.changes)
+        await self._commit(context, even_if_cancelled=True)
         self._resumed = False
 
     async def _undo_step(self) -> None:
-        workflow = self._workflow
-        step = self._definition.steps[workflow.step]
-        context = self._context(step, _UNDO_DEADLINE_S)
+        workflow = self.workflow
+        at, step = workflow.step, self._definition.steps[workflow.step]
+        context = self._context(step, step.undo_deadline_s)
         await self._undo(step, context)
+        undone = copy.deepcopy(context.changes)
         resume = None if self._overtaken else workflow.state.get(_RESUME)
-        if workflow.step > (resume or 0):
-            workflow.step -= 1
-        elif resume is not None:
-            workflow.unwinding, workflow.error = False, None
-            workflow.attempt += 1
-            del workflow.state[_RESUME]
-        else:
-            await self._definition.failed(context)
-            context.changes.action_finished = True
-            context.changes.action_failed = True
-            self._ended = True
-        if self._overtaken:
-            for column in _STATE:
-                context.changes.server.pop(column, None)
-        await self._commit(context.changes)
+        if at > (resume or 0):
+            workflow.step = at - 1
+            await self._commit(context, even_if_cancelled=True)
+        elif resume is None or not await self._resume(context):
+            context.changes = undone
+            await self._fail(context)
         self._observe(workflow.kind, step.name, "undone")
 
+    async def _resume(self, context: Context) -> bool:
+        """Go forward again; False when a delete has come at this very moment."""
+        workflow = self.workflow
+        before = copy.deepcopy((workflow.state, workflow.error))
+        workflow.unwinding, workflow.error = False, None
+        workflow.attempt += 1
+        del workflow.state[_RESUME]
+        try:
+            await self._commit(context, even_if_cancelled=False)
+        except Overtaken:
+            self._overtaken = workflow.unwinding = True
+            workflow.attempt -= 1
+            workflow.state, workflow.error = before
+            return False
+        return True
+
+    async def _fail(self, context: Context) -> None:
+        """All is undone: the end, with the reason."""
+        undone = copy.deepcopy(context.changes)
+        try:
+            self._definition.failed(context)
+        except Exception:
+            # It is pure, so it would raise again and again; the server must not be stuck for it.
+            log.exception("failed_broke", **self._names())
+            context.changes = undone
+            fault = context.fault(context.error or Bug())
+            context.change_server(vm_state=VmState.ERROR, task_state=None, fault=fault)
+        context.changes.action_finished = context.changes.action_failed = True
+        self._ended = True
+        self._leave_to_delete(context)
+        await self._commit(context, even_if_cancelled=True)
+
     async def _undo(self, step: Step, context: Context) -> None:
-        """Undo must end: transient errors are repeated, then it is reported and passed over; the
-        reconcilers find what was left."""
+        """Undo must end: transient errors are repeated, then what stays is written down for the
+        reconcilers."""
         if step.undo is None:
             return
-        undoing = Step(f"{step.name}.undo", step.undo)
-        context.step_name = undoing.name
+        context.step_name = f"{step.name}.undo"
         try:
-            await self._with_retries(undoing, context)
+            await until_deadline(context.step_name, step.undo, context, self._start_over)
         except Exception as error:
             log.error(
                 "undo_failed",
-                kind=self._workflow.kind,
-                server=str(self._workflow.server_uuid),
                 step=step.name,
                 error=repr(error),
                 exc_info=None if isinstance(error, MusterError) else error,
+                **self._names(),
             )
-            context.changes = Changes()
+            self.workflow.state[_GIVEN_UP] = step.name
+            context.changes = Changes(leftovers=_with_reason(step.left(context), error))
 
-    async def _commit(self, changes: Changes) -> None:
-        workflow = self._workflow
-        anyway = workflow.unwinding or not self._definition.overtakable
-        written = await store.commit(
-            self._deps.pool, workflow, changes, ended=self._ended, even_if_cancelled=anyway
-        )
-        if not written:
-            if await store.is_cancelled(self._deps.pool, workflow):
+    # Writing
+
+    def _leave_to_delete(self, context: Context) -> None:
+        if self._overtaken:
+            for column in _STATE:
+                context.changes.server.pop(column, None)
+
+    async def _commit(self, context: Context, *, even_if_cancelled: bool) -> bool:
+        """Write the progress and the context's changes. False: no host of the claim has room.
+        Raises `LeaseLost`, and `Overtaken` unless `even_if_cancelled`."""
+        workflow, changes = self.workflow, context.changes
+        anyway = even_if_cancelled or not self._definition.overtakable
+        async with self._writing:
+            committed = await commit(
+                self._deps.pool,
+                workflow,
+                changes,
+                ended=self._ended,
+                even_if_cancelled=anyway,
+                take_lease=None if workflow.leased or self._ended else self._lease,
+            )
+            if committed.outcome is Outcome.LOST:
+                raise LeaseLost(f"workflow {workflow.id}")
+            if committed.outcome is Outcome.CANCELLED:
                 raise Overtaken
-            raise LeaseLost(f"workflow {workflow.id}")
-        for host in changes.recheck_hosts:
-            await self._deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
-        known = {k: v for k, v in changes.server.items() if not isinstance(v, Sql)}
+            if committed.outcome is Outcome.REFUSED:
+                return False
+            if not workflow.leased and not self._ended:
+                workflow.leased = True
+                workflow.lease_epoch += 1
+        self._carried = Changes()
+        self.followers = committed.followers
+        self._remember(changes, committed)
+        await announce(context)
+        return True
+
+    def _remember(self, changes: Changes, committed: Committed | None) -> None:
+        """What was written, as the next step shall see it."""
+        claimed: dict[str, str | None] = {}
+        if committed is not None and changes.claim is not None:
+            places = {"host": committed.host, "node": committed.node}
+            claimed = {CLAIMED_HOST: committed.host, CLAIMED_NODE: committed.node}
+            for key, place in changes.claimed_state.items():
+                self.workflow.state[key] = places[place]
+        known: dict[str, Any] = {
+            column: claimed.get(value, value) if isinstance(value, Sql) else value
+            for column, value in changes.server.items()
+            if not isinstance(value, Sql) or value in claimed
+        }
         self._server = dataclasses.replace(self._server, **known)
+
+    async def _confess(self, step: Step, context: Context) -> None:
+        """The step was done, and somebody else does it as well by now."""
+        found = _with_reason(step.left(context), LeaseLost("its conductor had lost the lease"))
+        try:
+            await leftovers.add(
+                self._deps.pool, self.workflow.server_uuid, self.workflow.request_id, found
+            )
+        except Exception as error:
+            log.error("leftovers_not_written", found=found, error=repr(error), **self._names())
+
+    def _names(self) -> dict[str, str]:
+        return {"kind": self.workflow.kind, "server": str(self.workflow.server_uuid)}
+
+
+def _shown(error: Exception) -> MusterError:
+    """An unexpected error shows only its class to users."""
+    return error if isinstance(error, MusterError) else Bug(type(error).__name__)
+
+
+def _with_reason(found: list[Leftover], error: Exception) -> list[Leftover]:
+    return [dataclasses.replace(each, reason=each.reason or str(error)) for each in found]

@@ -11,14 +11,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from services.conductor.engine.context import Deps
 from services.conductor.tasks.auto_confirm import auto_confirm
+from services.conductor.tasks.clean_leftovers import clean_leftovers
 from services.conductor.tasks.offload_shelved import offload_shelved
 from services.conductor.tasks.reclaim_deleted import ReclaimDeleted
 
 Task = Callable[[Deps], Awaitable[int]]
-"""Returns how many actions it began."""
+"""Returns how many actions it began, or rows it worked off."""
 
 TASKS: Mapping[str, Callable[[], Task]] = {
     "auto_confirm": lambda: auto_confirm,
+    "clean_leftovers": lambda: clean_leftovers,
     "offload_shelved": lambda: offload_shelved,
     "reclaim_deleted": ReclaimDeleted,
 }

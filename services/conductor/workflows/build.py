@@ -2,21 +2,21 @@
 
     schedule   claim a host                    undo: give the claim back
     network    ports, bound to the host        undo: delete them, unbind the user's own
-    spawn      the guest runs                  undo: destroy it
+    spawn      the guest is made there, held; with this commit it is the server's and may execute
+                                               undo: destroy it
 
 A host that cannot do it, or is down, is left out and the schedule step is taken again, up to
-`conductor.max_attempts` hosts. Input: state {"force_host", "requested_host",
-"availability_zone", "security_group_ids"}, all optional.
+`conductor.max_attempts` hosts. What a silent host may have made has never executed and never will.
+Input: state {"force_host", "requested_host", "availability_zone", "security_group_ids"}, all
+optional.
 """
 
 from __future__ import annotations
 
-from common.db.stores import claims
-from common.db.stores import workflows as store
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import CLAIMED_HOST, NOW, Leftover
 from common.domain.states import TaskState, VmState
 from common.errors import HostCommandFailed, MusterError, NoValidHost, Timeout
-from services.conductor.engine.context import Context
+from services.conductor.engine.context import Context, Overtaken
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import placing, ports
 
@@ -25,38 +25,28 @@ EVENT = "compute__do_build_and_run_instance"
 
 async def schedule(context: Context) -> None:
     state, server = context.state, context.server
-    selected = await placing.select_host(
+    await placing.claim_host(
         context,
+        called="host",
         force_host=state.get("force_host"),
         requested_host=state.get("requested_host"),
         availability_zone=state.get("availability_zone"),
         exclude_hosts=state.get("failed_hosts", []),
     )
-    state["host"] = selected.host
-    generation = server.last_generation + 1
-    context.event_start(EVENT, selected.host)
+    state["generation"] = server.last_generation + 1
+    context.event_start(EVENT, CLAIMED_HOST)
     context.change_server(
-        host=selected.host,
-        node=selected.node,
-        generation=generation,
-        last_generation=generation,
-        task_state=TaskState.NETWORKING,
+        **placing.PLACED, last_generation=state["generation"], task_state=TaskState.NETWORKING
     )
 
 
 async def schedule_undo(context: Context) -> None:
-    # All of them: the scheduler may have claimed a host whose name never reached us.
-    await claims.release(context.deps.pool, context.server.uuid)
+    context.release_claims()
     context.change_server(host=None, node=None, task_state=TaskState.SCHEDULING)
 
 
 async def network(context: Context) -> None:
-    if context.resumed or context.workflow.attempt:
-        # A question to the scheduler that was asked twice may have been answered twice.
-        host = context.state["host"]
-        await claims.release(context.deps.pool, context.server.uuid, keep_host=host)
-    vifs = await ports.plug(context, context.state["host"])
-    context.change_server(network_info=vifs, task_state=TaskState.SPAWNING)
+    context.change_server(network_info=await ports.plug(context, context.state["host"]))
 
 
 async def network_undo(context: Context) -> None:
@@ -65,19 +55,29 @@ async def network_undo(context: Context) -> None:
 
 
 async def spawn(context: Context) -> None:
-    host = context.state["host"]
-    reply = await placing.spawn_guest(context, host=host, generation=context.server.generation)
+    host, generation = context.state["host"], context.state["generation"]
+    reply = await placing.make_guest(context, host=host, generation=generation)
     context.changes.built_on = host
     context.event_finish(EVENT)
     context.change_server(
-        vm_state=VmState.ACTIVE, task_state=None, power_state=reply.power_state, launched_at=NOW
+        generation=generation,
+        vm_state=VmState.ACTIVE,
+        task_state=None,
+        power_state=reply.power_state,
+        launched_at=NOW,
     )
+    context.let_execute(host, generation)
 
 
 async def spawn_undo(context: Context) -> None:
     host = context.state["host"]
-    await placing.destroy_guest(context, host=host, generation=context.server.generation)
-    await store.failed_build_count(context.deps.pool, host)
+    if not isinstance(context.error, Overtaken):
+        context.changes.failed_on = host
+    await placing.destroy_guest(context, host=host, generation=context.state["generation"])
+
+
+def spawn_left(context: Context) -> list[Leftover]:
+    return placing.guest_left(context.state["host"], context.state["generation"])
 
 
 def reroute(context: Context, error: Exception) -> str | None:
@@ -93,7 +93,7 @@ def reroute(context: Context, error: Exception) -> str | None:
     return "schedule"
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     error = context.error or MusterError()
     if (last := context.state.get("last_host_error")) is not None:
         tried = len(context.state["failed_hosts"])
@@ -112,8 +112,8 @@ BUILD = Definition(
     "build",
     (
         Step("schedule", schedule, schedule_undo, deadline_s=60),
-        Step("network", network, network_undo, deadline_s=60),
-        Step("spawn", spawn, spawn_undo, deadline_s=120),
+        Step("network", network, network_undo, deadline_s=60, durable=False, left=ports.left),
+        Step("spawn", spawn, spawn_undo, deadline_s=120, left=spawn_left),
     ),
     failed=failed,
     reroute=reroute,

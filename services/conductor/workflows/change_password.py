@@ -2,21 +2,28 @@
 
 Input: state {"sealed_password"}: sealed by common/auth/sealing, readable by conductors only and
 gone with the workflow's row. A guest that refuses leaves the server in error.
+
+To the host it goes sealed with a key that the present life of its agent has told: no queue, no dead
+letter and no log ever holds it. A host that has been restarted in between cannot open it, which is
+unavailable; the step is repeated and asks for the new key.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from common.auth.sealed_boxes import seal_for
 from common.auth.sealing import unseal
 from common.domain.states import VmState
 from services.conductor.engine.context import Context
 from services.conductor.workflows.one_command import one_command
 
 
-def _password(context: Context) -> dict[str, Any]:
-    key = context.deps.settings.identity.password.get_secret_value()
-    return {"password": unseal(context.state["sealed_password"], key)}
+async def _password(context: Context, host: str) -> dict[str, Any]:
+    server, key = context.server, context.deps.settings.identity.password.get_secret_value()
+    asked = await context.command("sealing_key", host=host, generation=server.generation)
+    password = unseal(context.state["sealed_password"], key)
+    return {"sealed_password": seal_for(asked.result["key"], password, about=str(server.uuid))}
 
 
 CHANGE_PASSWORD = one_command(

@@ -1,7 +1,7 @@
 """Make a backup of a server and keep only the newest ones of its type.
 
     begin    say so                        undo: remove the image
-    upload   the host uploads the disk
+    upload   the host uploads the disk; from this commit on the backup is there
     rotate   older backups of this type are removed
 
 Input: state {"image_id": a queued image, "backup_type", "rotation"}.
@@ -22,13 +22,11 @@ async def begin(context: Context) -> None:
 
 
 async def begin_undo(context: Context) -> None:
-    if not context.state.get("uploaded"):
-        await imaging.remove(context, context.state.get("image_id"))
+    await imaging.remove(context, context.state.get("image_id"))
 
 
 async def upload(context: Context) -> None:
     await imaging.upload(context, context.state["image_id"])
-    context.state["uploaded"] = True
 
 
 async def rotate(context: Context) -> None:
@@ -47,16 +45,21 @@ async def rotate(context: Context) -> None:
     context.change_server(task_state=None)
 
 
-async def failed(context: Context) -> None:
-    await imaging.failed(context, EVENT)
+def rotate_otherwise(context: Context) -> None:
+    context.event_finish(EVENT, context.error)
+    context.change_server(task_state=None)
+
+
+def failed(context: Context) -> None:
+    imaging.failed(context, EVENT)
 
 
 CREATE_BACKUP = Definition(
     "create_backup",
     (
-        Step("begin", begin, begin_undo, deadline_s=30),
-        Step("upload", upload, deadline_s=300),
-        Step("rotate", rotate, deadline_s=60),
+        Step("begin", begin, begin_undo, deadline_s=30, left=imaging.left),
+        Step("upload", upload, deadline_s=300, pivot=True),
+        Step("rotate", rotate, deadline_s=60, otherwise=rotate_otherwise),
     ),
     failed=failed,
 )

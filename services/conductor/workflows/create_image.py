@@ -30,12 +30,15 @@ async def upload(context: Context) -> None:
     context.change_server(task_state=None)
 
 
-async def failed(context: Context) -> None:
-    await imaging.failed(context, EVENT)
+def failed(context: Context) -> None:
+    imaging.failed(context, EVENT)
 
 
 CREATE_IMAGE = Definition(
     "create_image",
-    (Step("begin", begin, begin_undo, deadline_s=30), Step("upload", upload, deadline_s=300)),
+    (
+        Step("begin", begin, begin_undo, deadline_s=30, left=imaging.left),
+        Step("upload", upload, deadline_s=300),
+    ),
     failed=failed,
 )

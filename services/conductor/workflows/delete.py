@@ -1,16 +1,18 @@
-"""Delete a server: the guest, its ports, its claims, its row.
+"""Delete a server: the guest, its ports, its image, its claims, its row.
 
     destroy_guest   the guest is gone, or its host is down and will be told when it returns
-    release         ports and shelved image deleted, claims given back, the server is deleted
+    release         ports and shelved image deleted; with this commit the server is, and its claims
+                    are given back
 
-Nothing is undone: what is gone is gone. A step that keeps failing until its deadline leaves the
-server in ERROR with the reason, and another delete may be asked for.
+Nothing is undone: what is gone is gone. A host that answers that it cannot destroy the guest leaves
+the server in ERROR with the reason, and another delete may be asked for. What the network or image
+service will not delete now is left to the reconciler.
 """
 
 from __future__ import annotations
 
-from common.db.stores import claims, migrations
-from common.db.stores.workflows import NOW
+from common.db.stores import migrations
+from common.db.stores.commit import NOW, Leftover
 from common.domain.states import VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
@@ -24,7 +26,7 @@ async def destroy_guest(context: Context) -> None:
     server = context.server
     context.event_start(EVENT, server.host)
     if server.host is not None:
-        await placing.destroy_guest(context, host=server.host, generation=server.generation)
+        await placing.destroy_guest(context, host=server.host, generation=server.last_generation)
     for left in await migrations.unsettled(context.deps.pool, server.uuid):
         if left.source != server.host:
             await placing.destroy_guest(
@@ -37,9 +39,13 @@ async def destroy_guest(context: Context) -> None:
 
 async def release(context: Context) -> None:
     await ports.unplug(context)
-    await imaging.remove(context, context.server.system_metadata.get("shelved_image_id"))
-    await claims.release(context.deps.pool, context.server.uuid)
+    await imaging.remove(context, _image(context))
     context.event_finish(EVENT)
+    gone(context)
+
+
+def gone(context: Context) -> None:
+    context.release_claims()
     context.change_server(
         vm_state=VmState.DELETED,
         task_state=None,
@@ -49,17 +55,31 @@ async def release(context: Context) -> None:
     )
 
 
-async def failed(context: Context) -> None:
+def release_otherwise(context: Context) -> None:
+    context.event_finish(EVENT, context.error)
+    gone(context)
+
+
+def release_left(context: Context) -> list[Leftover]:
+    return [*ports.left(context), *imaging.image_left(_image(context))]
+
+
+def _image(context: Context) -> str | None:
+    image_id: str | None = context.server.system_metadata.get("shelved_image_id")
+    return image_id
+
+
+def failed(context: Context) -> None:
     error = context.error or MusterError()
-    context.event_finish(EVENT, error)
+    context.event(EVENT, context.server.host, error=error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
 
 
 DELETE = Definition(
     "delete",
     (
-        Step("destroy_guest", destroy_guest, deadline_s=120),
-        Step("release", release, deadline_s=120),
+        Step("destroy_guest", destroy_guest, deadline_s=120, pivot=True, durable=False),
+        Step("release", release, deadline_s=60, otherwise=release_otherwise, left=release_left),
     ),
     failed=failed,
     overtakable=False,

@@ -7,6 +7,7 @@ could be answered. Crash story: an upload that is repeated finds the image activ
 
 from __future__ import annotations
 
+from common.db.stores.commit import Leftover
 from common.domain.states import TaskState
 from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context
@@ -33,13 +34,25 @@ async def upload(context: Context, image_id: str) -> None:
 
 
 async def remove(context: Context, image_id: str | None) -> None:
-    """Remove an image that will not be finished."""
+    """Remove an image that will not be finished, or is needed no more."""
     if image_id:
         await context.deps.image.delete(image_id)
 
 
-async def failed(context: Context, event: str) -> None:
+def image_left(image_id: str | None) -> list[Leftover]:
+    return [Leftover("image", {"id": image_id}, "")] if image_id else []
+
+
+def left(context: Context) -> list[Leftover]:
+    """For `Step.left` of steps whose image is in the state."""
+    return image_left(context.state.get("image_id"))
+
+
+def failed(context: Context, event: str) -> None:
     """The server is as before; the image is gone."""
     error = context.error or MusterError()
-    context.event_finish(event, error)
+    if context.failed_step == "begin":  # what it started was not committed
+        context.event(event, context.server.host, error=error)
+    else:
+        context.event_finish(event, error)
     context.change_server(task_state=None)

@@ -3,10 +3,14 @@
     schedule   claim a destination                undo: give the claim back
     prepare    reserve the guest there            undo: destroy it
     copy       the source copies the memory, then stops the guest; the destination lets it go on.
-               From this commit on the server is the new guest.   undo: it goes on at the source
+               With this commit the server is the new guest, and so is the claim.
+               undo: it goes on at the source, once the destination has answered that it does not
+               run it, or is fenced
     network    bind the ports to the destination
-    clean      the source destroys what is left; the claim becomes the server's
+    clean      the source destroys what is left
 
+This is the one move in which a guest executes before the database has made it the server's: the
+destination must take over at once. So its silence is waited out before the source goes on.
 Progress is read from the source and written to the migration row; an abort or a forced completion
 is asked for in that row and passed on to the source. Input: state {"host": target or null, "force",
 "migration_uuid"}.
@@ -17,13 +21,18 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from common.db.stores import claims
+import structlog
+
+from common.db.pool import OUT_OF_REACH
 from common.db.stores import migrations as store
+from common.db.stores.commit import Leftover
 from common.domain.states import PowerState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import moving, placing, ports
+
+log = structlog.get_logger(__name__)
 
 CONDUCTOR_EVENT = "conductor_live_migrate_instance"
 CHECK_EVENTS = (
@@ -57,6 +66,8 @@ async def prepare(context: Context) -> None:
 
 async def copy(context: Context) -> None:
     state, server = context.state, context.server
+    # What an earlier attempt has told the destination is not known.
+    state["handed_over"] = context.resumed
     watching = asyncio.ensure_future(_watch(context))
     try:
         await context.command(
@@ -67,15 +78,18 @@ async def copy(context: Context) -> None:
         await asyncio.gather(watching, return_exceptions=True)
     started = context.deps.clock.monotonic()
     paused = server.vm_state == VmState.PAUSED
+    state["handed_over"] = True
     reply = await context.command(
         "finish_migration",
         host=state["dest"],
         generation=state["generation"],
         spec=placing.guest_spec(server, state["generation"], power_on=True),
         power_state=int(PowerState.PAUSED if paused else PowerState.RUNNING),
+        held=False,
     )
     context.event_finish(COPY_EVENT)
     context.event(FINISH_EVENT, state["dest"], started)
+    context.changes.promote = state["dest"]
     context.change_server(
         host=state["dest"],
         node=state["node"],
@@ -86,7 +100,8 @@ async def copy(context: Context) -> None:
 
 
 async def _watch(context: Context) -> None:
-    """Write down how far the copy is; pass on what is asked for in the migration row."""
+    """Write down how far the copy is; pass on what is asked for in the migration row. Whatever goes
+    wrong with that is tried again at the next look."""
     state, deps = context.state, context.deps
     uuid = UUID(state["migration_uuid"])
     passed_on: set[str] = set()
@@ -107,11 +122,23 @@ async def _watch(context: Context) -> None:
                 passed_on.add(verb)
         except NotFound:
             pass  # it has not begun yet, or is over
+        except (MusterError, *OUT_OF_REACH) as error:
+            log.warning("migration_not_watched", migration=str(uuid), error=repr(error))
         await deps.clock.sleep(POLL_S)
 
 
 async def copy_undo(context: Context) -> None:
+    state = context.state
+    if state.get("handed_over"):
+        await placing.end_guest(context, host=state["dest"], generation=state["generation"])
     await moving.return_to_source(context, power_on=True)
+
+
+def copy_left(context: Context) -> list[Leftover]:
+    state = context.state
+    return placing.guest_left(
+        state["dest"], state["generation"], may_run=bool(state.get("handed_over"))
+    )
 
 
 async def network(context: Context) -> None:
@@ -123,38 +150,61 @@ async def clean(context: Context) -> None:
     await placing.destroy_guest(
         context, host=state["source"], generation=state["source_generation"]
     )
-    await claims.promote(context.deps.pool, context.server.uuid, state["dest"])
+    _completed(context)
+
+
+def _completed(context: Context) -> None:
     context.change_server(task_state=None)
     moving.migration(context, status="completed")
 
 
-async def failed(context: Context) -> None:
-    """The server goes on where it was, in the state it was in."""
+def clean_otherwise(context: Context) -> None:
+    _completed(context)
+    context.recheck(context.state["source"])  # it destroys what it still has
+
+
+def clean_left(context: Context) -> list[Leftover]:
+    return placing.guest_left(context.state["source"], context.state["source_generation"])
+
+
+def failed(context: Context) -> None:
+    """The server goes on where it was, in the state it was in; unless the destination fell silent
+    in the hand-over: then nobody knows where it runs, and it is in error until that host answers."""
     error = context.error or MusterError()
     context.change_server(task_state=None, progress=0)
-    if moving.has_moved(context):
-        await claims.promote(context.deps.pool, context.server.uuid, context.state["dest"])
-        moving.migration(context, status="completed")
-        context.recheck(context.state["source"])  # it destroys what it still has
-        return
     if "dest" in context.state:
         context.event_finish(COPY_EVENT, error)
-        now = context.deps.clock.monotonic()
-        context.event(ROLLBACK_EVENT, context.state["dest"], now, error)
+        context.event(ROLLBACK_EVENT, context.state["dest"], error=error)
     else:
-        context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic(), error)
+        context.event(CONDUCTOR_EVENT, None, error=error)
     aborted = error.code == "migration_aborted"
     moving.migration(context, status="cancelled" if aborted else "error")
+    if context.state.get("undo_given_up") and context.state.get("handed_over"):
+        context.change_server(vm_state=VmState.ERROR, fault=context.fault(error))
 
 
 LIVE_MIGRATE = Definition(
     "live_migrate",
     (
         Step("schedule", schedule, moving.choose_destination_undo, deadline_s=60),
-        Step("prepare", prepare, moving.prepare_undo, deadline_s=60),
-        Step("copy", copy, copy_undo, deadline_s=400),
-        Step("network", network, deadline_s=60),
-        Step("clean", clean, deadline_s=120),
+        Step(
+            "prepare",
+            prepare,
+            moving.destroy_at_destination,
+            deadline_s=60,
+            left=moving.left_at_destination,
+        ),
+        Step(
+            "copy",
+            copy,
+            copy_undo,
+            deadline_s=400,
+            undo_deadline_s=400,
+            pivot=True,
+            left=copy_left,
+        ),
+        Step("network", network, deadline_s=60, durable=False, left=ports.left),
+        Step("clean", clean, deadline_s=120, otherwise=clean_otherwise, left=clean_left),
     ),
     failed=failed,
     reroute=moving.another_destination,

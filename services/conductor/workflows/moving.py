@@ -1,11 +1,13 @@
-"""What all moves of a server between living hosts share.
+"""What all moves of a server between hosts share.
 
 Owns: the migration row's columns, the destination's claim and guest, their undoing.
 May not: decide states of the server. Crash story: the destination, its claim and the generation
 promised to it are in the workflow's state from the first step on.
 
 A move claims the destination under purpose "migration" and keeps the claim on the source until
-the move is settled; `claims.promote` then turns one into the other.
+the move is settled; then the commit turns one into the other (`Changes.promote`). The guest at the
+destination is held until the commit that makes it the server's; before that the source may go on at
+any moment.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from common.db.stores import claims
+from common.db.stores.claims import Purpose
+from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
 from common.errors import HostCommandFailed, Timeout
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
@@ -31,16 +34,17 @@ async def choose_destination(
     *,
     flavor: dict[str, Any] | None = None,
     same_host: bool = False,
-    purpose: claims.Purpose = "migration",
+    purpose: Purpose = "migration",
 ) -> None:
-    """Claim a host, promise it the next generation, write both down."""
+    """Claim a host (`state["dest"]`), promise it the next generation, write both down."""
     state, server = context.state, context.server
     state.setdefault("source", server.host)
     state.setdefault("source_generation", server.generation)
     target = state.get("host")
     exclude = [] if same_host or not state["source"] else [state["source"]]
-    selected = await placing.select_host(
+    await placing.claim_host(
         context,
+        called="dest",
         force_host=target if state.get("force") else None,
         requested_host=None if state.get("force") else target,
         availability_zone=server.pinned_availability_zone,
@@ -48,20 +52,13 @@ async def choose_destination(
         purpose=purpose,
         flavor=flavor,
     )
-    generation = server.last_generation + 1
-    state.update(dest=selected.host, node=selected.node, generation=generation)
-    context.change_server(last_generation=generation)
-    migration(context, dest_compute=selected.host, dest_node=selected.node)
+    state["generation"] = server.last_generation + 1
+    context.change_server(last_generation=state["generation"])
+    migration(context, dest_compute=CLAIMED_HOST, dest_node=CLAIMED_NODE)
 
 
 async def choose_destination_undo(context: Context) -> None:
-    if not has_moved(context):
-        await claims.release(context.deps.pool, context.server.uuid, purpose="migration")
-
-
-def has_moved(context: Context) -> bool:
-    """The new guest is the server: there is nothing to go back to."""
-    return context.server.generation == context.state.get("generation")
+    context.release_claims(purpose="migration")
 
 
 async def prepare(context: Context, flavor: dict[str, Any] | None = None) -> None:
@@ -77,33 +74,32 @@ async def prepare(context: Context, flavor: dict[str, Any] | None = None) -> Non
     )
 
 
-async def prepare_undo(context: Context) -> None:
+async def destroy_at_destination(context: Context) -> None:
+    """What was made there never executed."""
     state = context.state
-    if not has_moved(context):
-        await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+    await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+
+
+def left_at_destination(context: Context) -> list[Leftover]:
+    return placing.guest_left(context.state.get("dest"), context.state.get("generation", 0))
 
 
 async def return_to_source(context: Context, *, power_on: bool) -> None:
-    """Let the guest that was moved out go on where it was, as the generation it was.
-
-    The destination's guest may run already, unknown to us: it goes first, or two would run.
-    """
+    """Let the guest that was moved out go on where it was, as the generation it was. It is the
+    server's still, so it executes at once."""
     state = context.state
-    if has_moved(context):
-        return
-    await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
     await context.command(
         "revert_migration",
         host=state["source"],
         generation=state["source_generation"],
         new_generation=state["source_generation"],
         power_on=power_on,
+        held=False,
     )
 
 
 async def rebind_to_source(context: Context) -> None:
-    if not has_moved(context):
-        await ports.rebind(context, context.state["source"])
+    await ports.rebind(context, context.state["source"])
 
 
 def another_destination(context: Context, error: Exception) -> str | None:

@@ -21,43 +21,47 @@ async def _always(_context: Context) -> bool:
     return True
 
 
+async def _nothing(_context: Context, _host: str) -> dict[str, Any]:
+    return {}
+
+
 def one_command(
     kind: str,
     *,
     event: str,
     verb: str,
     done: Callable[[Context, HostReply], dict[str, Any]],
-    params: Callable[[Context], dict[str, Any]] = lambda _: {},
+    params: Callable[[Context, str], Awaitable[dict[str, Any]]] = _nothing,
     needed: Callable[[Context], Awaitable[bool]] = _always,
     on_failure: VmState | None = None,
     deadline_s: float = 60.0,
 ) -> Definition:
     """A workflow that tells the host `verb` and then writes `done(context, reply)` columns.
 
-    `needed`: False ends it with nothing done. `on_failure`: the vm_state after a failure; None
-    leaves the one it was in.
+    `params`: the arguments of the verb, for that host. `needed`: False ends it with nothing done.
+    `on_failure`: the vm_state after a failure; None leaves the one it was in.
     """
 
     async def command(context: Context) -> None:
         started = context.deps.clock.monotonic()
-        server = context.server
-        if server.host is None:
+        server, host = context.server, context.server.host
+        if host is None:
             raise Conflict(f"Instance {server.uuid} is not ready")
         if not await needed(context):
             context.event(event, server.host, started)
             context.change_server(task_state=None)
             return
         reply = await context.command(
-            verb, host=server.host, generation=server.generation, **params(context)
+            verb, host=host, generation=server.generation, **await params(context, host)
         )
         context.event(event, server.host, started)
         context.change_server(
             task_state=None, power_state=reply.power_state, **done(context, reply)
         )
 
-    async def failed(context: Context) -> None:
+    def failed(context: Context) -> None:
         error = context.error or MusterError()
-        context.event(event, context.server.host, context.deps.clock.monotonic(), error)
+        context.event(event, context.server.host, error=error)
         context.change_server(task_state=None)
         if on_failure is not None:
             context.change_server(vm_state=on_failure, fault=context.fault(error))

@@ -1,8 +1,8 @@
-"""Steps that several workflows share: claim a host, make a guest there, give a claim back.
+"""Steps that several workflows share: claim a host, make a guest there, end one.
 
-Owns: how the scheduler is asked, how a guest is described and spawned.
-May not: decide states. Crash story: a claim is found again by its server, a guest by its
-generation, so each step may be repeated.
+Owns: how the scheduler is asked, how a guest is described, made and destroyed.
+May not: decide states. Crash story: a claim is part of the commit of the step that wants it, a
+guest is found again by its generation, so each step may be repeated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from common.db.stores.claims import Purpose
+from common.db.stores.claims import Claim, Purpose, Ratios, Resources
+from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
 from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, NotFound, NoValidHost, Unavailable
 from common.messages.compute import GuestSpec, HostReply, NetworkInterface
@@ -19,18 +20,22 @@ from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
 
 
-async def select_host(
+async def claim_host(
     context: Context,
     *,
+    called: str,
     force_host: str | None = None,
     requested_host: str | None = None,
     availability_zone: str | None = None,
     exclude_hosts: Sequence[str] = (),
     purpose: Purpose = "server",
     flavor: dict[str, Any] | None = None,
-) -> HostSelected:
-    """A claimed host for the server (as it would be with `flavor`); raises NoValidHost with the
-    scheduler's reason."""
+) -> None:
+    """Have the commit of this step claim a host for the server (as it would be with `flavor`).
+
+    Its name becomes `state[called]`, its node `state["node"]`; columns of the same commit may use
+    CLAIMED_HOST and CLAIMED_NODE. Raises NoValidHost with the scheduler's reason.
+    """
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
@@ -52,13 +57,30 @@ async def select_host(
             exclude_hosts=list(exclude_hosts),
             scheduler_hints=server.scheduler_hints,
             server_group=str(server.server_group) if server.server_group else None,
+            fresh=context.claim_refused,
         )
     )
     if not isinstance(selected, HostSelected):
         raise Bug(f"the scheduler answered with {selected.TYPE}")
     if selected.host is None:
         raise NoValidHost(selected.reason or "No valid host was found.")
-    return selected
+    settings = context.deps.settings.scheduler
+    context.changes.claim = Claim(
+        hosts=[selected.host, *selected.alternates],
+        purpose=purpose,
+        resources=Resources(server.vcpus, server.memory_mib, server.disk_gib),
+        ratios=Ratios(
+            cpu=settings.cpu_allocation_ratio,
+            ram=settings.ram_allocation_ratio,
+            disk=settings.disk_allocation_ratio,
+        ),
+        forced=force_host is not None,
+    )
+    context.changes.claimed_state = {called: "host", "node": "node"}
+
+
+PLACED = {"host": CLAIMED_HOST, "node": CLAIMED_NODE}
+"""Columns of a server that shows its claimed host at once."""
 
 
 def flavor_columns(flavor: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +129,7 @@ def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
     )
 
 
-async def spawn_guest(
+async def make_guest(
     context: Context,
     *,
     host: str,
@@ -116,7 +138,8 @@ async def spawn_guest(
     image_id: str | None = None,
     flavor: dict[str, Any] | None = None,
 ) -> HostReply:
-    """Make the guest on `host`; a guest of this generation that is there already is the answer.
+    """Make the guest on `host`, held: it executes only after the commit that names it, with
+    `context.let_execute`. A guest of this generation that is there already is the answer.
     `image_id` and `flavor` take the place of the server's own."""
     server = context.server
     if flavor is not None:
@@ -128,21 +151,34 @@ async def spawn_guest(
 
 
 async def destroy_guest(context: Context, *, host: str, generation: int) -> None:
-    """Remove the guest. A host that is down does it when it comes back: it asks about its guests
-    before it serves, and is told that this generation is over."""
+    """Remove a guest that does not execute, or that nobody replaces. A host that is down does it
+    when it comes back: it asks about its guests, and is told that this generation is over."""
     try:
         await context.command("destroy", host=host, generation=generation)
     except HostDown:
         return
 
 
-async def guest_is_there(context: Context, host: str, generation: int) -> bool:
-    """False also when the host is down: then it is told what became of its guest."""
+async def end_guest(context: Context, *, host: str, generation: int) -> None:
+    """Make sure that a guest that may be executing does not any more, because another takes its
+    place: its host has answered or is fenced. Waits while the host is silent; raises Unavailable at
+    the deadline."""
     try:
-        await context.command("guest_info", host=host, generation=generation)
-    except (NotFound, HostCommandFailed):
-        return False
-    return True
+        await context.command("destroy", host=host, generation=generation)
+    except HostDown as error:
+        if not error.fenced:
+            raise Unavailable(
+                f"host {host} is silent and may be running the server: it must return, or be "
+                "declared down (forced_down) once it is switched off"
+            ) from error
+
+
+def guest_left(host: str | None, generation: int, *, may_run: bool = False) -> list[Leftover]:
+    """For `Step.left`. `may_run`: it was told to execute, so that no other guest may."""
+    if host is None:
+        return []
+    detail = {"host": host, "generation": generation, "may_run": may_run}
+    return [Leftover("guest", detail, "")]
 
 
 async def generation_on(context: Context, host: str, *, otherwise: int) -> int:

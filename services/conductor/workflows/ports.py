@@ -1,8 +1,10 @@
 """Ports of a server in the network service.
 
 Owns: making, binding and giving back ports, and `network_info`, what the server shows of them.
-May not: touch a port that does not name the server. Crash story: a repeated step first looks for
-the ports that name the server.
+May not: touch a port that does not name the server. Crash story: a port that Muster makes says in
+its binding profile which of the requested networks it is for, so a repeated step finds each again
+and removes doubles. What a run without its lease made too late is left to the reconciler, which
+makes the network service agree with the server (`settle`).
 """
 
 from __future__ import annotations
@@ -10,10 +12,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from common.db.stores.commit import Leftover
 from common.domain.server import Server
 from common.errors import NotFound
 from common.neighbours.network import NetworkClient, Port, PortRequest
 from services.conductor.engine.context import Context
+
+_PLACE = "muster_request"
+"""Key of a port's binding profile (visible to administrators only): its place in the request."""
 
 
 def _owner(server: Server) -> str:
@@ -27,25 +33,20 @@ async def plug(context: Context, host: str) -> list[dict[str, Any]]:
     requested = server.requested_networks
     if not isinstance(requested, list) or not requested:
         return []
-    present: list[Port] = []
+    made: dict[int, Port] = {}
     if context.resumed or context.workflow.attempt:
-        present = await network.ports(device_id=str(server.uuid))
-    created = [port for port in present if port.id not in _user_ports(requested)]
+        made = await _made_before(network, server)
     labels = await _labels(network, requested)
-    to_create = [
-        _port_request(server, want, host, context.state.get("security_group_ids"))
-        for want in requested
-        if not want.get("port")
+    groups = context.state.get("security_group_ids")
+    places = [
+        place for place, want in enumerate(requested) if not want.get("port") and place not in made
     ]
-    if len(created) < len(to_create):
-        made = await network.create_ports(to_create[len(created) :])
-        created += made
-    for port in created:
-        if port.host_id != host:
-            await network.update_port(port.id, host_id=host)
-    fresh = iter(created)
+    created = await network.create_ports(
+        [_port_request(server, requested[place], place, host, groups) for place in places]
+    )
+    made |= dict(zip(places, created, strict=True))
     vifs = []
-    for want in requested:
+    for place, want in enumerate(requested):
         if want.get("port"):
             port = await network.update_port(
                 want["port"],
@@ -54,9 +55,29 @@ async def plug(context: Context, host: str) -> list[dict[str, Any]]:
                 host_id=host,
             )
         else:
-            port = next(fresh)
+            port = made[place]
+            if port.host_id != host:
+                port = await network.update_port(port.id, host_id=host)
         vifs.append(_vif(port, labels, want))
     return vifs
+
+
+async def _made_before(network: NetworkClient, server: Server) -> dict[int, Port]:
+    """Ports of earlier attempts by their place; of doubles the one with the lowest id stays."""
+    brought = _user_ports(server.requested_networks)
+    ports = await network.ports(device_id=str(server.uuid))
+    made: dict[int, Port] = {}
+    surplus: list[Port] = []
+    for port in sorted(ports, key=lambda port: port.id):
+        place = port.profile.get(_PLACE)
+        if port.id in brought or place is None:
+            continue
+        if place in made:
+            surplus.append(port)
+        else:
+            made[place] = port
+    await asyncio.gather(*(network.delete_port(port.id) for port in surplus))
+    return made
 
 
 async def unplug(context: Context) -> None:
@@ -90,6 +111,28 @@ async def rebind(context: Context, host: str) -> None:
     await asyncio.gather(*(bind(vif["port_id"]) for vif in context.server.network_info))
 
 
+def left(_context: Context) -> list[Leftover]:
+    """For `Step.left`: ports that are too many, or bound to another host than the server's."""
+    return [Leftover("ports", {}, "")]
+
+
+async def settle(network: NetworkClient, server: Server) -> None:
+    """Make the network service agree with a server at rest: its ports are those it shows, bound to
+    its host; a deleted one has none."""
+    shown = {vif["port_id"] for vif in server.network_info} if server.deleted_at is None else set()
+    brought = _user_ports(server.requested_networks) | {
+        vif["port_id"] for vif in server.network_info if vif.get("preserve_on_delete")
+    }
+    for port in await network.ports(device_id=str(server.uuid)):
+        if port.id in shown:
+            if port.host_id != (server.host or ""):
+                await network.update_port(port.id, host_id=server.host or "")
+        elif port.id in brought:
+            await _unbind(network, port.id)
+        else:
+            await network.delete_port(port.id)
+
+
 async def _unbind(network: NetworkClient, port_id: str) -> None:
     try:
         await network.update_port(port_id, device_id="", device_owner="", host_id="")
@@ -112,7 +155,11 @@ async def _labels(network: NetworkClient, requested: list[dict[str, Any]]) -> di
 
 
 def _port_request(
-    server: Server, want: dict[str, Any], host: str, security_group_ids: list[str] | None
+    server: Server,
+    want: dict[str, Any],
+    place: int,
+    host: str,
+    security_group_ids: list[str] | None,
 ) -> PortRequest:
     return PortRequest(
         network_id=want["uuid"],
@@ -122,6 +169,7 @@ def _port_request(
         host_id=host,
         fixed_ip=want.get("fixed_ip"),
         security_group_ids=security_group_ids,
+        profile={_PLACE: place},
     )
 
 

@@ -36,7 +36,7 @@ async def soft(context: Context) -> None:
             reply = await _reboot(context, server.host, "soft")
     except HostDown:
         raise
-    except (HostCommandFailed, Timeout, TimeoutError) as error:
+    except (HostCommandFailed, Conflict, Timeout, TimeoutError) as error:
         log.info("soft_reboot_failed", server=str(server.uuid), error=repr(error))
         await context.command("cancel", host=server.host, generation=server.generation)
     else:
@@ -59,10 +59,10 @@ async def _reboot(context: Context, host: str, kind: str) -> HostReply:
     return await context.command("reboot", host=host, generation=generation, kind=kind)
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     error, server = context.error or MusterError(), context.server
     if context.failed_step == "soft":  # what it started was not committed
-        context.event(EVENT, server.host, context.deps.clock.monotonic(), error)
+        context.event(EVENT, server.host, error=error)
     else:
         context.event_finish(EVENT, error)
     context.change_server(task_state=None)

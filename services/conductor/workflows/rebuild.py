@@ -1,7 +1,8 @@
 """Rebuild a server where it is, from an image: same id, flavor, host and addresses.
 
     prepare   a new generation is promised
-    spawn     the guest of that generation replaces the old one
+    spawn     the guest of that generation replaces the old one, held; with this commit it is the
+              server's and may execute
 
 The request has already written what the rebuilt server is (image, metadata, key, user data).
 A stopped server stays stopped. A failure leaves it in error: the old disk may be gone.
@@ -9,7 +10,7 @@ A stopped server stays stopped. A failure leaves it in error: the old disk may b
 
 from __future__ import annotations
 
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context
@@ -35,10 +36,11 @@ async def spawn(context: Context) -> None:
     server, generation = context.server, context.state["generation"]
     assert server.host is not None, "prepare has checked it"
     stopped = server.vm_state == VmState.STOPPED
-    reply = await placing.spawn_guest(
+    reply = await placing.make_guest(
         context, host=server.host, generation=generation, power_on=not stopped
     )
     context.event_finish(EVENT)
+    context.let_execute(server.host, generation)
     context.change_server(
         generation=generation,
         vm_state=VmState.STOPPED if stopped else VmState.ACTIVE,
@@ -58,7 +60,7 @@ async def spawn_undo(context: Context) -> None:
     context.change_server(generation=generation)
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     error = context.error or MusterError()
     if "generation" in context.state:
         context.event_finish(EVENT, error)

@@ -5,14 +5,22 @@ Input: state {"image_id": image or null for the server's own}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from common.domain.states import VmState
+from services.conductor.engine.context import Context
 from services.conductor.workflows.one_command import one_command
+
+
+async def _image(context: Context, _host: str) -> dict[str, Any]:
+    return {"image_id": context.state.get("image_id")}
+
 
 RESCUE = one_command(
     "rescue",
     event="compute_rescue_instance",
     verb="rescue",
-    params=lambda context: {"image_id": context.state.get("image_id")},
+    params=_image,
     done=lambda _context, _reply: {"vm_state": VmState.RESCUED, "fault": None},
     on_failure=VmState.ERROR,
     deadline_s=120.0,

@@ -4,7 +4,7 @@
     prepare    reserve the guest there       undo: destroy it
     leave      the source lets the guest go  undo: it goes on there
     network    bind the ports there          undo: bind them to the source
-    finish     the guest goes on there; from this commit on the server is the new guest
+    finish     the guest is made there, held; with this commit it is the server's and goes on
 
 Nothing on the source is lost until the resize is confirmed: its guest, switched off, and its claim
 stay. With `conductor.allow_resize_to_same_host` the destination may be the source: then the
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NoValidHost
 from services.conductor.engine.context import Context
@@ -65,7 +65,7 @@ async def prepare(context: Context) -> None:
 
 async def prepare_undo(context: Context) -> None:
     if not _in_place(context):
-        await moving.prepare_undo(context)
+        await moving.destroy_at_destination(context)
 
 
 async def leave(context: Context) -> None:
@@ -93,7 +93,7 @@ async def finish(context: Context) -> None:
     started, state, server = context.deps.clock.monotonic(), context.state, context.server
     flavor, active = _flavor(context), _was_active(context)
     if _in_place(context):
-        reply = await placing.spawn_guest(
+        reply = await placing.make_guest(
             context,
             host=state["dest"],
             generation=state["generation"],
@@ -124,28 +124,29 @@ async def finish(context: Context) -> None:
         launched_at=NOW,
         fault=None,
     )
+    context.let_execute(state["dest"], state["generation"])
     moving.migration(context, status="finished")
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     """No host: the server goes on as before. Later failures: it is back where it was, and in
     error for somebody to look at."""
     error = context.error or MusterError()
     context.change_server(task_state=None, fault=context.fault(error))
     if isinstance(error, NoValidHost):
-        context.event(COLD_EVENT, None, context.deps.clock.monotonic(), error)
+        context.event(COLD_EVENT, None, error=error)
     else:
-        context.event(PREPARE_EVENT, None, context.deps.clock.monotonic(), error)
+        context.event(PREPARE_EVENT, None, error=error)
         context.change_server(vm_state=VmState.ERROR)
     moving.migration(context, status="error")
 
 
 STEPS = (
     Step("schedule", schedule, moving.choose_destination_undo, deadline_s=60),
-    Step("prepare", prepare, prepare_undo, deadline_s=60),
+    Step("prepare", prepare, prepare_undo, deadline_s=60, left=moving.left_at_destination),
     Step("leave", leave, leave_undo, deadline_s=120),
-    Step("network", network, moving.rebind_to_source, deadline_s=60),
-    Step("finish", finish, deadline_s=120),
+    Step("network", network, moving.rebind_to_source, deadline_s=60, left=ports.left),
+    Step("finish", finish, deadline_s=120, pivot=True, left=moving.left_at_destination),
 )
 
 RESIZE = Definition("resize", STEPS, failed=failed, reroute=moving.another_destination)

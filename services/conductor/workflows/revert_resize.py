@@ -1,17 +1,17 @@
 """Revert a resize: the guest the source kept is the server again, with its old flavor.
 
-    drop      the destination destroys its guest; one that is down is told when it returns
+    drop      the destination destroys its guest; from this commit on the server is the source's
+              guest again. A silent host must answer or be declared down first: its guest executes
     network   bind the ports to the source
-    restore   the source's guest goes on, under a new generation
-    settle    give back the claim on the destination
+    restore   the source's guest goes on
 
+A resize in place has one guest: it is made again with the old flavor, held until the last commit.
 Input: state {"migration_uuid", "source", "source_node", "source_generation"}.
 """
 
 from __future__ import annotations
 
-from common.db.stores import claims
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import NOW
 from common.domain.states import VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
@@ -26,18 +26,45 @@ def _old_vm_state(context: Context) -> VmState:
     return VmState(context.server.system_metadata.get("old_vm_state", VmState.ACTIVE))
 
 
+def _in_place(context: Context) -> bool:
+    return bool(context.state["source"] == context.state["dest"])
+
+
 async def drop(context: Context) -> None:
     state, server = context.state, context.server
     started = context.deps.clock.monotonic()
     assert server.host is not None, "a resized server is on its destination"
-    generation = server.last_generation + 1
-    state.update(dest=server.host, generation=generation, dropped=True)
-    if state["source"] != server.host:
-        await placing.destroy_guest(context, host=server.host, generation=server.generation)
+    # A generation is used up in any case: the destination's must not be the newest one promised.
+    state.update(dest=server.host, generation=server.last_generation + 1)
+    context.change_server(last_generation=state["generation"])
+    if not _in_place(context):
+        await placing.end_guest(context, host=server.host, generation=server.generation)
+        state["dropped"] = True
+        _back_at_source(context)
     context.event(EVENT, server.host, started)
     context.event_start(FINISH_EVENT, state["source"])
-    context.change_server(last_generation=generation)
     moving.migration(context, status="reverting")
+
+
+def _back_at_source(context: Context) -> None:
+    """The server is the guest that the source kept."""
+    state = context.state
+    _give_back(context)
+    context.change_server(
+        host=state["source"],
+        node=state.get("source_node") or state["source"],
+        generation=state["source_generation"],
+        last_generation=state["generation"],
+    )
+
+
+def _give_back(context: Context) -> None:
+    """The flavor and the claim that the resize brought."""
+    server = context.server
+    context.change_server(
+        **placing.flavor_columns(server.old_flavor or server.flavor), old_flavor=None
+    )
+    context.release_claims(purpose="migration")
 
 
 async def network(context: Context) -> None:
@@ -47,72 +74,64 @@ async def network(context: Context) -> None:
 async def restore(context: Context) -> None:
     state, server = context.state, context.server
     active = _old_vm_state(context) != VmState.STOPPED
-    old_flavor = server.old_flavor or server.flavor
-    if state["source"] == state["dest"]:
-        reply = await placing.spawn_guest(
+    if _in_place(context):
+        reply = await placing.make_guest(
             context,
             host=state["source"],
             generation=state["generation"],
             power_on=active,
-            flavor=old_flavor,
+            flavor=server.old_flavor or server.flavor,
         )
+        _give_back(context)
+        context.change_server(generation=state["generation"])
+        context.let_execute(state["source"], state["generation"])
     else:
         reply = await context.command(
             "revert_migration",
             host=state["source"],
             generation=state["source_generation"],
-            new_generation=state["generation"],
+            new_generation=state["source_generation"],
             power_on=active,
+            held=False,
         )
+    context.event_finish(FINISH_EVENT)
     context.change_server(
-        **placing.flavor_columns(old_flavor),
-        old_flavor=None,
-        host=state["source"],
-        node=state.get("source_node") or state["source"],
-        generation=state["generation"],
+        vm_state=_old_vm_state(context),
+        task_state=None,
         power_state=reply.power_state,
         launched_at=NOW,
+        fault=None,
     )
-
-
-async def settle(context: Context) -> None:
-    await claims.release(context.deps.pool, context.server.uuid, purpose="migration")
-    context.event_finish(FINISH_EVENT)
-    context.change_server(vm_state=_old_vm_state(context), task_state=None, fault=None)
     moving.migration(context, status="reverted")
 
 
-async def failed(context: Context) -> None:
-    """Nothing was dropped: both guests are there, and the resize is still unsettled. Otherwise the
-    guest on the source is the only one, so the server is back there whatever state it is in."""
-    error, state, server = context.error or MusterError(), context.state, context.server
-    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
-    if not state.get("dropped"):
-        context.event(EVENT, server.host, context.deps.clock.monotonic(), error)
-        moving.migration(context, status="finished")
-        return
+def restore_otherwise(context: Context) -> None:
+    """The guest on the source is the only one there is, whatever state it is in."""
+    error = context.error or MusterError()
+    if _in_place(context):
+        _give_back(context)
     context.event_finish(FINISH_EVENT, error)
-    await claims.release(context.deps.pool, server.uuid, purpose="migration")
-    if server.generation != state["generation"]:
-        context.change_server(
-            **placing.flavor_columns(server.old_flavor or server.flavor),
-            old_flavor=None,
-            host=state["source"],
-            node=state.get("source_node") or state["source"],
-            generation=await placing.generation_on(
-                context, state["source"], otherwise=state["source_generation"]
-            ),
-        )
+    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
+
+
+def failed(context: Context) -> None:
+    """Nothing was dropped: both guests are there, and the resize is still unsettled."""
+    error = context.error or MusterError()
+    context.event(EVENT, context.server.host, error=error)
+    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+    moving.migration(context, status="finished")
+    if context.state.get("dropped"):
+        _back_at_source(context)
+        moving.migration(context, status="error")
 
 
 REVERT_RESIZE = Definition(
     "revert_resize",
     (
-        Step("drop", drop, deadline_s=120),
-        Step("network", network, deadline_s=60),
-        Step("restore", restore, deadline_s=120),
-        Step("settle", settle, deadline_s=60),
+        Step("drop", drop, deadline_s=120, pivot=True),
+        Step("network", network, deadline_s=60, durable=False, left=ports.left),
+        Step("restore", restore, deadline_s=120, otherwise=restore_otherwise),
     ),
     failed=failed,
 )

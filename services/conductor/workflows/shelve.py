@@ -2,7 +2,8 @@
 
     image      a record for the image               undo: remove it
     snapshot   switched off, disk uploaded; shelved from this commit on   undo: switch it on again
-    offload    when `conductor.shelved_offload_time_s` is 0: guest, claim and bindings given up
+    vacate     when `conductor.shelved_offload_time_s` is 0: the guest goes,
+    leave      and claim and bindings are given up
 
 With a positive time a periodic task offloads later, with -1 nobody does.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 from uuid import uuid5
 
+from common.db.stores.commit import Leftover
 from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, offloading
+from services.conductor.workflows import imaging, offloading, ports
 
 EVENT = "compute_shelve_instance"
 
@@ -45,13 +47,8 @@ async def image(context: Context) -> None:
         )
 
 
-def _is_shelved(context: Context) -> bool:
-    return context.server.vm_state == VmState.SHELVED
-
-
 async def image_undo(context: Context) -> None:
-    if not _is_shelved(context):
-        await imaging.remove(context, context.state.get("image_id"))
+    await imaging.remove(context, context.state.get("image_id"))
 
 
 async def snapshot(context: Context) -> None:
@@ -59,7 +56,7 @@ async def snapshot(context: Context) -> None:
     assert server.host is not None, "the first step has checked it"
     await context.command("power_off", host=server.host, generation=server.generation)
     await imaging.upload(context, state["image_id"])
-    state["vm_state"] = server.vm_state
+    state["offload"] = context.deps.settings.conductor.shelved_offload_time_s == 0
     kept = {
         "shelved_image_id": state["image_id"],
         "shelved_at": context.deps.clock.utcnow().isoformat(),
@@ -75,34 +72,46 @@ async def snapshot(context: Context) -> None:
 
 async def snapshot_undo(context: Context) -> None:
     server = context.server
-    if _is_shelved(context) or server.vm_state == VmState.STOPPED or server.host is None:
+    if server.vm_state == VmState.STOPPED or server.host is None:
         return
     await context.command("power_on", host=server.host, generation=server.generation)
     context.change_server(vm_state=VmState.ACTIVE)
 
 
-async def offload(context: Context) -> None:
-    if context.deps.settings.conductor.shelved_offload_time_s == 0:
-        await offloading.offload(context)
-    else:
-        context.change_server(task_state=None)
+async def vacate(context: Context) -> None:
+    if context.state["offload"]:
+        await offloading.vacate(context)
+
+
+def vacate_left(context: Context) -> list[Leftover]:
+    return offloading.vacate_left(context) if context.state["offload"] else []
+
+
+async def leave(context: Context) -> None:
     context.event_finish(EVENT)
-
-
-async def failed(context: Context) -> None:
-    context.event_finish(EVENT, context.error or MusterError())
-    if _is_shelved(context):
-        await offloading.settle(context)
+    if context.state["offload"]:
+        await offloading.leave(context)
     else:
         context.change_server(task_state=None)
+
+
+def leave_otherwise(context: Context) -> None:
+    context.event_finish(EVENT, context.error)
+    offloading.offloaded(context)
+
+
+def failed(context: Context) -> None:
+    context.event_finish(EVENT, context.error or MusterError())
+    context.change_server(task_state=None)
 
 
 SHELVE = Definition(
     "shelve",
     (
-        Step("image", image, image_undo, deadline_s=60),
-        Step("snapshot", snapshot, snapshot_undo, deadline_s=300),
-        Step("offload", offload, deadline_s=120),
+        Step("image", image, image_undo, deadline_s=60, left=imaging.left),
+        Step("snapshot", snapshot, snapshot_undo, deadline_s=300, pivot=True),
+        Step("vacate", vacate, deadline_s=60, durable=False, left=vacate_left),
+        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=ports.left),
     ),
     failed=failed,
 )

@@ -1,27 +1,42 @@
-"""Give up the place of a shelved server: shelved/shelving_offloading -> shelved_offloaded."""
+"""Give up the place of a shelved server: shelved/shelving_offloading -> shelved_offloaded.
+
+    vacate   the guest goes
+    leave    claim and bindings are given up
+
+There is no way back: the image has been the server since it was shelved.
+"""
 
 from __future__ import annotations
 
-from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import offloading
+from services.conductor.workflows import offloading, ports
 
 EVENT = "compute_shelve_offload_instance"
 
 
-async def offload(context: Context) -> None:
+async def leave(context: Context) -> None:
     started, host = context.deps.clock.monotonic(), context.server.host
-    await offloading.offload(context)
+    await offloading.leave(context)
     context.event(EVENT, host, started)
 
 
-async def failed(context: Context) -> None:
-    error = context.error or MusterError()
-    context.event(EVENT, context.server.host, context.deps.clock.monotonic(), error)
-    await offloading.settle(context)
+def leave_otherwise(context: Context) -> None:
+    context.event(EVENT, context.server.host, error=context.error)
+    offloading.offloaded(context)
 
 
 SHELVE_OFFLOAD = Definition(
-    "shelve_offload", (Step("offload", offload, deadline_s=120),), failed=failed
+    "shelve_offload",
+    (
+        Step(
+            "vacate",
+            offloading.vacate,
+            deadline_s=60,
+            durable=False,
+            left=offloading.vacate_left,
+        ),
+        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=ports.left),
+    ),
+    forward_only=True,
 )

@@ -31,9 +31,9 @@ async def switch_off(context: Context) -> None:
     )
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     error = context.error or MusterError()
-    context.event(EVENT, context.server.host, context.deps.clock.monotonic(), error)
+    context.event(EVENT, context.server.host, error=error)
     context.change_server(task_state=None)
 
 

@@ -2,8 +2,8 @@
 
     schedule    claim a host (unless it still has its own)      undo: give the claim back
     network     bind the ports there                            undo: unbind them
-    spawn       the guest runs from the shelved image, or is switched on where it is
-                                                                undo: destroy it
+    spawn       the guest is made from the shelved image, held, or is switched on where it is; with
+                this commit the server is back                  undo: destroy it
     forget      remove the shelved image
 
 Input: state {"availability_zone", "host"}, both optional.
@@ -11,8 +11,7 @@ Input: state {"availability_zone", "host"}, both optional.
 
 from __future__ import annotations
 
-from common.db.stores import claims
-from common.db.stores.workflows import NOW
+from common.db.stores.commit import CLAIMED_HOST, NOW, Leftover
 from common.domain.states import TaskState, VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
@@ -24,10 +23,6 @@ START_EVENT = "compute_start_instance"
 SCHEDULE_EVENTS = ("schedule_instances", "get_image_info")
 
 
-def _is_back(context: Context) -> bool:
-    return context.server.vm_state == VmState.ACTIVE
-
-
 async def schedule(context: Context) -> None:
     state, server = context.state, context.server
     state.setdefault("offloaded", server.host is None)
@@ -37,22 +32,22 @@ async def schedule(context: Context) -> None:
         context.change_server(task_state=TaskState.POWERING_ON)
         return
     started = context.deps.clock.monotonic()
-    selected = await placing.select_host(
+    await placing.claim_host(
         context,
+        called="dest",
         requested_host=state.get("host"),
         availability_zone=state.get("availability_zone") or server.pinned_availability_zone,
     )
-    generation = server.last_generation + 1
-    state.update(dest=selected.host, node=selected.node, generation=generation)
+    state["generation"] = server.last_generation + 1
     for event in SCHEDULE_EVENTS:
         context.event(event, None, started)
-    context.event_start(EVENT, selected.host)
-    context.change_server(last_generation=generation, task_state=TaskState.SPAWNING)
+    context.event_start(EVENT, CLAIMED_HOST)
+    context.change_server(last_generation=state["generation"], task_state=TaskState.SPAWNING)
 
 
 async def schedule_undo(context: Context) -> None:
-    if context.state.get("offloaded") and not _is_back(context):
-        await claims.release(context.deps.pool, context.server.uuid)
+    if context.state.get("offloaded"):
+        context.release_claims()
 
 
 async def network(context: Context) -> None:
@@ -61,14 +56,14 @@ async def network(context: Context) -> None:
 
 
 async def network_undo(context: Context) -> None:
-    if context.state["offloaded"] and not _is_back(context):
+    if context.state["offloaded"]:
         await ports.rebind(context, "")
 
 
 async def spawn(context: Context) -> None:
     state, server = context.state, context.server
     if state["offloaded"]:
-        reply = await placing.spawn_guest(
+        reply = await placing.make_guest(
             context,
             host=state["dest"],
             generation=state["generation"],
@@ -76,6 +71,7 @@ async def spawn(context: Context) -> None:
         )
         context.event_finish(EVENT)
         context.change_server(host=state["dest"], node=state["node"])
+        context.let_execute(state["dest"], state["generation"])
     else:
         reply = await context.command(
             "power_on", host=state["dest"], generation=state["generation"]
@@ -96,25 +92,30 @@ async def spawn(context: Context) -> None:
 
 async def spawn_undo(context: Context) -> None:
     state = context.state
-    if state["offloaded"] and not _is_back(context):
+    if state["offloaded"]:
         await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+
+
+def spawn_left(context: Context) -> list[Leftover]:
+    state = context.state
+    return placing.guest_left(state["dest"], state["generation"]) if state["offloaded"] else []
 
 
 async def forget(context: Context) -> None:
     await imaging.remove(context, context.state.get("image_id"))
+    back(context)
+
+
+def back(context: Context) -> None:
     context.change_server(task_state=None)
 
 
-async def failed(context: Context) -> None:
+def failed(context: Context) -> None:
     error = context.error or MusterError()
-    if not _is_back(context):
-        now = context.deps.clock.monotonic()
-        if "dest" in context.state:
-            context.event_finish(EVENT if context.state["offloaded"] else START_EVENT, error)
-        else:
-            context.event(SCHEDULE_EVENTS[0], None, now, error)
+    if "dest" in context.state:
+        context.event_finish(EVENT if context.state["offloaded"] else START_EVENT, error)
     else:
-        await imaging.remove(context, context.state.get("image_id"))
+        context.event(SCHEDULE_EVENTS[0], None, error=error)
     context.change_server(task_state=None)
 
 
@@ -122,9 +123,9 @@ UNSHELVE = Definition(
     "unshelve",
     (
         Step("schedule", schedule, schedule_undo, deadline_s=60),
-        Step("network", network, network_undo, deadline_s=60),
-        Step("spawn", spawn, spawn_undo, deadline_s=120),
-        Step("forget", forget, deadline_s=60),
+        Step("network", network, network_undo, deadline_s=60, durable=False, left=ports.left),
+        Step("spawn", spawn, spawn_undo, deadline_s=120, pivot=True, left=spawn_left),
+        Step("forget", forget, deadline_s=60, otherwise=back, left=imaging.left),
     ),
     failed=failed,
 )

@@ -7,7 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from common.bus.port import Bus, Delivery, Unroutable
+from common.bus.topology import host_queue
+from common.messages.workflow import RunWorkflow
 from tests.functional.api.conftest import Answer, Deployment
+from tests.support.wait import wait_for
 
 
 async def _service(deployment: Deployment, host: str, v: int = 104) -> dict[str, Any]:
@@ -158,6 +162,31 @@ async def test_delete(deployment: Deployment) -> None:
     assert (await deployment.call("DELETE", f"/os-services/{service['id']}")).status == 404
     nodes = (await deployment.call("GET", "/os-hypervisors")).body["hypervisors"]
     assert "gone-1" not in {node["hypervisor_hostname"] for node in nodes}
+
+
+async def test_queue_goes_with_the_host(deployment: Deployment) -> None:
+    bus = deployment.bus
+    for host, running in (("queue-1", False), ("queue-2", True)):
+        number = await deployment.add_host(host)
+        consumed = await bus.consume(host_queue(host), _ignore, prefetch=1)
+        if not running:
+            await consumed.cancel()
+            await bus.publish(host_queue(host), RunWorkflow(workflow_id=1, server_uuid="x"))
+        assert (await deployment.call("DELETE", f"/os-services/{number}", v=1)).status == 204
+    await wait_for(lambda: _is_gone(bus, "queue-1"))
+    await bus.publish(host_queue("queue-2"), RunWorkflow(workflow_id=1, server_uuid="x"))
+
+
+async def _ignore(_: Delivery) -> None:
+    pass
+
+
+async def _is_gone(bus: Bus, host: str) -> bool:
+    try:
+        await bus.publish(host_queue(host), RunWorkflow(workflow_id=1, server_uuid="x"))
+    except Unroutable:
+        return True
+    return False
 
 
 async def test_host_in_a_migration_cannot_go(deployment: Deployment) -> None:

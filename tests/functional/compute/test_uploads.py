@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from common.messages.compute import HostReply
-from services.compute.drivers.simulated import Effect, FaultRule
 from services.compute.drivers.simulated.driver import SNAPSHOT_CHUNK_BYTES, SNAPSHOT_CHUNKS
+from services.compute.faults import Effect, FaultRule
 from tests.functional.standins.conftest import Cloud
 from tests.integration.compute.support import Life, Rig, code, new_uuid
 from tests.support.wait import wait_for

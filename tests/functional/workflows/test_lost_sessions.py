@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional.workflows.test_every_step import CASES
 from tests.support.cluster import running_cluster
+from tests.support.wait import wait_for
 
 DEATHS = 12
 
@@ -57,4 +59,42 @@ async def test_servers_come_and_go_although_sessions_die_under_them(
         states = [s and (s["status"], s.get("fault")) for s in shown[3:]]
         assert states == [("ACTIVE", None)] * 6
         assert await cluster.pool.fetchval("select last_value from deaths") >= 6, "sessions died"
+        await cluster.assert_sound()
+
+
+async def test_a_live_migration_is_watched_on_after_a_lost_session(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Progress is written while memory is copied; a write whose session dies must not be the last,
+    or nobody passes on that the migration is to be aborted."""
+    slow = {"compute": {"simulated": {"spawn_delay_s": 4.0, "delay_jitter": 0.0}}}
+    async with running_cluster(database_url, tmp_path, **slow) as cluster:
+        server_id = await cluster.create_server()
+        server = await cluster.settled(server_id)
+        assert server is not None
+        await CASES["live_migrate"].begins(cluster, server_id)
+
+        async def migration() -> dict[str, object]:
+            row = await cluster.pool.fetchrow("select id, status, details from migrations")
+            return dict(row)
+
+        async def copying() -> bool:
+            return (await migration())["status"] == "running"
+
+        await wait_for(copying, 10, "memory to be copied")
+        await cluster.pool.execute(FAULT.format(table="migrations", deaths=1))
+
+        async def died() -> bool:
+            return int(await cluster.pool.fetchval("select last_value from deaths")) >= 2
+
+        await wait_for(died, 10, "a session to die")
+        number = (await migration())["id"]
+        status, body = await cluster.request(
+            "DELETE", f"/servers/{server_id}/migrations/{number}", version="2.65"
+        )
+        assert status == 202, body
+        shown = await cluster.settled(server_id, 20)
+        assert shown is not None
+        assert (await migration())["status"] == "cancelled"
+        assert shown["OS-EXT-SRV-ATTR:host"] == server["OS-EXT-SRV-ATTR:host"]
         await cluster.assert_sound()

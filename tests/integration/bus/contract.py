@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.bus import handling
 from common.bus.handling import LATE_REPLIES
@@ -20,6 +21,7 @@ from common.bus.port import (
     Bus,
     BusClosed,
     Delivery,
+    GiveBack,
     Queue,
     QueueKind,
     RejectMessage,
@@ -211,15 +213,39 @@ class BusContract:
         assert inbox.numbers == [1]
         await has_waiting(bus, DEAD, before + 1)
 
-    async def test_failed_lossy_message_is_dropped(self, env: Env) -> None:
-        lossy, inbox, bus = queue(QueueKind.LOSSY), Inbox(RuntimeError("no")), await env.connect()
+    @pytest.mark.parametrize("kind", [QueueKind.LOSSY, QueueKind.CONVERSATION])
+    async def test_failed_lossy_message_is_tried_thrice_and_dropped(
+        self, env: Env, kind: QueueKind
+    ) -> None:
+        lossy, inbox, bus = queue(kind), Inbox(RuntimeError("no")), await env.connect()
         before = await bus.depth(DEAD)
         await bus.consume(lossy, inbox, prefetch=1)
         await publish_all(bus, lossy, 2)
-        await inbox.has(2)
-        assert inbox.numbers == [0, 1]
+        await inbox.has(6)
+        assert inbox.numbers == [0, 0, 0, 1, 1, 1]
         await is_empty(bus, lossy)
         assert await bus.depth(DEAD) == before
+
+    @pytest.mark.parametrize("kind", [QueueKind.LOSSY, QueueKind.CONVERSATION])
+    async def test_what_one_gives_back_another_can_handle(self, env: Env, kind: QueueKind) -> None:
+        lossy, cannot, can = queue(kind), Inbox(GiveBack("no database")), Inbox()
+        first, second = await env.connect(), await env.connect()
+        subscription = await first.consume(lossy, cannot, prefetch=10)
+        cannot.gate.clear()
+        await publish_all(first, lossy, 10)
+        await cannot.has(10)
+        await second.consume(lossy, can, prefetch=10)
+        ending = asyncio.ensure_future(subscription.cancel())
+        await asyncio.wait({ending}, timeout=0.05)
+        cannot.gate.set()
+        with capture_logs() as logs:
+            await ending
+        await can.has(10)
+        assert sorted(can.numbers) == list(range(10))
+        assert all(delivery.redelivered for delivery in can.deliveries)
+        assert {(line["event"], line["log_level"]) for line in logs} == {
+            ("handler_failed", "debug")
+        }
 
     async def test_unknown_host_is_unroutable_and_breaks_nothing(self, env: Env) -> None:
         bus, inbox, work = await env.connect(), Inbox(), queue()
@@ -241,6 +267,24 @@ class BusContract:
         await agent.consume(host, inbox, prefetch=10)
         await inbox.has(3)
         assert inbox.numbers == [0, 1, 2]
+
+    async def test_deleted_queue_is_as_if_it_had_never_been(self, env: Env) -> None:
+        host, inbox, sender = queue(QueueKind.HOST), Inbox(), await env.connect()
+        agent = await env.connect()
+        subscription = await agent.consume(host, Inbox(), prefetch=1)
+        assert not await sender.delete_queue(host)
+        await sender.publish(host, Job(number=1))
+        await subscription.cancel()
+        await publish_all(sender, host, 2)
+        assert await sender.delete_queue(host)
+        with pytest.raises(Unroutable):
+            await sender.publish(host, Job(number=2))
+        assert await sender.delete_queue(host)
+        await agent.consume(host, inbox, prefetch=1)  # on the connection that declared it before
+        await sender.publish(host, Job(number=3))
+        await inbox.has(1)
+        assert inbox.numbers == [3]
+        assert (agent.connections, sender.connections) == (1, 1)
 
     async def test_crash_gives_unacknowledged_messages_to_another(self, env: Env) -> None:
         work, stuck, inbox = queue(), Inbox(closed=True), Inbox()
@@ -285,8 +329,11 @@ class BusContract:
         assert inbox.numbers == [1]
         assert hanging.finished == 0
 
-    async def test_subscription_may_be_cancelled_by_its_own_handler(self, env: Env) -> None:
-        work, bus = queue(), await env.connect()
+    @pytest.mark.parametrize("kind", [QueueKind.WORK, QueueKind.HOST])
+    async def test_subscription_may_be_cancelled_by_its_own_handler(
+        self, env: Env, kind: QueueKind
+    ) -> None:
+        work, bus = queue(kind), await env.connect()
         seen: list[Delivery] = []
         cancelled = asyncio.Event()
         subscription: Subscription
@@ -302,6 +349,37 @@ class BusContract:
         await has_waiting(bus, work, 1)
         assert len(seen) == 1
 
+    async def test_consumers_of_hosts_end_each_for_itself(self, env: Env) -> None:
+        """One ends in the middle of its work, another with its work done; a third goes on."""
+        hosts = [queue(QueueKind.HOST) for _ in range(3)]
+        inboxes = [Inbox(closed=True) for _ in hosts]
+        bus, sender = await env.connect(), await env.connect()
+        subscriptions = [
+            await bus.consume(host, inbox, prefetch=prefetch)
+            for host, inbox, prefetch in zip(hosts, inboxes, (1, 2, 3), strict=True)
+        ]
+        for host in hosts:
+            await publish_all(sender, host, 4)
+        for host, inbox, prefetch in zip(hosts, inboxes, (1, 2, 3), strict=True):
+            await inbox.has(prefetch)
+            await has_waiting(sender, host, 4 - prefetch)
+        first = asyncio.ensure_future(subscriptions[0].cancel())
+        inboxes[1].gate.set()
+        await inboxes[1].has(4)
+        await subscriptions[1].cancel()
+        inboxes[0].gate.set()
+        await first
+        await has_waiting(sender, hosts[0], 3)
+        assert inboxes[0].finished == 1
+        inboxes[2].gate.set()
+        await inboxes[2].has(4)
+        assert [d.redelivered for d in inboxes[2].deliveries] == [False] * 4
+        again = Inbox()
+        await bus.consume(hosts[0], again, prefetch=10)
+        await again.has(3)
+        assert again.numbers == [1, 2, 3]
+        assert bus.connections == 1
+
     async def test_lossy_queue_keeps_the_newest(
         self, env: Env, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -312,6 +390,41 @@ class BusContract:
         await bus.consume(lossy, inbox, prefetch=100)
         await inbox.has(10)
         assert inbox.numbers == list(range(3, 13))
+
+    async def test_what_waited_too_long_in_a_conversation_is_dropped(
+        self, env: Env, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kind = QueueKind.CONVERSATION
+        monkeypatch.setitem(RULES, kind, replace(RULES[kind], ttl_s=0.2))
+        asked, inbox, bus = queue(kind), Inbox(), await env.connect()
+        dead = await bus.depth(DEAD)
+        await publish_all(bus, asked, 3)
+        await is_empty(bus, asked)
+        await bus.consume(asked, inbox, prefetch=10)
+        await bus.publish(asked, Job(number=99))
+        await inbox.has(1)
+        assert inbox.numbers == [99]
+        assert await bus.depth(DEAD) == dead
+
+    async def test_question_ends_with_the_patience_of_its_caller(self, env: Env) -> None:
+        asked, inbox, bus = queue(QueueKind.CONVERSATION), Inbox(), await env.connect()
+        with pytest.raises(Timeout):
+            await bus.call(asked, Job(number=1), timeout_s=0.2)
+        await is_empty(bus, asked)
+        await bus.consume(asked, inbox, prefetch=10)
+        await bus.publish(asked, Job(number=2))
+        await inbox.has(1)
+        assert inbox.numbers == [2]
+
+    async def test_command_outlives_the_patience_of_its_caller(self, env: Env) -> None:
+        host, inbox, bus = queue(QueueKind.HOST), Inbox(), await env.connect()
+        subscription = await bus.consume(host, Inbox(), prefetch=1)
+        await subscription.cancel()
+        with pytest.raises(Timeout):
+            await bus.call(host, Job(number=1), timeout_s=0.2)
+        await bus.consume(host, inbox, prefetch=1)
+        await inbox.has(1)
+        assert inbox.numbers == [1]
 
     async def test_full_work_queue_refuses(self, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
         limit_length(monkeypatch, QueueKind.WORK, 10)
@@ -384,6 +497,19 @@ class BusContract:
         await one.has(6)
         assert len(two.deliveries) == 6
 
+    async def test_one_subscription_hears_many_topics_in_order(self, env: Env) -> None:
+        bus, inbox, name = await env.connect(), Inbox(), f"test{next(_names)}"
+        topics = [f"{name}.{number}" for number in range(1000)]
+        subscription = await bus.subscribe([*topics, f"{name}.*.loud", f"{name}.0.#"], inbox)
+        for number in (999, 0, 500):
+            await bus.publish_event(topics[number], Job(number=number))
+        await bus.publish_event(f"{name}.0.loud", Job(number=7))  # matches twice, comes once
+        await bus.publish_event(f"{name}.other", Job(number=8))
+        await bus.publish_event(topics[1], Job(number=1))
+        await inbox.has(5)
+        assert inbox.numbers == [999, 0, 500, 7, 1]
+        await subscription.cancel()
+
     async def test_event_handler_that_fails_gets_the_next_event(self, env: Env) -> None:
         bus, inbox, topic = await env.connect(), Inbox(RuntimeError("no")), f"test{next(_names)}"
         await bus.subscribe(topic, inbox)
@@ -426,6 +552,7 @@ class OutageContract:
         work, kept, lossy = queue(), queue(QueueKind.HOST), queue(QueueKind.LOSSY)
         topic, inbox, heard, stuck = f"test{next(_names)}", Inbox(), Inbox(), Inbox(closed=True)
         server, client = await env.connect(), await env.connect()
+        assert server.connections == client.connections == 1
 
         async def echo(delivery: Delivery) -> None:
             await inbox(delivery)
@@ -463,6 +590,7 @@ class OutageContract:
             await client.publish_event(topic, Job(number=turn))
             await heard.has(turn + 1)
             assert await client.depth(lossy) == 0
+            assert server.connections == client.connections == turn + 2
 
         assert inbox.numbers == [0, 1, 2, 10, 11, 12]
         assert heard.numbers == [0, 1]

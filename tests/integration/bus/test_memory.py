@@ -62,7 +62,9 @@ class TestMemoryBus(BusContract):
         assert await sender.depth(work) == 2
         with pytest.raises(BusClosed):
             await cut.publish(work, Job(), timeout_s=0.01)
+        assert (sender.connections, cut.connections) == (1, 1)
         env.broker.reconnect(cut)
+        assert (sender.connections, cut.connections) == (1, 2)
         inbox.gate.set()
         await wait_for(lambda: inbox.finished == 4)
         assert inbox.numbers == [0, 1, 0, 1]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import orjson
@@ -16,8 +17,10 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
+from common.bus import rabbitmq
+from common.bus.amqp_consumers import LinkConsumer
 from common.bus.amqp_link import Link
-from common.bus.port import BusClosed, QueueKind, Unroutable
+from common.bus.port import BusClosed, Queue, QueueKind, Unroutable
 from common.bus.rabbitmq import RabbitBus
 from common.bus.topology import CONDUCTOR, RULES, host_queue
 from common.config.settings import BusSettings
@@ -35,6 +38,13 @@ from tests.integration.bus.contract import (
 )
 from tests.support.rabbitmq import settings_of
 from tests.support.wait import wait_for
+
+MANY_HOSTS = 2_100
+"""More than the 2,047 channels that RabbitMQ allows on one connection."""
+
+
+async def consume_all(bus: RabbitBus, hosts: list[Queue], inbox: Inbox) -> None:
+    await asyncio.gather(*(bus.consume(host, inbox, prefetch=2) for host in hosts))
 
 
 class RabbitEnv:
@@ -218,6 +228,34 @@ class TestRabbitBus(BusContract):
         assert bus._link is link
         assert bus.connected
 
+    async def test_one_connection_carries_more_hosts_than_channels(self, env: RabbitEnv) -> None:
+        bus, inbox = await env.connect(), Inbox()
+        hosts = [queue(QueueKind.HOST) for _ in range(MANY_HOSTS)]
+        await consume_all(bus, hosts, inbox)
+        for number in (0, 1, MANY_HOSTS // 2, MANY_HOSTS - 1):
+            await bus.publish(hosts[number], Job(number=number))
+        await inbox.has(4)
+        assert sorted(inbox.numbers) == [0, 1, MANY_HOSTS // 2, MANY_HOSTS - 1]
+        assert bus.connections == 1
+
+    async def test_giving_up_to_consume_leaves_neighbours_on_the_channel_alone(
+        self, env: RabbitEnv
+    ) -> None:
+        bus, inbox, stays = await env.connect(), Inbox(), queue(QueueKind.HOST)
+        await bus.consume(stays, inbox, prefetch=1)
+        link = bus._link
+        for turn in range(100):
+            host = queue(QueueKind.HOST)
+            beginning = asyncio.ensure_future(bus.consume(host, Inbox(), prefetch=1 + turn % 2))
+            await asyncio.wait({beginning}, timeout=turn / 20_000)
+            beginning.cancel()
+            await asyncio.wait({beginning})
+            await wait_for(lambda: not bus._unbroken)
+            assert await bus.delete_queue(host) is beginning.cancelled(), "whether it is consumed"
+        await bus.publish(stays, Job(number=1))
+        await inbox.has(1)
+        assert bus._link is link
+
     async def test_vanished_broker_is_noticed(self, env: RabbitEnv) -> None:
         async with proxied(env.node, "?heartbeat=1") as (proxy, settings):
             bus = await env.connect(settings)
@@ -331,3 +369,25 @@ class TestRabbitOutage(OutageContract):
         env = RabbitEnv(breakable_rabbitmq)
         yield env
         await env.stop()
+
+    async def test_many_hosts_come_back_although_all_together_take_longer_than_one_may(
+        self, env: RabbitEnv, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus, inbox = await env.connect(), Inbox()
+        hosts = [queue(QueueKind.HOST) for _ in range(1_000)]
+        await consume_all(bus, hosts, inbox)
+        await env.break_broker()
+        await wait_for(lambda: not bus.connected)
+        near = Link.consume
+
+        async def far(*args: Any) -> LinkConsumer:
+            await asyncio.sleep(0.02)
+            return await near(*args)
+
+        monkeypatch.setattr(Link, "consume", far)
+        monkeypatch.setattr(rabbitmq, "OPEN_TIMEOUT_S", 2.0)
+        await env.mend_broker()
+        await wait_for(lambda: bus.connected, timeout_s=30)
+        await asyncio.gather(*(bus.publish(to, Job(number=n)) for n, to in enumerate(hosts)))
+        await inbox.has(len(hosts))
+        assert sorted(inbox.numbers) == list(range(len(hosts)))

@@ -19,13 +19,16 @@ import orjson
 
 from common.bus.memory import MemoryBroker, MemoryBus
 from common.bus.port import Bus, Delivery
-from common.bus.topology import CONDUCTOR, HEARTBEATS, host_queue
+from common.bus.topology import HEARTBEATS, HOSTS, host_queue
 from common.config.settings import Settings
 from common.messages.base import Message
 from common.messages.compute import (
+    GuestRelease,
+    GuestReport,
     GuestSpec,
     Heartbeat,
     HostCommand,
+    HostRecheck,
     HostReply,
     HostReport,
     HostVerdicts,
@@ -35,6 +38,7 @@ from common.runtime.ports import Clock, Ports
 from services.compute.app import ComputeService, create
 from services.compute.drivers.simulated import SimulatedDriver
 from tests.integration.drivers.support import make_spec
+from tests.support.wait import wait_for
 
 HOST = "compute-1"
 M = TypeVar("M", bound=Message)
@@ -56,7 +60,11 @@ class JumpingClock(Clock):
 
 class Conductor:
     """Keeps what it hears in `heard`, in order. `verdicts` by server uuid; `otherwise` for the
-    rest; `refuse` is a reason not to accept reports; `answering` may be cleared to say nothing."""
+    rest; `judge` may know better; `refuse` is a reason not to accept reports. An answer is of the
+    moment in which it was asked for, and is given when `answering` is set.
+
+    With `asks_for_news` it does as real ones do about heartbeats: it remembers the inventory of
+    which every guest was kept, and asks for a report when a heartbeat tells of another one."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self.bus = bus
@@ -64,27 +72,25 @@ class Conductor:
         self.heard: list[Message] = []
         self.verdicts: dict[str, Verdict] = {}
         self.otherwise: Verdict = "keep"
+        self.judge: Callable[[HostReport, GuestReport], Verdict | None] = lambda *_: None
         self.refuse: Callable[[HostReport], str | None] = lambda _: None
         self.answering = asyncio.Event()
         self.answering.set()
+        self.asks_for_news = False
+        self._settled: dict[str, str | None] = {}
 
     async def start(self) -> None:
-        await self.bus.consume(CONDUCTOR, self._on_message, prefetch=100)
+        await self.bus.consume(HOSTS, self._on_message, prefetch=100)
         await self.bus.consume(HEARTBEATS, self._on_message, prefetch=100)
 
     def all(self, kind: type[M], host: str = HOST) -> list[M]:
         return [m for m in self.heard if isinstance(m, kind) and m.host == host]  # type: ignore[attr-defined]
 
     def reports(self, kind: str, host: str = HOST) -> list[HostReport]:
-        """Whole reports of one kind, without questions about single guests."""
-        return [
-            report
-            for report in self.all(HostReport, host)
-            if report.kind == kind and not any(guest.pending for guest in report.guests)
-        ]
+        return [report for report in self.all(HostReport, host) if report.kind == kind]
 
     def questions(self) -> list[HostReport]:
-        return [r for r in self.all(HostReport) if any(guest.pending for guest in r.guests)]
+        return self.reports("question")
 
     def heartbeats(self, host: str = HOST) -> int:
         return len(self.all(Heartbeat, host))
@@ -92,15 +98,36 @@ class Conductor:
     async def _on_message(self, delivery: Delivery) -> None:
         message = delivery.message
         self.heard.append(message)
-        if not isinstance(message, HostReport):
-            return
-        await self.answering.wait()
-        if reason := self.refuse(message):
-            answer = HostVerdicts(accepted=False, reason=reason)
-        else:
-            verdicts = {g.uuid: self.verdicts.get(g.uuid, self.otherwise) for g in message.guests}
-            answer = HostVerdicts(accepted=True, verdicts=verdicts)
-        await self.bus.reply(delivery, answer)
+        if isinstance(message, Heartbeat) and self.asks_for_news:
+            if self._settled.get(message.host) != message.inventory:
+                await self.recheck(message.host)
+        elif isinstance(message, HostReport):
+            answer = self._answer(message)
+            await self.answering.wait()
+            await self.bus.reply(delivery, answer)
+
+    def _answer(self, report: HostReport) -> HostVerdicts:
+        if reason := self.refuse(report):
+            return HostVerdicts(accepted=False, reason=reason)
+        verdicts: dict[str, Verdict] = {
+            guest.uuid: self.judge(report, guest) or self.verdicts.get(guest.uuid, self.otherwise)
+            for guest in report.guests
+        }
+        if report.kind != "question":
+            settled = set(verdicts.values()) <= {"keep"}
+            self._settled[report.host] = report.inventory if settled else None
+        return HostVerdicts(accepted=True, verdicts=verdicts)
+
+    async def recheck(self, host: str = HOST) -> None:
+        await self.bus.publish_event(f"host.{host}", HostRecheck(host=host))
+
+    async def release(
+        self, server: str, generation: int = 1, *, host: str = HOST, age_s: float = 0.0
+    ) -> None:
+        """Say that what the host has made is the server's guest."""
+        sent_at = self.clock.utcnow() - dt.timedelta(seconds=age_s)
+        event = GuestRelease(host=host, server_uuid=server, generation=generation, sent_at=sent_at)
+        await self.bus.publish_event(f"host.{host}", event)
 
     async def tell(
         self,
@@ -135,10 +162,17 @@ class Conductor:
         return reply
 
     async def spawn(self, host: str = HOST, **kwargs: Any) -> str:
-        """A running guest; its uuid."""
+        """A running guest, made and released as a build does it; its uuid."""
         spec = make_spec()
         reply = await self.tell("spawn", spec, host=host, **kwargs)
         assert reply.error is None, reply
+        await self.release(spec.uuid, host=host)
+
+        async def runs() -> bool:
+            info = await self.tell("guest_info", spec.uuid, host=host)
+            return not info.result["held"]
+
+        await wait_for(runs)
         return spec.uuid
 
 
@@ -230,6 +264,11 @@ class Rig:
 
     def log(self, uuid_: str, host: str = HOST) -> list[str]:
         return read_log(self.state_dir, uuid_, host)
+
+    def after_boot(self, uuid_: str, host: str = HOST) -> list[str]:
+        """What the driver log says about a guest after it has run for the first time."""
+        events = self.log(uuid_, host)
+        return events[events.index("running") + 1 :]
 
     def last_life(self, uuid_: str, host: str = HOST) -> list[str]:
         events = self.log(uuid_, host)

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.errors import Timeout
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.drivers.base import Phase
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Life, Rig, code, new_uuid
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for
@@ -61,7 +62,7 @@ async def test_a_guest_that_moves(rig: Rig) -> None:
         ("levitate", 1, {}, "unsupported", "no verb 'levitate'"),
         ("__init__", 1, {}, "unsupported", "no verb"),
         ("power_off", 1, {"speed": 3}, "invalid_input", "params.speed is not known"),
-        ("set_admin_password", 1, {}, "invalid_input", "params.password is missing"),
+        ("set_admin_password", 1, {}, "invalid_input", "params.sealed_password is missing"),
         ("spawn", 1, {}, "invalid_input", "spec is missing"),
         ("revert_migration", 1, {"new_generation": 2}, "conflict", "is ready"),
         ("power_off", -1, {}, "stale_generation", "generation -1"),
@@ -115,7 +116,7 @@ async def test_a_repeat_of_a_running_command_shares_its_answer(rig: Rig) -> None
     life.service.faults.clear()
     replies = await asyncio.gather(*answers)
     assert [reply.power_state for reply in replies] == [1, 1, 1]
-    assert rig.log(spec.uuid).count("running") == 1
+    assert rig.log(spec.uuid).count("held") == 1
     assert rule
 
 
@@ -265,10 +266,14 @@ async def test_a_doubled_reply_does_no_harm(rig: Rig) -> None:
 async def test_a_failure_of_the_moment_is_not_remembered(rig: Rig) -> None:
     life = await rig.start()
     guest = await rig.conductor.spawn()
-    rig.conductor.verdicts[guest] = "unknown"
-    life.driver().hold(guest, "test")
-    assert code(await rig.conductor.tell("reboot", guest, workflow_id=1000)) == "unavailable"
-    life.driver().release(guest, 1, gaps=life.driver().gaps)
+    rule = life.service.faults.add(FaultRule(effect=Effect.HANG, verb="reboot", count=1))
+    reboot = asyncio.ensure_future(rig.conductor.tell("reboot", guest, workflow_id=1000))
+    await wait_for(lambda: life.service.faults.fired(rule.id) == 1)
+    rig.conductor.judge = lambda report, _: "hold" if report.kind == "question" else None
+    rig.clock.ahead_s += 60  # what it was sent for is in doubt, and then it is not decided
+    life.service.faults.clear()
+    assert code(await reboot) == "unavailable"
+    rig.conductor.judge = lambda *_: None
     assert code(await rig.conductor.tell("reboot", guest, workflow_id=1000)) is None
 
 
@@ -295,14 +300,15 @@ async def test_a_spawn_that_is_not_fresh_is_asked_about(
     rig: Rig, verdict: str, expected: str | None, off_by: dt.timedelta
 ) -> None:
     """It waited in a queue while the truth moved on, or its clock cannot be relied on."""
-    await rig.start()
+    life = await rig.start()
     spec = make_spec()
     rig.conductor.otherwise = verdict  # type: ignore[assignment]
     reply = await rig.conductor.tell("spawn", spec, sent_at=rig.clock.utcnow() + off_by)
     assert code(reply) == expected
     (question,) = rig.conductor.questions()
     assert [(g.uuid, g.generation, g.pending) for g in question.guests] == [(spec.uuid, 1, True)]
-    assert ("running" in rig.log(spec.uuid)) is (expected is None)
+    made = [guest.phase for guest in await life.driver().list_guests()] == [Phase.READY]
+    assert made is (expected is None)
 
 
 async def test_many_questions_are_asked_together(rig: Rig) -> None:
@@ -336,7 +342,7 @@ async def test_which_guest_is_there(rig: Rig) -> None:
     spec = make_spec(generation=3)
     await rig.conductor.tell("spawn", spec)
     reply = await rig.conductor.tell("guest_info", spec.uuid, 2)
-    assert reply.result == {"generation": 3, "phase": "ready", "power_state": 1, "held": False}
+    assert reply.result == {"generation": 3, "phase": "ready", "power_state": 1, "held": True}
     assert code(await rig.conductor.tell("guest_info", new_uuid())) == "not_found"
 
 

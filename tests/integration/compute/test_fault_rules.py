@@ -7,7 +7,7 @@ from typing import Any
 
 from common.bus.topology import host_queue
 from common.messages.faults import FaultRules, FaultRulesAnswer
-from services.compute.drivers.simulated import Effect, FaultRule
+from services.compute.faults import Effect, FaultRule
 from tests.integration.compute.support import HOST, Rig, code
 from tests.support.wait import wait_for
 
@@ -70,7 +70,7 @@ async def test_what_a_rule_cannot_be_is_named(rig: Rig) -> None:
     for rule, named in (
         ({}, "effect: Field required"),
         ({"effect": "sing"}, "effect: Input should be"),
-        ({"effect": "error", "verb": "fly"}, "verb: Value error, no such verb"),
+        ({"effect": "error", "verb": "fly"}, "verb: no such verb 'fly'"),
         ({"effect": "error", "count": 0}, "count: "),
         ({"effect": "error", "probability": 2}, "probability: "),
         ({"effect": "error", "only_on_sundays": True}, "only_on_sundays: Extra inputs"),

@@ -24,12 +24,12 @@ async def churn(driver: SimulatedDriver) -> None:
     ids = Ids()
     while True:
         for guest in driver.held_guests():
-            driver.release(guest.uuid, guest.generation, gaps=driver.gaps)
+            driver.release(guest.uuid, guest.generation, as_of=driver.holds)
         for guest in (await driver.list_guests())[:2]:
             await driver.destroy(guest.uuid, guest.generation)
         for _ in range(3):
             spec = make_spec(str(ids.uuid()))
-            await driver.spawn(spec)
+            await driver.spawn(spec, held=False)
             await driver.power_off(spec.uuid, 1)
             await driver.power_on(spec.uuid, 1)
         await asyncio.sleep(0)
@@ -43,11 +43,11 @@ async def main(directory: Path, mode: str) -> None:
     if mode == "churn":
         await churn(driver)
     elif mode == "slow":
-        await driver.spawn(make_spec(SLOW_UUID))
+        await driver.spawn(make_spec(SLOW_UUID), held=False)
     else:
-        await driver.spawn(make_spec(HOLD_UUID))
+        await driver.spawn(make_spec(HOLD_UUID), held=False)
         await asyncio.to_thread(sys.stdin.readline)
-        driver.release(HOLD_UUID, 1, gaps=driver.gaps)
+        driver.release(HOLD_UUID, 1, as_of=driver.holds)
         await asyncio.to_thread(sys.stdin.readline)
         await driver.stop()
 

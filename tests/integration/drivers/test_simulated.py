@@ -34,4 +34,4 @@ class TestSimulatedDriver(
 
     async def settle(self, driver: Any) -> None:
         for guest in driver.held_guests():
-            driver.release(guest.uuid, guest.generation, gaps=driver.gaps)
+            driver.release(guest.uuid, guest.generation, as_of=driver.holds)

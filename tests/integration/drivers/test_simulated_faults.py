@@ -11,12 +11,8 @@ import pytest
 from common.domain.states import PowerState
 from common.errors import HostCommandFailed, NotFound
 from common.runtime.ports import Random
-from services.compute.drivers.simulated import (
-    Effect,
-    FaultRegistry,
-    FaultRule,
-    SimulatedDriver,
-)
+from services.compute.drivers.simulated import FAULTY, SimulatedDriver
+from services.compute.faults import Effect, FaultRegistry, FaultRule
 from tests.integration.drivers.support import ManualClock, make_settings, make_spec, turns
 
 
@@ -27,7 +23,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def faults(clock: ManualClock) -> FaultRegistry:
-    return FaultRegistry(clock, Random(1))
+    return FaultRegistry(clock, Random(1), FAULTY)
 
 
 @pytest.fixture
@@ -45,16 +41,16 @@ async def test_error_leaves_nothing_done(driver: SimulatedDriver, faults: FaultR
     rule = faults.add(FaultRule(effect=Effect.ERROR, verb="spawn", count=1, message="no disk"))
     spec = make_spec()
     with pytest.raises(HostCommandFailed, match="no disk"):
-        await driver.spawn(spec)
+        await driver.spawn(spec, held=False)
     assert await driver.list_guests() == []
     assert faults.fired(rule.id) == 1
-    assert (await driver.spawn(spec)).power_state is PowerState.RUNNING
+    assert (await driver.spawn(spec, held=False)).power_state is PowerState.RUNNING
     assert faults.fired(rule.id) == 1
 
 
 async def test_delay(driver: SimulatedDriver, faults: FaultRegistry, clock: ManualClock) -> None:
     faults.add(FaultRule(effect=Effect.DELAY, delay_s=5))
-    spawn = asyncio.ensure_future(driver.spawn(make_spec()))
+    spawn = asyncio.ensure_future(driver.spawn(make_spec(), held=False))
     await turns()
     await clock.advance(4.75)
     assert not spawn.done()
@@ -64,7 +60,7 @@ async def test_delay(driver: SimulatedDriver, faults: FaultRegistry, clock: Manu
 
 async def test_hang_ends_when_cleared(driver: SimulatedDriver, faults: FaultRegistry) -> None:
     rule = faults.add(FaultRule(effect=Effect.HANG, verb="spawn"))
-    spawn = asyncio.ensure_future(driver.spawn(make_spec()))
+    spawn = asyncio.ensure_future(driver.spawn(make_spec(), held=False))
     await turns()
     assert not spawn.done()
     assert faults.fired(rule.id) == 1
@@ -74,7 +70,7 @@ async def test_hang_ends_when_cleared(driver: SimulatedDriver, faults: FaultRegi
 
 async def test_hang_can_be_cancelled(driver: SimulatedDriver, faults: FaultRegistry) -> None:
     faults.add(FaultRule(effect=Effect.HANG, verb="spawn"))
-    spawn = asyncio.ensure_future(driver.spawn(make_spec()))
+    spawn = asyncio.ensure_future(driver.spawn(make_spec(), held=False))
     await turns()
     spawn.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -87,7 +83,7 @@ async def test_destroy_overtakes_a_hanging_spawn(
 ) -> None:
     faults.add(FaultRule(effect=Effect.HANG, verb="spawn"))
     spec = make_spec()
-    spawn = asyncio.ensure_future(driver.spawn(spec))
+    spawn = asyncio.ensure_future(driver.spawn(spec, held=False))
     await turns()
     await driver.destroy(spec.uuid, 1)
     faults.clear()
@@ -100,7 +96,7 @@ async def test_destroy_overtakes_a_slow_spawn(tmp_path: Path, clock: ManualClock
     driver = SimulatedDriver("host-2", make_settings(tmp_path, spawn_delay_s=8), clock)
     await driver.start()
     spec = make_spec()
-    spawn = asyncio.ensure_future(driver.spawn(spec))
+    spawn = asyncio.ensure_future(driver.spawn(spec, held=False))
     await turns()
     destroy = asyncio.ensure_future(driver.destroy(spec.uuid, 1))
     await turns()
@@ -117,18 +113,18 @@ async def test_done_but_reported_failed(driver: SimulatedDriver, faults: FaultRe
     faults.add(FaultRule(effect=Effect.DONE_BUT_REPORTED_FAILED, verb="spawn", count=1))
     spec = make_spec()
     with pytest.raises(HostCommandFailed):
-        await driver.spawn(spec)
+        await driver.spawn(spec, held=False)
     assert (await driver.guest_info(spec.uuid)).power_state is PowerState.RUNNING
 
 
 async def test_reported_done_but_lost(driver: SimulatedDriver, faults: FaultRegistry) -> None:
     faults.add(FaultRule(effect=Effect.REPORTED_DONE_BUT_LOST, count=1))
     spec = make_spec()
-    assert (await driver.spawn(spec)).power_state is PowerState.RUNNING
+    assert (await driver.spawn(spec, held=False)).power_state is PowerState.RUNNING
     with pytest.raises(NotFound):
         await driver.guest_info(spec.uuid)
     faults.add(FaultRule(effect=Effect.REPORTED_DONE_BUT_LOST, verb="power_off"))
-    await driver.spawn(spec)
+    await driver.spawn(spec, held=False)
     await driver.power_off(spec.uuid, 1)
     assert (await driver.guest_info(spec.uuid)).power_state is PowerState.RUNNING
 
@@ -139,7 +135,7 @@ async def test_a_power_off_is_not_slower_than_its_timeout(
     driver = SimulatedDriver("host-2", make_settings(tmp_path, spawn_delay_s=10), clock)
     await driver.start()
     spec = make_spec()
-    spawn = asyncio.ensure_future(driver.spawn(spec))
+    spawn = asyncio.ensure_future(driver.spawn(spec, held=False))
     await turns()
     await clock.advance(10)
     await spawn
@@ -152,7 +148,7 @@ async def test_a_power_off_is_not_slower_than_its_timeout(
 
 async def test_a_disk_that_fails_changes_nothing(driver: SimulatedDriver, tmp_path: Path) -> None:
     spec = make_spec()
-    before = await driver.spawn(spec)
+    before = await driver.spawn(spec, held=False)
     guests = tmp_path / "host-1/guests"
     guests.rename(tmp_path / "gone")
     with pytest.raises(HostCommandFailed, match="power_off on host host-1"):

@@ -74,10 +74,10 @@ async def test_kill_in_the_middle_of_a_spawn(tmp_path: Path, launch: Launch) -> 
     half_made = await driver.guest_info(SLOW_UUID)
     assert (half_made.phase, half_made.power_state) == (Phase.BUILDING, PowerState.PENDING)
     assert half_made.held
-    driver.release(SLOW_UUID, 1, gaps=driver.gaps)
+    driver.release(SLOW_UUID, 1, as_of=driver.holds)
     assert "running" not in events(tmp_path / "host-1/driver.log")
 
-    finished = await driver.spawn(make_spec(SLOW_UUID))
+    finished = await driver.spawn(make_spec(SLOW_UUID), held=False)
     assert (finished.phase, finished.power_state) == (Phase.READY, PowerState.RUNNING)
     await driver.stop()
 
@@ -92,7 +92,7 @@ async def test_a_half_made_guest_can_be_destroyed(tmp_path: Path, launch: Launch
     await driver.destroy(SLOW_UUID, 1)
     assert await driver.list_guests() == []
     with pytest.raises(StaleGeneration):
-        await driver.spawn(make_spec(SLOW_UUID))
+        await driver.spawn(make_spec(SLOW_UUID), held=False)
     await driver.stop()
 
 
@@ -158,5 +158,5 @@ async def test_a_frozen_process_thaws_with_its_guests_held(tmp_path: Path, launc
     # elsewhere a moment too early is.
     elsewhere = first._replace(host="host-2", generation=2, start=frozen, end=thawed)
     assert overlaps({HOLD_UUID: [first, elsewhere, second]}) == []
-    early = elsewhere._replace(start=first.end - 0.01)
+    early = elsewhere._replace(start=(first.start + first.end) / 2)
     assert [o.first.host for o in overlaps({HOLD_UUID: [first, early, second]})] == ["host-1"]

@@ -7,10 +7,12 @@ import datetime as dt
 import pytest
 from pydantic import ValidationError
 
-from common.errors import NotFound
+from common.errors import InvalidInput, NotFound
 from common.runtime.ports import Random
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry, FaultRule, Stage
+from services.compute.faults import Effect, FaultRegistry, FaultRule, Stage
 from tests.integration.drivers.support import ManualClock
+
+VERBS = ("spawn", "destroy")
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def registry(clock: ManualClock) -> FaultRegistry:
-    return FaultRegistry(clock, Random(3))
+    return FaultRegistry(clock, Random(3), VERBS)
 
 
 def test_scope(registry: FaultRegistry) -> None:
@@ -49,7 +51,7 @@ def test_until(registry: FaultRegistry, clock: ManualClock) -> None:
 
 def test_probability_is_kept_and_repeatable(clock: ManualClock) -> None:
     def run() -> list[bool]:
-        registry = FaultRegistry(clock, Random(3))
+        registry = FaultRegistry(clock, Random(3), VERBS)
         registry.add(FaultRule(effect=Effect.ERROR, probability=0.3))
         return [registry.fire("h", "spawn", None) is not None for _ in range(1000)]
 
@@ -78,8 +80,14 @@ def test_clear_and_replace(registry: FaultRegistry) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("verb", "spwan"), ("probability", 0), ("count", 0), ("delay_s", -1), ("hots", "h")],
+    [("probability", 0), ("count", 0), ("delay_s", -1), ("hots", "h")],
 )
 def test_a_rule_that_could_never_fire_is_refused_by_field(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         FaultRule.model_validate({"effect": "error", field: value})
+
+
+def test_a_rule_for_a_verb_that_nobody_asks_at_is_refused(registry: FaultRegistry) -> None:
+    with pytest.raises(InvalidInput, match="verb: no such verb 'spwan'; choose one of destroy, sp"):
+        registry.add(FaultRule(effect=Effect.ERROR, verb="spwan"))
+    assert registry.list() == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,18 +127,24 @@ def test_schedulers_with_different_seeds_start_on_different_hosts() -> None:
     assert len(firsts) > 10
 
 
-def test_claims_in_the_air_count_until_they_are_settled() -> None:
+def test_what_is_promised_counts_but_is_not_the_truth() -> None:
     hosts = hosts_of(Host("a", usable=(64, 1024, 100)))
     amounts = (1, 1024, 1)
-    hosts.reserve(0, amounts)
+    hosts.promise(0, amounts)
     assert plan_for(hosts, SMALL).eliminated == {"RamFilter": 1}
-    assert chosen(hosts, plan_for(hosts.without_pending(), SMALL)) == ["a"]
-    hosts.settle(0, amounts, claimed=False)
+    assert chosen(hosts, plan_for(hosts.without_promises(), SMALL)) == ["a"]
+    assert plan_for(hosts, SMALL).eliminated == {"RamFilter": 1}
+    hosts.withdraw(0, amounts)
     assert chosen(hosts, plan_for(hosts, SMALL)) == ["a"]
-    hosts.reserve(0, amounts)
-    hosts.settle(0, amounts, claimed=True)
-    assert plan_for(hosts.without_pending(), SMALL).eliminated == {"RamFilter": 1}
-    assert hosts.allocations.tolist() == [1]
+
+
+def test_servers_that_need_nothing_are_spread_by_promises_as_well() -> None:
+    hosts = hosts_of(Host("a"), Host("b", allocations=1))
+    nothing = Request((0, 0, 0))
+    assert chosen(hosts, plan_for(hosts, nothing))[0] == "a"
+    for _ in range(2):
+        hosts.promise(0, nothing.amounts)
+    assert chosen(hosts, plan_for(hosts, nothing))[0] == "b"
 
 
 @pytest.mark.parametrize(
@@ -247,6 +255,7 @@ def test_the_same_seed_gives_the_same_plan(
 @given(some_hosts, requests)
 def test_a_plan_changes_nothing(cluster: list[Host], request: Request) -> None:
     hosts = hosts_of(*cluster)
-    before = [hosts.used.tolist(), hosts.pending.tolist(), hosts.allocations.tolist()]
+    before = copy.deepcopy(hosts)
     plan_for(hosts, request)
-    assert before == [hosts.used.tolist(), hosts.pending.tolist(), hosts.allocations.tolist()]
+    for name, value in vars(before).items():
+        assert np.array_equal(value, getattr(hosts, name)), name

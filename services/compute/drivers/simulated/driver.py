@@ -18,18 +18,18 @@ from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, St
 from common.messages.compute import GuestSpec
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
+    MADE,
     Capabilities,
-    GuestHeld,
     GuestInfo,
     MigrationProgress,
     Phase,
     RebootType,
 )
 from services.compute.drivers.simulated import console
-from services.compute.drivers.simulated.faults import FaultRegistry
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
 SNAPSHOT_CHUNKS = 4
@@ -76,9 +76,9 @@ class SimulatedDriver(SimulatedHost):
         super().__init__(host, settings, clock, faults=faults)
         self._live: dict[str, LiveMigration] = {}
 
-    async def spawn(self, spec: GuestSpec) -> GuestInfo:
+    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
         power_state = PowerState.RUNNING if spec.power_on else PowerState.SHUTDOWN
-        return await self._make("spawn", spec, power_state, "boot")
+        return await self._make("spawn", spec, power_state, "boot", held=held)
 
     async def destroy(self, uuid: str, generation: int) -> None:
         def apply() -> None:
@@ -171,19 +171,30 @@ class SimulatedDriver(SimulatedHost):
         )
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING
+        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
     ) -> GuestInfo:
         self._refuse_own_source(spec)
-        return await self._make("finish_migration", spec, PowerState(power_state), "migrated")
+        state = PowerState(power_state)
+        return await self._make("finish_migration", spec, state, "migrated", held=held)
 
     async def revert_migration(
-        self, uuid: str, generation: int, new_generation: int, power_on: bool = True
+        self,
+        uuid: str,
+        generation: int,
+        new_generation: int,
+        power_on: bool = True,
+        held: bool = True,
     ) -> None:
+        as_of = self._execution.holds
+
         def apply() -> None:
             guest = self._guests.get(uuid)
             if guest and guest.generation == new_generation and guest.phase is Phase.READY:
+                if not held:
+                    self._execution.release(guest, as_of)
                 return
-            guest = self._usable(uuid, generation, Phase.MIGRATED_OUT)
+            guest = self._present(uuid, generation, Phase.MIGRATED_OUT)
+            self._hold_or_release(guest, as_of, held=held)
             spec = guest.spec.model_copy(update={"generation": new_generation})
             guest = replace(guest, spec=spec, phase=Phase.READY)
             if power_on:
@@ -240,27 +251,44 @@ class SimulatedDriver(SimulatedHost):
         change: str | None = None,
         longest_s: float | None = None,
     ) -> None:
+        name = change or verb
+
+        def apply() -> None:
+            left = (Phase.MIGRATED_OUT,) if POWER_CHANGES[name].revives else ()
+            guest = self._usable(uuid, generation, Phase.READY, *left)
+            self._change_power(replace(guest, phase=Phase.READY), name)
+
         await self._run(
             verb,
             uuid,
-            lambda: self._change_power(self._usable(uuid, generation), change or verb),
+            apply,
             pretend=_nothing,
             wait=lambda extra_s: self._take_time(verb, extra_s, longest_s=longest_s),
         )
 
     async def _make(
-        self, verb: str, spec: GuestSpec, power_state: PowerState, console_text: str
+        self,
+        verb: str,
+        spec: GuestSpec,
+        power_state: PowerState,
+        console_text: str,
+        *,
+        held: bool,
     ) -> GuestInfo:
+        as_of = self._execution.holds
+
         def apply() -> GuestInfo:
-            guest = self._guests.get(spec.uuid)
-            if guest is None:
+            if spec.uuid not in self._guests:
                 raise StaleGeneration(f"guest {spec.uuid} was destroyed meanwhile")
+            guest = self._present(spec.uuid, spec.generation, Phase.BUILDING, Phase.READY)
             if guest.phase is Phase.BUILDING:
-                guest = self._usable(spec.uuid, spec.generation, Phase.BUILDING)
+                self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
                 ready = replace(guest, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
-            return self._info(self._usable(spec.uuid, spec.generation))
+            elif not held:
+                self._execution.release(guest, as_of)
+            return self._info(self._find(spec.uuid, spec.generation))
 
         def pretend() -> GuestInfo:
             since = self._clock.utcnow()
@@ -286,12 +314,17 @@ class SimulatedDriver(SimulatedHost):
             raise StaleGeneration(
                 f"generation {spec.generation} of {spec.uuid} is over on host {self.host}"
             )
-        if spec.uuid in self._execution.held:
-            raise GuestHeld(f"guest {spec.uuid} is held on host {self.host}")
         if guest is None or guest.generation < spec.generation:
             made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
             self._store.save(made)
             self._execution.update(made, "replaced")
+
+    def _hold_or_release(self, guest: Guest, as_of: int, *, held: bool) -> None:
+        """For one that does not want to run yet and is about to be made: whether it may then."""
+        if held:
+            self._execution.hold(guest, MADE)
+        else:
+            self._execution.release(guest, as_of)
 
     def _boot(self, guest: Guest) -> None:
         self._settle(replace(guest, power_state=PowerState.RUNNING), "boot")

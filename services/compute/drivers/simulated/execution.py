@@ -5,7 +5,8 @@ holds, and the driver log that proves it.
 May not: change a guest; it only looks at what guests want.
 Crash story: a killed or frozen process runs no ticks, so its guests stopped at the last one. That
 is written down by whatever runs first afterwards, and every guest is held: meanwhile it may have
-been started on another host. Until released a held guest is `running` by name only.
+been started on another host. Until released a held guest is `running` by name only. Holds are not
+kept on disk, since the next life holds every guest.
 
 A gap is the larger of what the wall clock and the monotonic clock say, since each of them misses
 something (a clock set back, a suspended machine).
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from common.runtime.ports import Clock
-from services.compute.drivers.base import Gap
+from services.compute.drivers.base import Gap, GuestHeld, Hold
 from services.compute.drivers.simulated.log import DriverLog
 from services.compute.drivers.simulated.store import Guest
 
@@ -39,7 +40,9 @@ class Execution:
         self._fence_gap_s = fence_gap_s
         self._log = DriverLog(host, directory, clock)
         self._running: dict[str, int] = {}
-        self.held: set[str] = set()
+        self.held: dict[str, Hold] = {}
+        self.holds = 0
+        """The newest ticket."""
         self.gaps = 0
         self.on_gap: Callable[[Gap], None] | None = None
         self._wall = self._mono = 0.0
@@ -106,20 +109,28 @@ class Execution:
 
     def destroyed(self, guest: Guest) -> None:
         self._running.pop(guest.uuid, None)
-        self.held.discard(guest.uuid)
+        self.held.pop(guest.uuid, None)
         self._log.write("destroyed", guest.uuid, guest.generation)
 
     def hold(self, guest: Guest, reason: str) -> None:
-        if guest.uuid not in self.held:
-            self.held.add(guest.uuid)
+        """Also one that is held: what was said of it before must not release it any more."""
+        self.holds += 1
+        held = guest.uuid in self.held
+        self.held[guest.uuid] = Hold(self.holds, reason)
+        if not held:
             self._running.pop(guest.uuid, None)
             self._log.write("held", guest.uuid, guest.generation, reason=reason)
 
-    def release(self, guest: Guest) -> None:
-        if guest.uuid in self.held:
-            self.held.discard(guest.uuid)
-            self._log.write("released", guest.uuid, guest.generation)
-            self.update(guest, "released")
+    def release(self, guest: Guest, as_of: int) -> None:
+        """Raises `GuestHeld` when it was held after `as_of`."""
+        hold = self.held.get(guest.uuid)
+        if hold is None:
+            return
+        if hold.ticket > as_of:
+            raise GuestHeld(f"guest {guest.uuid} has been held since: {hold.reason}")
+        del self.held[guest.uuid]
+        self._log.write("released", guest.uuid, guest.generation)
+        self.update(guest, "released")
 
     def _hold_all(self, since: float, reason: str) -> None:
         self.gaps += 1

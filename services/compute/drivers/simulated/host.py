@@ -23,9 +23,9 @@ from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated.execution import Execution
-from services.compute.drivers.simulated.faults import Effect, FaultRegistry
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
-from services.compute.drivers.simulated.verbs import LATENCY, POWER_CHANGES
+from services.compute.drivers.simulated.verbs import FAULTY, LATENCY, POWER_CHANGES
+from services.compute.faults import Effect, FaultRegistry
 
 TICK_S = 0.5
 """Longest time between two ticks; shorter when `fence_gap_s` asks for it."""
@@ -53,7 +53,7 @@ class SimulatedHost:
         # Hosts of one seed must not jitter in step.
         self._random = Random(None if seed is None else seed + zlib.crc32(host.encode()))
         self.host = host
-        self.faults = faults or FaultRegistry(clock, self._random)
+        self.faults = faults or FaultRegistry(clock, self._random, FAULTY)
         self.on_gap: Callable[[Gap], None] | None = None
         self.on_guest_event: Callable[[GuestInfo], None] | None = None
         self._model = settings.simulated
@@ -64,7 +64,8 @@ class SimulatedHost:
         self._store = GuestStore(directory)
         self._guests = self._store.guests
         self._execution = Execution(host, directory, self._guests, clock, settings.fence_gap_s)
-        self._started_mono: float | None = None
+        self._started = False
+        self._booted_at = clock.utcnow()
 
     async def start(self) -> None:
         try:
@@ -73,7 +74,8 @@ class SimulatedHost:
             raise HostCommandFailed(
                 f"cannot keep the state of host {self.host}: {error}; set compute.state_dir"
             ) from error
-        self._started_mono = self._clock.monotonic()
+        self._started = True
+        self._booted_at = self._clock.utcnow()
         self._execution.on_gap = self._gap
         self._execution.open()
         self._tasks.loop(f"tick-{self.host}", self._tick_s, self.tick)
@@ -88,12 +90,11 @@ class SimulatedHost:
 
     async def tick(self) -> None:
         """Called by the driver itself every tick; a test with its own clock calls it too."""
-        if self._started_mono is not None:
+        if self._started:
             self._execution.tick()
 
     async def resources(self) -> Resources:
         model = self._model
-        up_s = int(self._clock.monotonic() - (self._started_mono or self._clock.monotonic()))
         cores = {"sockets": 1, "cores": model.vcpus, "threads": 1}
         return Resources(
             hypervisor_hostname=self.host,
@@ -112,8 +113,8 @@ class SimulatedHost:
                 "features": [],
             },
             supported_instances=[["x86_64", "simulated", "hvm"]],
-            uptime=f"{self._clock.utcnow():%H:%M:%S} up {dt.timedelta(seconds=up_s)}",
             running_guests=sum(guest.wants_to_run for guest in self._guests.values()),
+            booted_at=self._booted_at,
         )
 
     async def list_guests(self) -> list[GuestInfo]:
@@ -131,6 +132,11 @@ class SimulatedHost:
         self._observe()
         return self._execution.gaps
 
+    @property
+    def holds(self) -> int:
+        self._observe()
+        return self._execution.holds
+
     def held_guests(self) -> list[GuestInfo]:
         self._observe()
         return [self._info(self._guests[uuid]) for uuid in sorted(self._execution.held)]
@@ -140,11 +146,9 @@ class SimulatedHost:
         if uuid in self._guests:
             self._execution.hold(self._guests[uuid], reason)
 
-    def release(self, uuid: str, generation: int, *, gaps: int) -> None:
+    def release(self, uuid: str, generation: int, *, as_of: int) -> None:
         self._observe()
-        if gaps != self._execution.gaps:
-            raise GuestHeld("the host stood still again; ask for the truth again")
-        self._execution.release(self._find(uuid, generation))
+        self._execution.release(self._find(uuid, generation), as_of)
 
     def simulate_guest_event(self, uuid: str, event: str) -> None:
         """The guest does `shutdown` or `crash` by itself; raises as the verbs do."""
@@ -212,7 +216,7 @@ class SimulatedHost:
             raise GuestHeld(f"host {self.host} stood still during {verb}; nothing was done")
 
     def _observe(self) -> None:
-        if self._started_mono is None:
+        if not self._started:
             raise Unavailable(f"host {self.host} is not started")
         self._execution.observe()
 
@@ -229,13 +233,19 @@ class SimulatedHost:
             raise NotFound(f"no such guest on host {self.host}: {uuid}")
         return guest
 
-    def _usable(self, uuid: str, generation: int, phase: Phase = Phase.READY) -> Guest:
+    def _present(self, uuid: str, generation: int, *phases: Phase) -> Guest:
+        """The guest, held or not, in one of `phases`."""
         guest = self._find(uuid, generation)
-        if uuid in self._execution.held:
-            raise GuestHeld(f"guest {uuid} is held on host {self.host}")
-        if guest.phase is not phase:
+        if guest.phase not in phases:
             raise Conflict(f"guest {uuid} is {guest.phase.value} on host {self.host}")
         return guest
+
+    def _usable(self, uuid: str, generation: int, *phases: Phase) -> Guest:
+        """The guest, in one of `phases` (made, unless others are given), and not held."""
+        self._find(uuid, generation)
+        if hold := self._execution.held.get(uuid):
+            raise GuestHeld(f"guest {uuid} is held on host {self.host}: {hold.reason}")
+        return self._present(uuid, generation, *phases or (Phase.READY,))
 
     def _change_power(self, guest: Guest, change_name: str) -> None:
         change = POWER_CHANGES[change_name]
@@ -266,7 +276,7 @@ class SimulatedHost:
             power_state=guest.power_state,
             since=dt.datetime.fromtimestamp(guest.since, dt.UTC),
             phase=guest.phase,
-            held=guest.uuid in self._execution.held,
+            hold=self._execution.held.get(guest.uuid),
         )
 
     def _gap(self, gap: Gap) -> None:
@@ -274,7 +284,7 @@ class SimulatedHost:
             self.on_gap(gap)
 
     def _close(self, reason: str | None) -> None:
-        if self._started_mono is not None:
+        if self._started:
             self._execution.close(reason)
             self._store.close()
-            self._started_mono = None
+            self._started = False

@@ -34,28 +34,33 @@ LATENCY: dict[str, float] = {
 }
 """Mean duration of each verb in multiples of `spawn_delay_s`."""
 
+FAULTY = frozenset(LATENCY)
+"""The verbs that a fault rule can hit."""
+
 ANY = frozenset(PowerState)
 
 
 @dataclass(frozen=True)
 class PowerChange:
     """A guest in a power state of `start` goes to `to` (None: stays as it is); one that is in `to`
-    already is left alone unless `repeats`. `console` names the text it leaves on the console."""
+    already is left alone unless `repeats`. `console` names the text it leaves on the console.
+    `revives`: it may be one that a move has left behind, which goes on here then."""
 
     start: frozenset[PowerState]
     to: PowerState | None
     console: str
     repeats: bool = False
+    revives: bool = False
 
 
 _OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 _RUNNING = frozenset({PowerState.RUNNING})
 
 POWER_CHANGES: dict[str, PowerChange] = {
-    "power_on": PowerChange(_OFF | {PowerState.PENDING}, PowerState.RUNNING, "boot"),
+    "power_on": PowerChange(_OFF | {PowerState.PENDING}, PowerState.RUNNING, "boot", revives=True),
     "power_off": PowerChange(ANY, PowerState.SHUTDOWN, "shutdown"),
     "reboot_soft": PowerChange(_RUNNING, PowerState.RUNNING, "reboot", repeats=True),
-    "reboot_hard": PowerChange(ANY, PowerState.RUNNING, "boot", repeats=True),
+    "reboot_hard": PowerChange(ANY, PowerState.RUNNING, "boot", repeats=True, revives=True),
     "pause": PowerChange(_RUNNING, PowerState.PAUSED, "pause"),
     "unpause": PowerChange(frozenset({PowerState.PAUSED}), PowerState.RUNNING, "unpause"),
     "suspend": PowerChange(_RUNNING, PowerState.SUSPENDED, "suspend"),

@@ -7,8 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from common.db.stores.quotas import Usage
-from common.db.stores.servers import how_many_fit
 from common.errors import InvalidInput
 from services.api.servers import devices, names
 from services.api.servers.destination import _parse
@@ -49,22 +47,6 @@ def test_host_id_hides_the_host_from_other_projects() -> None:
     assert names.host_id("p", "h") == names.host_id("p", "h") != names.host_id("q", "h")
     assert len(names.host_id("p", "h")) == 56
     assert names.host_id("p", None) == names.host_id("p", "") == ""
-
-
-@pytest.mark.parametrize(
-    ("limits", "used", "expected"),
-    [
-        ((-1, -1, -1), (100, 100, 100), 10),
-        ((5, -1, -1), (2, 0, 0), 3),
-        ((-1, 9, -1), (0, 2, 0), 3),
-        ((-1, -1, 2047), (0, 0, 0), 1),
-        ((5, -1, -1), (7, 0, 0), 0),
-        ((0, 0, 0), (0, 0, 0), 0),
-    ],
-)
-def test_how_many_fit(limits: tuple[int, ...], used: tuple[int, ...], expected: int) -> None:
-    named = dict(zip(("instances", "cores", "ram"), limits, strict=True))
-    assert how_many_fit(named, Usage(*used), 10, vcpus=2, memory_mib=1024) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,23 @@
 """Fault rules: which verbs of which hosts go wrong, and how, decided while everything runs.
 
-Owns: the rules of this process, matching, counting. One registry serves all hosts of a process; the
-driver asks it once per verb, the agent once per reply (`Stage.REPLY`).
-May not: carry out an effect that needs the guest; the driver does.
+Owns: the rules of this process, matching, counting. One registry serves all hosts of a process; a
+driver that takes part asks it once per verb, the agent once per reply (`Stage.REPLY`).
+May not: know a driver or its verbs, or carry out an effect that needs the guest; the driver does.
 Crash story: rules live in memory only; a restarted process starts without faults.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from common.errors import HostCommandFailed, NotFound
+from common.errors import HostCommandFailed, InvalidInput, NotFound
 from common.runtime.ports import Clock, Random
-from services.compute.drivers.simulated.verbs import LATENCY
-
-VERBS = LATENCY.keys() | {"upload_snapshot"}
-"""Verbs that rules can be made for: the driver's and the agent's own."""
 
 
 class Stage(Enum):
@@ -63,13 +60,6 @@ class FaultRule(BaseModel):
     delay_s: float = Field(default=0.0, ge=0)
     message: str = "injected fault"
 
-    @field_validator("verb")
-    @classmethod
-    def _known_verb(cls, verb: str | None) -> str | None:
-        if verb is not None and verb not in VERBS:
-            raise ValueError(f"no such verb; choose one of {', '.join(sorted(VERBS))}")
-        return verb
-
     def matches(
         self, host: str, verb: str, server: str | None, stage: Stage, now: datetime
     ) -> bool:
@@ -104,14 +94,20 @@ class _Entry:
 class FaultRegistry:
     """The rules in force, oldest first; the first that matches fires."""
 
-    def __init__(self, clock: Clock, random: Random) -> None:
+    def __init__(self, clock: Clock, random: Random, verbs: Collection[str]) -> None:
+        """Rules can be made for `verbs`: those at which somebody asks."""
         self._clock = clock
         self._random = random
+        self._verbs = verbs
         self._entries: dict[str, _Entry] = {}
         self._added = 0
 
     def add(self, rule: FaultRule) -> FaultRule:
-        """Put `rule` in force; returns it with its id."""
+        """Put `rule` in force; returns it with its id. Raises `InvalidInput` for a verb at which
+        it could never fire."""
+        if rule.verb is not None and rule.verb not in self._verbs:
+            choice = ", ".join(sorted(self._verbs))
+            raise InvalidInput(f"verb: no such verb {rule.verb!r}; choose one of {choice}")
         self._added += 1
         if rule.id is None:
             # Processes count by themselves; with the host's name ids differ all over a cluster.

@@ -1,0 +1,40 @@
+-- name: add(server_uuid, kind, detail, reason, request_id)!
+insert into leftovers (server_uuid, kind, detail, reason, request_id)
+values (:server_uuid, :kind, :detail, :reason, :request_id)
+on conflict (server_uuid, kind, detail) do nothing;
+
+-- name: take_due(most, retry_s)
+-- Not while a workflow owns the server: it may be making what this would remove.
+with due as (
+    select l.id from leftovers l
+     where l.due_at <= now()
+       and not exists (select 1 from workflows w where w.server_uuid = l.server_uuid)
+     order by l.due_at limit :most for update skip locked)
+update leftovers l
+   set attempts = l.attempts + 1,
+       due_at = now() + make_interval(
+           secs => least(3600, :retry_s::double precision * 2 ^ least(l.attempts, 20)))
+  from due where l.id = due.id
+returning l.id, l.server_uuid, l.kind, l.detail, l.reason, l.attempts;
+
+-- name: done(id)!
+delete from leftovers where id = :id;
+
+-- name: failed(id, reason)!
+update leftovers set reason = :reason where id = :id;
+
+-- name: counts()
+select kind, count(*)::integer as count from leftovers group by kind;
+
+-- name: guests_that_may_run(server_uuid, except_host)
+select distinct l.detail ->> 'host' as host
+  from leftovers l
+  left join services s on s.host = l.detail ->> 'host' and s.binary_name = 'nova-compute'
+ where l.server_uuid = :server_uuid and l.kind = 'guest'
+   and (l.detail ->> 'may_run')::boolean and l.detail ->> 'host' <> :except_host
+   and s.host is not null and not s.forced_down and s.lease_expires_at <> '-infinity';
+
+-- name: listing()
+select l.*, s.name as server_name, s.project_id
+  from leftovers l left join servers s on s.uuid = l.server_uuid
+ order by l.created_at;

@@ -1,0 +1,234 @@
+"""The parts of the commit statement; stores/commit.py says how they fit together.
+
+Owns: their SQL, but for that of claims (stores/claims.py). May not: run it.
+Crash story: none, they are text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from common.db.statement import Sql, Statement
+from common.db.stores import claims
+from common.db.stores.workflows import Workflow
+
+if TYPE_CHECKING:
+    from common.db.stores.commit import Changes
+
+_NOW = Sql("clock_timestamp()")
+
+
+def lock(s: Statement, workflow: Workflow, changes: Changes, *, even_if_cancelled: bool) -> None:
+    """From `held` to `done`: all that is locked, always in this order, and what it decides."""
+    s.part(
+        "held",
+        f"""
+    select id, server_uuid, action_id, cancel_requested from workflows
+     where id = {s.value(workflow.id)} and lease_epoch = {s.value(workflow.lease_epoch)}
+       for no key update""",
+    )
+    s.part(
+        "go", "select * from held" + ("" if even_if_cancelled else " where not cancel_requested")
+    )
+    gives_back = changes.release is not None or changes.promote is not None
+    touches_hosts = changes.claim or gives_back or changes.built_on or changes.failed_on
+    if touches_hosts or changes.recheck_hosts:
+        s.part(
+            "server",
+            """
+    select sv.uuid from servers sv join go on go.server_uuid = sv.uuid
+       for no key update of sv""",
+        )
+    if changes.recheck_hosts:
+        s.part(
+            "told",
+            f"""
+    select sr.id, sr.inventory from services sr, server
+     where sr.binary_name = 'nova-compute'
+       and sr.host = any({s.value(changes.recheck_hosts, "text[]")})
+     order by sr.host for no key update of sr""",
+        )
+    if gives_back:
+        assert changes.claim is None, "a commit claims or gives back, not both"
+        claims.add_gone(s, changes.release, changes.promote)
+    if touches_hosts:
+        _lock_nodes(s, changes, gives_back=gives_back)
+    if changes.claim:
+        claims.add_claimed(s, changes.claim)
+    s.part("done", "select go.* from go" + (", claimed" if changes.claim else ""))
+
+
+def _lock_nodes(s: Statement, changes: Changes, *, gives_back: bool) -> None:
+    hosts = []
+    if changes.claim:
+        hosts.append(f"select unnest({s.value(list(changes.claim.hosts), 'text[]')})")
+    if gives_back:
+        hosts.append("select host from gone")
+    if changes.failed_on:
+        hosts.append(f"select {s.value(changes.failed_on, 'text')}")
+    if changes.built_on:  # most hosts have nothing to be forgiven, and are not locked
+        built_on = s.value(changes.built_on, "text")
+        hosts.append(
+            f"select host from compute_nodes where host = {built_on} and failed_builds > 0"
+        )
+    first = "and (select count(*) from told) >= 0" if changes.recheck_hosts else ""
+    s.part(
+        "nodes",
+        f"""
+    select {claims.NODE_COLUMNS}
+      from ({" union ".join(hosts)}) as concerned (host) join compute_nodes n using (host)
+     where (select count(*) from server) > 0 {first}
+     order by n.host for no key update of n""",
+    )
+
+
+def write_progress(
+    s: Statement,
+    workflow: Workflow,
+    changes: Changes,
+    *,
+    ended: bool,
+    take_lease: tuple[str, float] | None,
+) -> None:
+    if ended:
+        s.part("wf", "delete from workflows w using done where w.id = done.id returning w.id")
+        return
+    columns = {
+        "step": workflow.step,
+        "attempt": workflow.attempt,
+        "unwinding": workflow.unwinding,
+        "error": workflow.error,
+        "state": workflow.state,
+    }
+    assignments = s.assignments(columns)
+    if changes.claimed_state:
+        claimed = ", ".join(
+            f"{s.value(key, 'text')}, (select {what} from claimed)"
+            for key, what in changes.claimed_state.items()
+        )
+        assignments += f" || jsonb_build_object({claimed})"
+    if take_lease is not None:
+        owner, lease_s = take_lease
+        assignments += (
+            f", lease_owner = {s.value(owner)}, lease_epoch = w.lease_epoch + 1, lease_expires_at ="
+            f" clock_timestamp() + make_interval(secs => {s.value(lease_s)})"
+        )
+    s.part(
+        "wf",
+        f"update workflows w set {assignments} from done where w.id = done.id returning w.id",
+    )
+
+
+def write_server(s: Statement, changes: Changes) -> None:
+    if changes.server:
+        s.part(
+            "sv",
+            f"""
+    update servers sv set {s.assignments(changes.server)}, updated_at = clock_timestamp()
+      from done where sv.uuid = done.server_uuid""",
+        )
+    if changes.migration and changes.migration_uuid:
+        s.part(
+            "mg",
+            f"""
+    update migrations m set {s.assignments(changes.migration)}, updated_at = clock_timestamp()
+      from done where m.uuid = {s.value(changes.migration_uuid)}""",
+        )
+
+
+def write_hosts(s: Statement, changes: Changes) -> None:
+    ledger = []
+    if changes.claim:
+        claims.add_allocation(s, changes.claim)
+        ledger.append("select host, vcpus, memory_mib, disk_gib, 1, 0 from allocation")
+    if changes.release is not None or changes.promote is not None:
+        ledger.append("select host, -vcpus, -memory_mib, -disk_gib, -1, 0 from gone")
+    if changes.promote is not None:
+        claims.add_promoted(s, changes.promote)
+    if changes.failed_on:
+        ledger.append(f"select {s.value(changes.failed_on, 'text')}, 0, 0, 0, 0, 1 from done")
+    if changes.built_on:
+        ledger.append(
+            "select n.host, 0, 0, 0, 0, -n.failed_builds from nodes n, done"
+            f" where n.host = {s.value(changes.built_on, 'text')}"
+        )
+    if ledger:
+        claims.add_ledger(s, ledger)
+    if changes.recheck_hosts:
+        s.part(
+            "unsettled",
+            """
+    update services sr set inventory = null from told, done
+     where sr.id = told.id and told.inventory is not null""",
+        )
+
+
+def write_events(s: Statement, changes: Changes) -> None:
+    finished = {event.name: event for event in changes.finish_events}
+    inserted = []
+    for event in changes.insert_events:
+        end = finished.pop(event.name, None) if event.result is None else None
+        inserted.append(replace(event, result=end.result, details=end.details) if end else event)
+    if finished:
+        ends = ", ".join(
+            f"({s.value(e.name, 'text')}, {s.value(e.result, 'text')},"
+            f" {s.value(e.details, 'text')})"
+            for e in finished.values()
+        )
+        s.part(
+            "ended",
+            f"""
+    update instance_action_events e
+       set finish_time = clock_timestamp(), result = ends.result, details = ends.details
+      from done, (values {ends}) as ends (event, result, details)
+     where e.action_id = done.action_id and e.event = ends.event and e.finish_time is null""",
+        )
+    if inserted:
+        begun = ", ".join(
+            f"({s.value(e.name, 'text')}, {s.value(e.host, 'text')},"
+            f" {s.value(e.started_ago_s, 'double precision')},"
+            f" {s.value(e.result, 'text')}, {s.value(e.details, 'text')})"
+            for e in inserted
+        )
+        s.part(
+            "begun",
+            f"""
+    insert into instance_action_events
+           (action_id, event, host, start_time, finish_time, result, details)
+    select done.action_id, e.event, e.host, clock_timestamp() - make_interval(secs => e.ago_s),
+           case when e.result is not null then clock_timestamp() end, e.result, e.details
+      from done, (values {begun}) as e (event, host, ago_s, result, details)
+     where done.action_id is not null""",
+        )
+    if finished or inserted or changes.action_finished:
+        columns: dict[str, Any] = {"updated_at": _NOW}
+        if changes.action_finished:
+            columns["finish_time"] = _NOW
+        if changes.action_failed:
+            columns["message"] = "Error"
+        s.part(
+            "ac",
+            f"""
+    update instance_actions a set {s.assignments(columns)} from done
+     where a.id = done.action_id""",
+        )
+
+
+def write_leftovers(s: Statement, workflow: Workflow, changes: Changes) -> None:
+    """One that is on record already stays as it is."""
+    if not changes.leftovers:
+        return
+    rows = ", ".join(
+        f"({s.value(left.kind, 'text')}, {s.value(left.detail, 'jsonb')},"
+        f" {s.value(left.reason, 'text')})"
+        for left in changes.leftovers
+    )
+    s.part(
+        "lo",
+        f"""
+    insert into leftovers (server_uuid, kind, detail, reason, request_id)
+    select done.server_uuid, l.kind, l.detail, l.reason, {s.value(workflow.request_id, "text")}
+      from done, (values {rows}) as l (kind, detail, reason)
+    on conflict do nothing""",
+    )

@@ -1,0 +1,83 @@
+"""What workflows could not clean up, until it is done.
+
+Owns: table `leftovers` (a commit or `add` inserts, the reconciler works off).
+May not: clean up anything. Crash story: each function is one statement; a row that was worked off
+and not deleted is worked off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from common.db.loader import load
+from common.db.pool import Pool
+from common.db.stores.commit import Leftover
+
+_sql = load("leftovers")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of them, as found."""
+
+    id: int
+    server_uuid: UUID
+    kind: str
+    detail: dict[str, Any]
+    reason: str
+    attempts: int
+
+
+async def add(pool: Pool, server_uuid: UUID, request_id: str, found: Sequence[Leftover]) -> None:
+    """Write down what a run that has lost its lease may have left."""
+    for each in found:
+        await _sql.add(
+            pool,
+            server_uuid=server_uuid,
+            kind=each.kind,
+            detail=each.detail,
+            reason=each.reason,
+            request_id=request_id,
+        )
+
+
+async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
+    """Rows that are due and whose server is at rest, each for one taker; they are due again after
+    `retry_s` times a factor that doubles with every attempt, at most an hour."""
+    rows = _sql.take_due(pool, most=most, retry_s=retry_s)
+    return [
+        Row(
+            id=row["id"],
+            server_uuid=row["server_uuid"],
+            kind=row["kind"],
+            detail=row["detail"],
+            reason=row["reason"],
+            attempts=row["attempts"],
+        )
+        async for row in rows
+    ]
+
+
+async def done(pool: Pool, row_id: int) -> None:
+    """It is cleaned up."""
+    await _sql.done(pool, id=row_id)
+
+
+async def failed(pool: Pool, row_id: int, reason: str) -> None:
+    """It stays; `reason` is shown to people."""
+    await _sql.failed(pool, id=row_id, reason=reason)
+
+
+async def counts(pool: Pool) -> dict[str, int]:
+    """How many there are of each kind."""
+    return {row["kind"]: row["count"] async for row in _sql.counts(pool)}
+
+
+async def guests_that_may_run(pool: Pool, server_uuid: UUID, *, except_host: str) -> list[str]:
+    """Other hosts that were told to let a guest of the server execute, are not fenced and have not
+    said that it is gone."""
+    rows = _sql.guests_that_may_run(pool, server_uuid=server_uuid, except_host=except_host)
+    return [row["host"] async for row in rows]

@@ -1,0 +1,77 @@
+"""Clean up what workflows could not: ports, images, guests in table `leftovers`.
+
+Owns: what is done about each kind, and the gauge of how many there are.
+May not: act on a server that a workflow owns, or decide about a guest: a host that reports is told
+what is over (verdicts.py), and its report ends the row.
+Crash story: a row that was cleaned up and not deleted is found cleaned up the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from prometheus_client import Gauge
+
+from common.db.stores import leftovers as store
+from common.db.stores import servers
+from common.db.stores import services as services_store
+from common.db.stores.leftovers import Row
+from common.errors import MusterError
+from common.messages.compute import HostRecheck
+from services.conductor.engine.context import Deps
+from services.conductor.tasks.beginning import MOST
+from services.conductor.workflows import ports
+
+log = structlog.get_logger(__name__)
+
+LEFTOVERS = Gauge(
+    "muster_leftovers", "What workflows could not clean up and nobody has since", ["kind"]
+)
+
+
+async def clean_leftovers(deps: Deps) -> int:
+    """Returns how many rows were worked off."""
+    cleaned = 0
+    for row in await store.take_due(deps.pool, MOST, deps.settings.conductor.reconcile_interval_s):
+        try:
+            over = await CLEANERS[row.kind](deps, row)
+        except MusterError as error:
+            log.warning("leftover_stays", kind=row.kind, id=row.id, error=str(error))
+            await store.failed(deps.pool, row.id, str(error))
+            continue
+        if over:
+            log.info("leftover_cleaned_up", kind=row.kind, id=row.id, server=str(row.server_uuid))
+            await store.done(deps.pool, row.id)
+            cleaned += 1
+    counts = await store.counts(deps.pool)
+    for kind in CLEANERS:
+        LEFTOVERS.labels(kind).set(counts.get(kind, 0))
+    return cleaned
+
+
+async def _ports(deps: Deps, row: Row) -> bool:
+    placed = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
+    if placed is not None:
+        await ports.settle(deps.network, placed.server)
+    return True
+
+
+async def _image(deps: Deps, row: Row) -> bool:
+    await deps.image.delete(row.detail["id"])
+    return True
+
+
+async def _guest(deps: Deps, row: Row) -> bool:
+    """Ask the host to report; without the guest its report ends the row. A host that is no more has
+    nothing."""
+    host = row.detail["host"]
+    await deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
+    return not await services_store.host_exists(deps.pool, host)
+
+
+CLEANERS: Mapping[str, Callable[[Deps, Row], Awaitable[bool]]] = {
+    "ports": _ports,
+    "image": _image,
+    "guest": _guest,
+}
