@@ -8,15 +8,16 @@ has lost the lease, or has been overtaken by a delete, writes nothing.
 
 How it reads. Each part feeds on the one before; nothing else orders the parts of a WITH.
 
-    held     the workflow's row, locked, if the lease is still ours
-    go       the same, unless a delete asks it to give way
-    server   its server, locked                              | only where rows beyond
-    told     services whose hosts have to report again       | these two are touched
-    gone     claims given back
-    nodes    every host concerned, locked in the order of names
-    claimed  the first host of the claim's walk that has room
-    done     the workflow; no row where the claim was refused
-    ...      what is written, each from `done`
+    held       the workflow's row, locked, if the lease is still ours
+    go         the same, unless a delete asks it to give way
+    server     its server, locked       | only where rows that others
+    migration  the move's row, locked   | write as well come after them
+    gone       claims given back
+    nodes      every host concerned, locked in the order of names
+    claimed    the first host of the claim's walk that has room
+    done       the workflow; no row where the claim was refused
+    told       services whose hosts have to report again, locked in the order of names
+    ...        what is written, each from `done`
 
 Why it holds. A statement sees what was committed when it began. What may have changed while it
 waited for a lock is therefore read from the row that the lock returned, the newest version: the
@@ -90,6 +91,9 @@ class Changes:
     """A host that has just built a server: its failures are forgiven."""
     failed_on: str | None = None
     """A host that has just failed to: others are preferred."""
+    released_guests: list[tuple[str, int]] = field(default_factory=list)
+    """(host, generation) of held guests that are the server's once this is written: their hosts are
+    told then. Here, because who drops the changes of a step must drop this with them."""
     recheck_hosts: list[str] = field(default_factory=list)
     """Hosts to be told, once this is written, that the truth about a guest of theirs has changed.
     Told before, they would be given the old answer; what is written makes their next heartbeat ask
