@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -80,3 +81,24 @@ def test_given_services_that_do_not_answer_are_named_at_once(muster: Muster) -> 
         assert "127.0.0.1:1/" in last
         assert "secret" not in refused.stderr + refused.stdout
         assert "Traceback" not in refused.stderr
+
+
+def test_many_hosts_in_few_processes_are_watched_and_all_shown_as_alive(muster: Muster) -> None:
+    size = ["--hosts", "20", "--processes", "2", "--conductors", "1"]
+    time = ["--minutes", "0.1", "--report-interval", "0.5"]
+    found = json.loads(muster.ok("bench", "hosts", *size, *time, "--json"))
+    looks = found["looks"]
+    assert (looks["wrong"], looks["hosts_wrong"], looks["failed"]) == (0, {}, {})
+    assert looks["database"] >= 3
+    assert looks["api"] >= 1
+    assert {"compute", "conductor", "postgres", "rabbitmq"} <= found["cpu_percent"].keys()
+    assert found["memory_mib"]["compute"] > 0
+    # Heartbeats of all hosts are written together; each is an update of one row.
+    assert found["updates_per_s"]["services"] > 10 > found["commits_per_s"]
+    assert found["hot_percent"]["services"] > 90
+
+
+def test_a_bench_of_hosts_that_makes_no_sense_is_refused(muster: Muster) -> None:
+    for wrong in (["--hosts", "0"], ["--minutes", "0"], ["--minutes", "nan"], ["--processes", "0"]):
+        refused = muster.run("bench", "hosts", *wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
