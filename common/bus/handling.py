@@ -139,8 +139,6 @@ class Handling:
         )
         try:
             await self._handler(delivery)
-        except GiveBack:
-            return Verdict.AGAIN
         except RejectMessage as error:
             return self._give_up(received, "rejected", error)
         except GiveBack as error:
