@@ -47,11 +47,11 @@ class Delivery:
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
-"""Returning acknowledges. `RejectMessage` dead-letters. Any other exception puts the message back
-for another delivery after a pause, with a log line; the last of the deliveries that its kind of
-queue allows dead-letters too. What is LOSSY or part of a CONVERSATION is tried three times, within
-a fraction of a second, and then dropped: for another consumer that can, not for later. Events are
-tried once."""
+"""Returning acknowledges. `RejectMessage` dead-letters. `GiveBack` puts the message back for
+another consumer. Any other exception puts it back for another delivery after a pause, with a log
+line; the last of the deliveries that its kind of queue allows dead-letters too. What is LOSSY or
+part of a CONVERSATION is tried three times, within a fraction of a second, and then dropped: for
+another consumer that can, not for later. Events are tried once."""
 
 
 class RejectMessage(Exception):
@@ -59,8 +59,8 @@ class RejectMessage(Exception):
 
 
 class GiveBack(Exception):
-    """Not here, not now: perhaps another consumer can. As any other failure, but without a log line
-    for each message, because the reason is the same for all of them and its handler has said it."""
+    """This consumer cannot handle what it receives now; nothing is wrong with the message. Counts as
+    any other failure, but without a log line: all have the same reason, and it was said."""
 
 
 class Unroutable(Exception):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.chaos.ground import Ground, Timers, standing_on
+from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import as_if_it_had_gone_on, driver_logs, wait_until_sound
 from deploy.load.boots import server_body
 from deploy.load.throwaway import throw_away
@@ -21,9 +21,6 @@ from deploy.local.home import Home, LocalClusterError
 from services.compute.drivers.simulated.log import read_alive
 
 HOST = "compute-1"
-POLL_S = 0.02
-DEADLINE_S = 60.0
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,6 @@ class Story:
         self._servers: list[str] = []
         self.facts: dict[str, Any] = {"servers": options.servers, "wrong": []}
 
-    async def _until(self, what: str, probe: Callable[[], Awaitable[bool]]) -> float:
-        """Seconds until `probe` says yes."""
-        began = self._clock.monotonic()
-        while not await probe():
-            if self._clock.monotonic() - began > DEADLINE_S:
-                raise LocalClusterError(f"waited {DEADLINE_S:.0f} s in vain: {what}")
-            await self._clock.sleep(POLL_S)
-        return round(self._clock.monotonic() - began, 3)
-
     async def _mine(self) -> list[dict[str, Any]]:
         return await self._client.server_list("name=%5Efreeze-", detail=True)
 
@@ -67,7 +55,9 @@ class Story:
             server = {**body, "name": f"freeze-{number:03}", "host": HOST}
             made = await self._client.must("POST", "/servers", {"server": server})
             self._servers.append(made["server"]["id"])
-        await self._until("servers ACTIVE", lambda: self._all(lambda s: s["status"] == "ACTIVE"))
+        await self._ground.until(
+            "servers ACTIVE", lambda: self._all(lambda s: s["status"] == "ACTIVE")
+        )
         self._say(f"{len(self._servers)} servers are ACTIVE on {HOST}")
 
     async def _all(self, good: Callable[[dict[str, Any]], bool]) -> bool:
@@ -94,7 +84,7 @@ class Story:
                 raise LocalClusterError(f"host_status of a silent host is {status}")
             return status == "UNKNOWN"
 
-        await self._until("host_status UNKNOWN", is_unknown)
+        await self._ground.until("host_status UNKNOWN", is_unknown)
         down_time_s = self._options.timers.service_down_time_s
         self.facts["service_down_time_s"] = down_time_s
         self.facts["unknown_after_last_heartbeat_s"] = [round(age, 3) for age in ages]
@@ -130,7 +120,7 @@ class Story:
         began = self._clock.monotonic()
         for server in self._servers:
             await self._client.must("POST", f"/servers/{server}/action", {"evacuate": {}})
-        await self._until(
+        await self._ground.until(
             "all servers ACTIVE elsewhere",
             lambda: self._all(
                 lambda s: s["status"] == "ACTIVE" and s["OS-EXT-SRV-ATTR:host"] != HOST
@@ -142,14 +132,14 @@ class Story:
     async def come_back(self) -> None:
         """The host goes on, destroys what was evacuated, and may serve again."""
         await self._ground.act("start" if self._options.kill else "thaw", HOST)
-        took_s = await self._until("migrations completed", self._completed)
+        took_s = await self._ground.until("migrations completed", self._completed)
         self.facts["completed_after_return_s"] = took_s
         await self._ground.force_down(HOST, forced=False)
 
         async def is_up() -> bool:
             return bool((await self._ground.compute_service(HOST))["state"] == "up")
 
-        self.facts["up_after_unforce_s"] = await self._until(f"{HOST} up", is_up)
+        self.facts["up_after_unforce_s"] = await self._ground.until(f"{HOST} up", is_up)
         self._say(f"{HOST} is back: evacuations completed after {took_s} s, up again")
 
     async def _completed(self) -> bool:
@@ -171,7 +161,7 @@ class Story:
         async def all_have_ticked() -> bool:
             return all((read_alive(host) or 0.0) > now for host in hosts)
 
-        await self._until("a tick of every host", all_have_ticked)
+        await self._ground.until("a tick of every host", all_have_ticked)
         deadline = self._clock.monotonic() + 15
         _, wrong = await wait_until_sound(self._ground.look, self._clock, deadline=deadline)
         self.facts["wrong"] += wrong

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,11 @@ from deploy.chaos.invariants import Facts, gather
 from deploy.load.client import Client
 from deploy.load.throwaway import ROOMY, settings_of
 from deploy.local import control
-from deploy.local.home import Home
+from deploy.local.home import Home, LocalClusterError
+from deploy.local.relay import RelayControl
+
+POLL_S = 0.02
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,15 @@ class Timers:
     report_interval_s: float = 1.0
     service_down_time_s: float = 5.0
     spawn_delay_s: float = 0.1
+    more: tuple[tuple[str, object], ...] = ()
+    """Further settings, named as for `settings_of`."""
 
     def settings(self) -> dict[str, str]:
         return settings_of(
             servicegroup__report_interval_s=self.report_interval_s,
             servicegroup__service_down_time_s=self.service_down_time_s,
             compute__simulated__spawn_delay_s=self.spawn_delay_s,
+            **dict(self.more),
             **dict(ROOMY),
         )
 
@@ -59,11 +66,46 @@ class Ground:
         """kill, start, freeze, thaw, ... one service; returns when it has had its effect."""
         await asyncio.to_thread(control.connect(self.home).act, action, name)
 
+    async def cut(self, name: str, *services: str) -> int:
+        """Cut a service off all it talks to, or off `services` ("bus", "database") only; how many
+        of its connections hang now."""
+        return await asyncio.to_thread(self._relay.cut, name, services)
+
+    async def mend(self, name: str, *, reset: bool = False) -> None:
+        """What was held back arrives; with `reset` its connections break instead."""
+        await asyncio.to_thread(self._relay.mend, name, reset=reset)
+
+    @property
+    def _relay(self) -> RelayControl:
+        return RelayControl(self.home.relay_socket)
+
+    async def until(
+        self, what: str, probe: Callable[[], Awaitable[bool]], *, within_s: float = 60.0
+    ) -> float:
+        """Seconds until `probe` says yes; raises `LocalClusterError` when it does not."""
+        began = self.clock.monotonic()
+        while not await probe():
+            if self.clock.monotonic() - began > within_s:
+                raise LocalClusterError(f"waited {within_s:.0f} s in vain: {what}")
+            await self.clock.sleep(POLL_S)
+        return round(self.clock.monotonic() - began, 3)
+
+    async def read_disks(self) -> Path:
+        """The directory with the hosts' state, as it is now."""
+        return self.compute
+
     async def look(self) -> Facts:
         """All facts now. The API must be reachable."""
+        await self.read_disks()
+        images = (await self.client.get("/v2/images?limit=1000", service="image"))["images"]
         ports = (await self.client.get("/v2.0/ports", service="network"))["ports"]
         shown = await self.client.server_list("all_tenants=1", detail=True)
-        return await gather(self.pool, self.compute, ports, shown)
+        return await gather(self.pool, self.compute, ports, shown, images)
+
+    async def hosts(self) -> dict[str, dict[str, Any]]:
+        """Records of all hosts in os-services, by name."""
+        services = (await self.client.get("/os-services?binary=nova-compute"))["services"]
+        return {service["host"]: service for service in services}
 
     async def compute_service(self, host: str) -> dict[str, Any]:
         """The host's record in os-services."""
@@ -75,10 +117,16 @@ class Ground:
         service = await self.compute_service(host)
         await self.client.must("PUT", f"/os-services/{service['id']}", {"forced_down": forced})
 
+    async def enable(self, service: dict[str, Any], *, enabled: bool) -> None:
+        """Whether new servers may go to a host."""
+        status = "enabled" if enabled else "disabled"
+        await self.client.must("PUT", f"/os-services/{service['id']}", {"status": status})
+
 
 def database_of(home: Home) -> DatabaseSettings:
-    """The database of a cluster of processes, from its services' configuration."""
-    config = tomllib.loads((home.path / "config" / "api.toml").read_text())
+    """The database of a cluster of processes, from the configuration of the one service that never
+    reaches it through a relay."""
+    config = tomllib.loads((home.path / "config" / "standins.toml").read_text())
     return DatabaseSettings(**{**config["database"], "pool_size": 2})
 
 

@@ -32,6 +32,7 @@ class Guest(NamedTuple):
     host: str
     generation: int
     power_state: int
+    phase: str = "ready"
 
 
 @dataclass
@@ -48,6 +49,10 @@ class Facts:
     guests: list[Guest] = field(default_factory=list)
     ports: dict[str, str] = field(default_factory=dict)
     """Server by port, for ports that belong to servers."""
+    images: dict[str, str] = field(default_factory=dict)
+    """Server by image, for snapshots."""
+    leftovers: list[str] = field(default_factory=list)
+    """What workflows could not clean up and nobody has yet: `kind of server: reason`."""
     overlaps: list[Overlap] = field(default_factory=list)
     shown: dict[str, Mapping[str, Any]] | None = None
     """Servers as the Compute API shows them, by id; None: not looked at."""
@@ -61,6 +66,10 @@ _WORKFLOWS = """
 select kind || ' ' || server_uuid || ' step ' || step || case when unwinding then ' (undo)'
        else '' end || coalesce(' held by ' || lease_owner, '') as shown
   from workflows order by id
+"""
+_LEFTOVERS = """
+select kind || ' of ' || server_uuid || ' after ' || attempts || ' attempts: ' || reason as shown
+  from leftovers order by id
 """
 _CLAIMS = "select server_uuid::text, host, purpose from allocations"
 
@@ -79,7 +88,8 @@ def guests_on_disk(compute: Path) -> list[Guest]:
         except FileNotFoundError:
             continue
         spec, host = data["spec"], path.parent.parent.name
-        found.append(Guest(spec["uuid"], host, spec["generation"], data["power_state"]))
+        generation, phase = spec["generation"], data["phase"]
+        found.append(Guest(spec["uuid"], host, generation, data["power_state"], phase))
     return found
 
 
@@ -88,9 +98,10 @@ async def gather(
     compute: Path,
     ports: Iterable[Mapping[str, Any]],
     shown: Iterable[Mapping[str, Any]] | None = None,
+    images: Iterable[Mapping[str, Any]] = (),
 ) -> Facts:
     """`compute`: the directory with the hosts' state; `ports`: all ports of the network service;
-    `shown`: all servers as `GET /servers/detail?all_tenants=1` has them."""
+    `shown`: all servers as `GET /servers/detail?all_tenants=1` has them; `images`: all images."""
     return Facts(
         servers={row["uuid"]: dict(row) for row in await pool.fetch(_SERVERS)},
         workflows=[row["shown"] for row in await pool.fetch(_WORKFLOWS)],
@@ -102,6 +113,10 @@ async def gather(
             for port in ports
             if port["device_owner"].startswith("compute:")
         },
+        images={
+            image["id"]: image["instance_uuid"] for image in images if "instance_uuid" in image
+        },
+        leftovers=[row["shown"] for row in await pool.fetch(_LEFTOVERS)],
         overlaps=overlaps(running_intervals(driver_logs(compute))),
         shown=None if shown is None else {server["id"]: server for server in shown},
     )
@@ -114,6 +129,8 @@ def check(facts: Facts) -> list[str]:
         *_claims(facts),
         *_guests(facts),
         *_ports(facts),
+        *_images(facts),
+        *(f"leftover: {leftover}" for leftover in facts.leftovers),
         *_view(facts),
         *(
             f"ran twice: server {o.uuid} on {o.first.host} (generation {o.first.generation}) and "
@@ -182,6 +199,18 @@ def _ports(facts: Facts) -> Iterable[str]:
             yield f"ports differ: server {uuid} shows {sorted(shown)}, has {sorted(owned[uuid])}"
 
 
+def _images(facts: Facts) -> Iterable[str]:
+    """A server that is not shelved has no use for a snapshot; one that is has one."""
+    for image, uuid in facts.images.items():
+        server = facts.servers.get(uuid)
+        if server is None or server["vm_state"] not in ("shelved", "shelved_offloaded"):
+            yield f"image leaked: {image} of server {uuid}, which is not shelved"
+    kept = Counter(facts.images.values())
+    for uuid, count in kept.items():
+        if count > 1:
+            yield f"image leaked: server {uuid} has {count}"
+
+
 def _view(facts: Facts) -> Iterable[str]:
     if facts.shown is None:
         return
@@ -238,15 +267,19 @@ def as_if_it_had_gone_on(
 
 
 def _without_ends(log: bytes, uuids: set[str]) -> bytes:
-    """The log as if the guests of `uuids`, once they ran, had never been stopped."""
+    """The log as if the guests of `uuids`, once they ran or were made and held, had run on."""
     kept = []
-    begun = False
+    begun: set[str] = set()
     for line in log.splitlines(keepends=True):
         record = orjson.loads(line)
-        chosen = record["uuid"] in uuids
-        if record["event"] == "running":
-            begun = begun or chosen
-        elif chosen or (begun and record["event"] == "host_started"):
-            continue
-        kept.append(line)
+        if record["uuid"] in uuids:
+            if record["event"] == "held" and record["uuid"] not in begun:
+                kept.append(orjson.dumps({**record, "event": "running"}) + b"\n")
+            elif record["event"] == "running":
+                kept.append(line)
+            else:
+                continue
+            begun.add(record["uuid"])
+        elif not begun or record["event"] != "host_started":
+            kept.append(line)
     return b"".join(kept)

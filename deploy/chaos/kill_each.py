@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.runtime.tasks import Tasks
-from deploy.chaos.ground import Ground, Timers, standing_on
+from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import Facts, wait_until_sound
 from deploy.chaos.stubborn import Stubborn
 from deploy.load.boots import server_body
@@ -30,7 +30,6 @@ VICTIMS = ("api", "conductor-1", "scheduler-1", "compute-1", "rabbitmq")
 PREFIX = "chaos-"
 RUN_LIMIT_S = 240.0
 POLL_S = 0.2
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,9 @@ def up(
         int | None,
         Parameter(help="With --processes: processes that the hosts share (default: one each)."),
     ] = None,
+    cuttable: Annotated[
+        bool, Parameter(help="With --processes: services can be cut off (cut, mend).", negative="")
+    ] = False,
 ) -> int:
     """Start a local cluster in the background and return when it is ready.
 
@@ -87,6 +90,8 @@ def up(
         raise UsageError("--broker-url needs --processes: one process uses no broker")
     if agents is not None and (not processes or agents < 1):
         raise UsageError("--agents needs --processes and at least one agent")
+    if cuttable and not processes:
+        raise UsageError("--cuttable needs --processes: one process has no network")
     from deploy.cli.up import up as start
 
     options = Options(
@@ -101,6 +106,7 @@ def up(
         database_url=database_url,
         spawn_delay_s=spawn_delay,
         agents=agents,
+        cuttable=cuttable,
     )
     return start(options, foreground=foreground)
 
@@ -181,6 +187,18 @@ def thaw(*names: str) -> int:
     return _act("thaw", names)
 
 
+@app.command(sort_key=15)
+def cut(*names: str) -> int:
+    """Cut services or hosts off the network (up --processes --cuttable): they run on unheard."""
+    return _act("cut", names)
+
+
+@app.command(sort_key=16)
+def mend(*names: str) -> int:
+    """Let cut off ones hear and be heard again; what was held back arrives late."""
+    return _act("mend", names)
+
+
 @app.command(sort_key=20)
 def logs(
     name: Annotated[str | None, Parameter(help="Only this service.")] = None,
@@ -231,7 +249,7 @@ app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
 )
 
-app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=15)
+app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 
 db = App(
     name="db", help="The database's schema and age (MUSTER_DATABASE__URL names it).", sort_key=40

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from deploy.chaos.storm.tally import QUESTIONS
 from deploy.cli import terminal
 from deploy.load import figures
 from deploy.local.home import LocalClusterError
@@ -105,6 +106,77 @@ def freeze(
     if as_json:
         terminal.print_json(result)
     return _verdict(result, quiet=as_json)
+
+
+@app.command
+def cut(
+    *,
+    servers: Annotated[int, Parameter(help="Servers that the host is building.")] = 4,
+    stay: Annotated[
+        float, Parameter(help="Seconds it stays cut off when all have been built elsewhere.")
+    ] = 4.0,
+    reset: Annotated[
+        bool,
+        Parameter(help="End it with broken connections, not with late messages.", negative=""),
+    ] = False,
+    keep: Keep = False,
+    as_json: Json = False,
+) -> int:
+    """Cut a host off the network while it builds: no server may run twice. 0 if all is well.
+
+    The host runs on, unseen and out of reach, until its servers have been built elsewhere.
+    """
+    from deploy.chaos import cut as run
+
+    if not (1 <= servers <= 100 and 0 <= stay <= 120):
+        raise LocalClusterError("use --servers 1..100, --stay 0..120 s")
+    options = run.Options(servers=servers, stay_s=stay, reset=reset, keep=keep)
+    result = run.cut(options, _quiet if as_json else terminal.say)
+    if as_json:
+        terminal.print_json(result)
+    return _verdict(result, quiet=as_json)
+
+
+@app.command
+def storm(
+    *,
+    seeds: Annotated[int, Parameter(help="Seeds 1 to this.")] = 20,
+    seed: Annotated[
+        tuple[int, ...], Parameter(name="--seed", help="Only this one; may be repeated.")
+    ] = (),
+    servers: Annotated[int, Parameter(help="Servers of each seed.")] = 12,
+    keep: Keep = False,
+    as_json: Json = False,
+) -> int:
+    """Build, move, evacuate and delete while hosts and conductors are killed and cut off.
+
+    0 if nothing is stuck, lost, running twice or leaked. A seed takes half a minute to a minute,
+    two and a half at most.
+    """
+    from deploy.chaos.storm import run
+
+    if not (1 <= seeds <= 1000 and 1 <= servers <= 100):
+        raise LocalClusterError("use --seeds 1..1000, --servers 1..100")
+    chosen = seed or tuple(range(1, seeds + 1))
+    options = run.Options(seeds=chosen, servers=servers, keep=keep)
+    result = run.storm(options, _quiet if as_json else terminal.say)
+    if as_json:
+        terminal.print_json(result)
+    else:
+        _show_storm(result["total"])
+    return _verdict(result, quiet=as_json)
+
+
+def _show_storm(total: dict[str, Any]) -> None:
+    say = terminal.say
+    say()
+    operations = [f"{kind} {done}/{asked}" for kind, (done, asked) in total["operations"].items()]
+    say(f"  done/asked  {', '.join(operations)}")
+    say(f"  refused     {figures.counts(total['refused'])}")
+    say(f"  faults      {figures.counts(total['faults'])}; {total['missed']} missed")
+    say(f"  errors      {figures.counts(total['errors'])}")
+    verdict = "  ".join(f"{name} {total[name]}" for name in QUESTIONS)
+    say(f"  verdict     {verdict}")
 
 
 def _verdict(result: dict[str, Any], *, quiet: bool) -> int:

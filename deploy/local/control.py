@@ -1,4 +1,4 @@
-"""Talking to a running local cluster: status, kill, stop, start, freeze, thaw, ask, down.
+"""Talking to a running local cluster: status, kill, freeze, cut, ask, down, ...
 
 Owns: the control socket of the one-process cluster (both ends) and the same operations on a
 cluster of processes through supervisor's socket.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from common.messages.base import Message
     from deploy.local.embedded import EmbeddedCluster
 
-ACTIONS = ("kill", "stop", "start", "freeze", "thaw")
+ACTIONS = ("kill", "stop", "start", "freeze", "thaw", "cut", "mend")
 TIMEOUT_S = 60.0
 
 
@@ -89,7 +89,7 @@ class Control(Protocol):
         """Ask for an orderly end of the whole cluster."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=TIMEOUT_S)
         self._path = path
@@ -105,7 +105,7 @@ class EmbeddedControl(Control):
         self._path = home.control_socket
 
     def _ask(self, method: str, path: str, content: Any = None) -> dict[str, Any]:
-        connection = _UnixConnection(self._path)
+        connection = UnixConnection(self._path)
         try:
             connection.request(method, path, None if content is None else json.dumps(content))
             answer = connection.getresponse()

@@ -187,6 +187,11 @@ class EmbeddedCluster:
         slot = self._slots.get(name)
         if slot is None:
             raise LocalClusterError(f"there is no service {name!r}; there are: {self._names()}")
+        if action in {"cut", "mend"}:
+            raise LocalClusterError(
+                "one process has no network that could be cut; use a cluster of processes: "
+                "./muster up --processes --cuttable"
+            )
         async with slot.busy:
             running = slot.running
             if action == "start" and running is None:

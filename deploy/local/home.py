@@ -84,6 +84,11 @@ class Home:
         return self.run / "supervisor.sock"
 
     @property
+    def relay_socket(self) -> Path:
+        """Where the relay of a cluster whose network can be cut is told what to do."""
+        return self.run / "relay.sock"
+
+    @property
     def cluster_file(self) -> Path:
         """What runs (mode, addresses, passwords' origin), as JSON; written when it is ready."""
         return self.path / "cluster.json"

@@ -41,6 +41,8 @@ class Options:
     spawn_delay_s: float | None = None
     agents: int | None = None
     """Processes that the hosts share; None: each has one of its own."""
+    cuttable: bool = False
+    """A relay stands between each service and broker and database, so that it can be cut off."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -24,6 +24,7 @@ from deploy.local import sweep, toml
 from deploy.local.home import ROOT, LocalClusterError
 from deploy.local.plan import Member, Options, Plan, describe, merged, write_clouds, write_private
 from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.relay import Line, line_to, write_plan
 from deploy.local.supervisor import (
     STOP_WAIT_S,
     Program,
@@ -76,6 +77,7 @@ class ProcessCluster:
         self.plan = plan
         self._options = options
         self._programs: list[Program] = []
+        self._lines: list[Line] = []
         self._ready_urls: dict[str, str] = {}
         self._common: dict[str, Any] = plan.common
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -88,6 +90,8 @@ class ProcessCluster:
         ports = _free_ports(len(self.plan.members))
         for member, port in zip(self.plan.members, ports, strict=True):
             self._add_member(member, port)
+        if self._options.cuttable:
+            self._add_relay()
         write_private(home.path / "supervisord.conf", supervisor_config(home, self._programs))
 
     def _add_database(self) -> None:
@@ -115,11 +119,30 @@ class ProcessCluster:
             self._programs.append(Program("rabbitmq", command, 10))
         self._common = merged(self._common, {"bus": bus})
 
+    def _add_relay(self) -> None:
+        file = self.plan.home.path / "config" / "relay.json"
+        write_plan(file, self.plan.home.relay_socket, self._lines)
+        command = [sys.executable, "-m", "deploy.local.relay", str(file)]
+        self._programs.append(Program("relay", command, 20))
+
+    def _relayed(self, member: Member) -> dict[str, Any]:
+        """Settings by which a member reaches what it leans on through lines of its own."""
+        kinds = {"bus": member.kind != "standins", "database": member.kind in POOL_SIZES}
+        services = [service for service, needed in kinds.items() if needed]
+        own: dict[str, Any] = {}
+        for service, port in zip(services, _free_ports(len(services)), strict=True):
+            line, url = line_to(self._common[service]["url"], member.name, service, port)
+            self._lines.append(line)
+            own[service] = {"url": url}
+        return own
+
     def _add_member(self, member: Member, port: int) -> None:
         from common.config.settings import Settings
 
         pool = POOL_SIZES.get(member.kind)
         own = merged(member.settings, {"database": {"pool_size": pool}} if pool else {})
+        if self._options.cuttable:
+            own = merged(own, self._relayed(member))
         if member.kind not in {"api", "standins"}:
             own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
             self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"

@@ -29,9 +29,13 @@ STOP_WAVES = (
     ("compute",),
     ("api", "scheduler"),
     ("conductor",),
-    ("standins", "postgres", "rabbitmq"),
+    ("standins", "relay", "postgres", "rabbitmq"),
 )
 """So that all can say goodbye to someone. Supervisor's own order takes a second per program."""
+
+RUNNING, FROZEN, CUT_OFF = "running", "frozen", "cut off"
+ALIVE = frozenset({RUNNING, FROZEN, CUT_OFF})
+"""States of a process that exists."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,10 @@ class SupervisorControl(Control):
     def __init__(self, home: Home) -> None:
         from supervisor.xmlrpc import SupervisorTransport
 
+        from deploy.local.relay import RelayControl
+
         self._home = home
+        self._relay = RelayControl(home.relay_socket)
         transport = SupervisorTransport(None, None, f"unix://{home.supervisor_socket}")
         self._rpc: Any = xmlrpc.client.ServerProxy("http://localhost", transport).supervisor
 
@@ -106,15 +113,15 @@ class SupervisorControl(Control):
         return infos
 
     def members(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": info["name"],
-                "kind": info["name"].split("-")[0],
-                "state": _state(info),
-                "pid": info["pid"] or None,
-            }
-            for info in self._infos()
-        ]
+        cut = self._relay.cut_members()
+        found = []
+        for info in self._infos():
+            name, state = str(info["name"]), _state(info)
+            if state == RUNNING and name in cut:
+                state = CUT_OFF
+            kind, pid = name.split("-", maxsplit=1)[0], info["pid"] or None
+            found.append({"name": name, "kind": kind, "state": state, "pid": pid})
+        return found
 
     def act(self, action: str, name: str) -> str:
         states = {member["name"]: member["state"] for member in self.members()}
@@ -122,8 +129,10 @@ class SupervisorControl(Control):
             raise LocalClusterError(
                 f"there is no service {name!r}; there are: {', '.join(sorted(states))}"
             )
-        alive = states[name] in {"running", "frozen"}
-        if action == "start":
+        alive = states[name] in ALIVE
+        if action in {"cut", "mend"}:
+            self._relay.cut(name) if action == "cut" else self._relay.mend(name)
+        elif action == "start":
             if not alive:
                 self._rpc.startProcess(name)
         elif action in {"freeze", "thaw"} and not alive:
@@ -134,7 +143,7 @@ class SupervisorControl(Control):
         elif alive:
             number = {"kill": "KILL", "freeze": "STOP", "thaw": "CONT"}[action]
             self._rpc.signalProcess(name, number)
-        wanted = {"kill": "killed", "freeze": "frozen"}.get(action)
+        wanted = {"kill": "killed", "freeze": FROZEN}.get(action)
         return self._settled(name, wanted if alive else None)
 
     def _settled(self, name: str, wanted: str | None) -> str:
@@ -153,6 +162,8 @@ class SupervisorControl(Control):
 
     def down(self) -> None:
         """Stop in waves; then the supervisor, with nothing left to stop, ends at once."""
+        for name in self._relay.cut_members():
+            self._relay.mend(name)
         for wave in STOP_WAVES:
             names = [m["name"] for m in self.members() if m["kind"] in wave]
             for name in names:
@@ -161,7 +172,7 @@ class SupervisorControl(Control):
                     self._rpc.stopProcess(name, False)
             deadline = time.monotonic() + STOP_WAIT_S
             while time.monotonic() < deadline and any(
-                m["state"] in {"running", "stopping"} for m in self.members() if m["name"] in names
+                m["state"] in {RUNNING, "stopping"} for m in self.members() if m["name"] in names
             ):
                 time.sleep(0.05)
         self._rpc.shutdown()
@@ -177,9 +188,9 @@ def _state(info: dict[str, Any]) -> str:
     if name == "RUNNING":
         try:
             stat = Path(f"/proc/{info['pid']}/stat").read_text()
-            return "frozen" if stat.rpartition(")")[2].split()[0] == "T" else "running"
+            return FROZEN if stat.rpartition(")")[2].split()[0] == "T" else RUNNING
         except OSError:
-            return "running"
+            return RUNNING
     if name == "EXITED":
         return {0: "stopped", -1: "killed"}.get(int(info["exitstatus"]), "failed")
     return {"STARTING": "starting", "STOPPING": "stopping", "STOPPED": "stopped"}.get(

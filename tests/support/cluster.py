@@ -311,7 +311,8 @@ class Cluster:
         await self._assert_images_sound(servers)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
-        assert not overlaps(running_intervals(logs)), "no guest ran twice at any instant"
+        twice = overlaps(running_intervals(logs))
+        assert not twice, "no guest ran twice at any instant"
 
     async def _nothing_left_over(self) -> bool:
         return not await self.pool.fetchval("select count(*) from leftovers")

@@ -90,6 +90,9 @@ class Changes:
     """A host that has just built a server: its failures are forgiven."""
     failed_on: str | None = None
     """A host that has just failed to: others are preferred."""
+    released_guests: list[tuple[str, int]] = field(default_factory=list)
+    """(host, generation) of held guests that are the server's once this is written: their hosts are
+    told then. Here, because who drops the changes of a step must drop this with them."""
     recheck_hosts: list[str] = field(default_factory=list)
     """Hosts to be told, once this is written, that the truth about a guest of theirs has changed.
     Told before, they would be given the old answer; what is written makes their next heartbeat ask

@@ -201,7 +201,7 @@ def write_events(s: Statement, changes: Changes) -> None:
       from done, (values {begun}) as e (event, host, ago_s, result, details)
      where done.action_id is not null""",
         )
-    if finished or inserted or changes.action_finished:
+    if finished or inserted or changes.action_finished or changes.action_failed:
         columns: dict[str, Any] = {"updated_at": _NOW}
         if changes.action_finished:
             columns["finish_time"] = _NOW

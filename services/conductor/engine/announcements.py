@@ -15,7 +15,7 @@ from services.conductor.engine.context import Context
 async def announce(context: Context) -> None:
     """After the commit of a step. Never raises for a broker that is away."""
     bus, uuid = context.deps.bus, str(context.server.uuid)
-    for host, generation in context.released_guests:
+    for host, generation in context.changes.released_guests:
         release = GuestRelease(
             host=host,
             server_uuid=uuid,

@@ -96,8 +96,6 @@ class Context:
     error: MusterError | None = None
     """Why the workflow unwinds, or what a step that is passed over has failed with."""
     changes: Changes = field(default_factory=Changes)
-    released_guests: list[tuple[str, int]] = field(default_factory=list)
-    """(host, generation) of held guests that may execute once this step is committed."""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -152,7 +150,7 @@ class Context:
     def let_execute(self, host: str, generation: int) -> None:
         """The guest that the host made and holds is the server's with this step's commit: release
         it then. A release that is lost is given by the verdict when the host asks."""
-        self.released_guests.append((host, generation))
+        self.changes.released_guests.append((host, generation))
 
     def fault(self, error: Exception, message: str | None = None) -> dict[str, Any]:
         """The server's `fault` for `error`. Unexpected errors show only their class to users."""
@@ -232,7 +230,7 @@ class Context:
         )
         if elsewhere:
             raise HostCommandFailed(
-                f"a guest of this server may be running on {', '.join(elsewhere)}, cut off from us: "
+                f"a guest may be running on {', '.join(elsewhere)}, which is silent: "
                 "wait for it to return, or declare it down (forced_down) once it is switched off"
             )
 

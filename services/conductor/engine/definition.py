@@ -10,8 +10,8 @@ step asks for are committed together after it.
 
 One step may be the *pivot*: with its commit the workflow has succeeded for the server. When a step
 up to the pivot fails, the steps are undone backwards, its own undo first: it may have been done
-half. A step after the pivot only cleans up: when it fails it is passed over, and what stays is written
-down as leftovers, which reconcilers work off. So every workflow ends, and never twice.
+half. A step after the pivot only cleans up: when it fails it is passed over, and what stays is
+written down as leftovers, which reconcilers work off. So every workflow ends, and never twice.
 """
 
 from __future__ import annotations

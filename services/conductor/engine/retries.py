@@ -28,8 +28,8 @@ async def until_deadline(
     start_over: Callable[[Context], None],
 ) -> None:
     """Do `act`, again after each transient error, until the context's deadline; `start_over`
-    forgets what a failed attempt wanted to write. Raises what is not transient, and at the deadline the
-    latest trouble."""
+    forgets what a failed attempt wanted to write. Raises what is not transient, and at the deadline
+    the latest trouble."""
     clock, pause_s = context.deps.clock, _FIRST_S
     while True:
         left_s = context.deadline - clock.monotonic()

@@ -185,7 +185,6 @@ class Run:
 
     def _start_over(self, context: Context) -> None:
         context.changes = copy.deepcopy(self._carried)
-        context.released_guests.clear()
         context.resumed = True  # the answer is lost, not necessarily what was done
 
     async def _pass_over(self, step: Step, context: Context, error: Exception) -> None:

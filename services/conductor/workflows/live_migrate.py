@@ -169,7 +169,7 @@ def clean_left(context: Context) -> list[Leftover]:
 
 def failed(context: Context) -> None:
     """The server goes on where it was, in the state it was in; unless the destination fell silent
-    in the hand-over: then nobody knows where it runs, and it is in error until that host answers."""
+    in the hand-over: then nobody knows where it runs, and it is in error for somebody to look."""
     error = context.error or MusterError()
     context.change_server(task_state=None, progress=0)
     if "dest" in context.state:

@@ -11,6 +11,7 @@ Everything is real: PostgreSQL, HTTP neighbours, agents with simulated guests.
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -109,10 +110,11 @@ class Fault:
 
     def twice(self, function: StepFunction) -> StepFunction:
         async def again(context: Context) -> None:
+            before = copy.deepcopy(context.changes)
             await function(context)
             self.fired += 1
             context.resumed = True
-            context.changes = type(context.changes)()
+            context.changes = before
             await function(context)
 
         return again

@@ -101,6 +101,15 @@ BREAKS: dict[str, tuple[Callable[[Facts], object], list[str]]] = {
     "a port of nobody": (lambda f: f.ports.update(p2=NOBODY), ["port leaked"]),
     "a port too many": (lambda f: f.ports.update(p2=ACTIVE), ["ports differ"]),
     "a port too few": (lambda f: f.ports.clear(), ["ports differ"]),
+    "a snapshot of a server that is not shelved": (
+        lambda f: f.images.update(i1=ACTIVE),
+        ["image leaked"],
+    ),
+    "a snapshot of nobody": (lambda f: f.images.update(i1=NOBODY), ["image leaked"]),
+    "something was left behind": (
+        lambda f: f.leftovers.append("ports of x after 3 attempts: no"),
+        ["leftover"],
+    ),
     "ran twice": (lambda f: f.overlaps.append(TWICE), ["ran twice"]),
     "not in the API": (lambda f: f.shown and f.shown.pop(ACTIVE), ["not shown"]),
     "only in the API": (
@@ -161,10 +170,29 @@ def test_a_host_that_had_gone_on_would_be_noticed(
     assert [(o.uuid, o.start, o.end) for o in noticed] == [(ACTIVE, 25.0, 35.0)]
 
 
+def test_a_host_that_had_run_what_it_made_and_held_would_be_noticed(tmp_path: Path) -> None:
+    compute, scratch = tmp_path / "compute", tmp_path / "scratch"
+    scratch.mkdir()
+    held = [
+        ("held", ACTIVE, 1, 10.0),
+        ("released", ACTIVE, 1, 30.0),
+        ("destroyed", ACTIVE, 1, 31.0),
+    ]
+    write_log(compute, "h1", *held, ("destroyed", ACTIVE, 1, 31.0))
+    write_log(compute, "h2", ("running", ACTIVE, 2, 25.0), ("stopped", ACTIVE, 2, 40.0))
+    assert not overlaps(running_intervals(driver_logs(compute)))
+    noticed = as_if_it_had_gone_on(compute, "h1", [ACTIVE], until=35.0, scratch=scratch)
+    assert [(o.uuid, o.start, o.end) for o in noticed] == [(ACTIVE, 25.0, 35.0)]
+
+
 def test_guests_are_read_from_the_disks_of_all_hosts(tmp_path: Path) -> None:
     for host in ("h1", "h2"):
         guests = tmp_path / host / host / "guests"
         guests.mkdir(parents=True)
         spec = f'{{"uuid": "{ACTIVE}", "generation": 3}}'
-        (guests / f"{ACTIVE}.json").write_text(f'{{"spec": {spec}, "power_state": 1}}')
-    assert guests_on_disk(tmp_path) == [Guest(ACTIVE, "h1", 3, 1), Guest(ACTIVE, "h2", 3, 1)]
+        text = f'{{"spec": {spec}, "phase": "building", "power_state": 1}}'
+        (guests / f"{ACTIVE}.json").write_text(text)
+    assert guests_on_disk(tmp_path) == [
+        Guest(ACTIVE, "h1", 3, 1, "building"),
+        Guest(ACTIVE, "h2", 3, 1, "building"),
+    ]

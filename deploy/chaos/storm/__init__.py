@@ -1,0 +1,1 @@
+"""Servers are built, moved, evacuated, deleted; hosts and conductors die and are cut off."""
