@@ -50,7 +50,8 @@ create table services (
     disabled_reason  text,
     forced_down      boolean not null default false,
     last_seen_up     timestamptz,               -- written by reports only
-    lease_expires_at timestamptz,               -- up until then, in observed time (see observer)
+    lease_expires_at timestamptz,               -- up until then, in observed time (see observer); null:
+                                                -- not up; '-infinity': nor do its guests run (goodbye)
     host_id          text,                      -- identity kept in the host's own state directory
     epoch            text,                      -- which process life reports; other lives are ignored
     created_at       timestamptz not null default now(),

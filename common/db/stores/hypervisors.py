@@ -6,6 +6,7 @@ Crash story: reads only.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Hypervisor:
     hypervisor_version: int
     host_ip: str
     cpu_info: dict[str, Any]
-    uptime: str | None
+    booted_at: dt.datetime | None
     vcpus: int
     memory_mib: int
     disk_gib: int

@@ -1,7 +1,8 @@
 """Who is alive: reports of services, heartbeats of hosts, registration of agents.
 
-Owns: columns last_seen_up, lease_expires_at, host_id and epoch of `services`, all of
-`compute_nodes` but its ledger, and `observer`.
+Owns: columns last_seen_up, lease_expires_at, host_id, epoch and inventory of `services` (a commit
+that changes the truth for a host takes its inventory back), all of `compute_nodes` but its ledger,
+and `observer`.
 May not: touch disabled or forced_down; those are the operators' (stores/os_services.py).
 Crash story: every function is one statement or one transaction.
 """

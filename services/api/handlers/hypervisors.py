@@ -107,7 +107,7 @@ async def uptime(request: Request) -> Reply:
     node = await _load(request)
     if not node.up:
         raise InvalidInput(f"Compute host {node.host} could not be found.")
-    if node.uptime is None:
+    if node.booted_at is None:
         raise Unsupported("Virt driver does not implement uptime function.")
     (shown,) = await _render(request, UPTIME, [node])
     return Reply({"hypervisor": shown})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import orjson
@@ -27,6 +28,15 @@ def _disk_used(node: Hypervisor) -> int:
     return node.disk_gib_used + node.reserved_disk_gib
 
 
+def _uptime(node: Hypervisor, request: Request) -> str | None:
+    """As the command `uptime` begins. Of a host that is not up nobody knows it."""
+    if node.booted_at is None or not node.up:
+        return None
+    now = request.app.clock.utcnow()
+    up_s = max(0, int((now - node.booted_at).total_seconds()))
+    return f"{now:%H:%M:%S} up {dt.timedelta(seconds=up_s)}"
+
+
 _NAMED = [
     Field("id", attribute("id"), until=52),
     Field("id", attribute("uuid"), since=53),
@@ -37,7 +47,7 @@ _NAMED = [
 
 SUMMARY = View(_NAMED)
 
-UPTIME = View([*_NAMED, Field("uptime", attribute("uptime"))])
+UPTIME = View([*_NAMED, Field("uptime", _uptime)])
 
 DETAIL = View(
     [
@@ -46,7 +56,7 @@ DETAIL = View(
         Field("hypervisor_type", attribute("hypervisor_type")),
         Field("hypervisor_version", attribute("hypervisor_version")),
         Field("service", _service),
-        Field("uptime", attribute("uptime"), since=88),
+        Field("uptime", _uptime, since=88),
         Field("cpu_info", lambda node, _: orjson.dumps(node.cpu_info).decode(), until=27),
         Field("cpu_info", attribute("cpu_info"), since=28, until=SIZES_UNTIL),
         Field("current_workload", attribute("current_workload"), until=SIZES_UNTIL),

@@ -127,9 +127,9 @@ class Deployment:
             await self.pool.execute(
                 "insert into compute_nodes (uuid, host, service_id, hypervisor_hostname, "
                 "hypervisor_type, hypervisor_version, host_ip, vcpus, memory_mib, disk_gib, "
-                "reserved_memory_mib, uptime, cpu_info) values "
+                "reserved_memory_mib, booted_at, cpu_info) values "
                 "(gen_random_uuid(), $1, $2, $1, 'simulated', 1000, '127.0.0.1', 8, 16384, 100, "
-                "512, '10:00 up 1 day', '{\"arch\": \"x86_64\"}')",
+                "512, now() - interval '1 day 1 hour', '{\"arch\": \"x86_64\"}')",
                 host,
                 service_id,
             )
