@@ -144,7 +144,7 @@ def storm(
     seed: Annotated[
         tuple[int, ...], Parameter(name="--seed", help="Only this one; may be repeated.")
     ] = (),
-    servers: Annotated[int, Parameter(help="Servers of each seed.")] = 12,
+    servers: Annotated[int, Parameter(help="Servers of each seed.")] = 14,
     keep: Keep = False,
     as_json: Json = False,
 ) -> int:
@@ -164,7 +164,9 @@ def storm(
         terminal.print_json(result)
     else:
         _show_storm(result["total"])
-    return _verdict(result, quiet=as_json)
+        if not result["wrong"]:
+            terminal.say("[bold green]All is well.[/]")
+    return 1 if result["wrong"] else 0
 
 
 def _show_storm(total: dict[str, Any]) -> None:
