@@ -62,6 +62,37 @@ def test_the_life_of_a_cluster_of_processes(muster: Muster) -> None:
     assert status_of(muster, server) == "ACTIVE"
 
 
+def test_a_host_that_is_cut_off_runs_on_and_is_heard_again(muster: Muster) -> None:
+    timers = {
+        "MUSTER_SERVICEGROUP__REPORT_INTERVAL_S": "0.5",
+        "MUSTER_SERVICEGROUP__SERVICE_DOWN_TIME_S": "2",
+    }
+    here = ["--port", "0", "--identity-port", "0"]
+    muster.ok("up", "--processes", "--cuttable", "--hosts", "1", *here, **timers)
+    create_server(muster)
+    assert "cut off" in muster.ok("cut", "compute-1")
+    until(lambda: host_state(muster, "compute-1") == "down", "silence to count")
+    assert muster.states()["compute-1"] == "cut off"
+    assert "running" in muster.ok("mend", "compute-1")
+    until(lambda: host_state(muster, "compute-1") == "up", "the host to be heard again")
+    for name in ("conductor-1", "conductor-2", "api"):
+        muster.ok("cut", name)
+        muster.ok("mend", name)
+    until(lambda: accepts_servers(muster), "the cluster to recover")
+    refused = muster.run("cut", "postgres")
+    assert refused.returncode == 1
+    assert "no line from 'postgres'" in refused.stderr
+    muster.ok("cut", "compute-1")
+    muster.ok("down")  # in order all the same: what is cut off is mended first
+
+
+def test_a_cluster_without_a_relay_cannot_be_cut(muster: Muster) -> None:
+    muster.up("--hosts", "1")
+    refused = muster.run("cut", "compute-1")
+    assert refused.returncode == 1
+    assert "--cuttable" in refused.stderr
+
+
 def test_a_killed_supervisor_leaves_nothing_in_the_way(muster: Muster) -> None:
     muster.up("--processes", "--hosts", "1")
     os.kill(muster.status()["pid"], signal.SIGKILL)
