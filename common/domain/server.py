@@ -81,13 +81,17 @@ class Server:
 
     @property
     def disk_gib(self) -> int:
-        """What it claims on a host: root, ephemeral and swap rounded up to whole GiB."""
-        return self.root_gib + self.ephemeral_gib + -(-self.swap_mib // 1024)
+        return disk_gib(self.root_gib, self.ephemeral_gib, self.swap_mib)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Server:
         """From a record that has every column; others in it are ignored."""
         return cls(*[row[name] for name in COLUMNS])
+
+
+def disk_gib(root_gib: int, ephemeral_gib: int, swap_mib: int) -> int:
+    """What a server claims on a host: root, ephemeral and swap rounded up to whole GiB."""
+    return root_gib + ephemeral_gib + -(-swap_mib // 1024)
 
 
 COLUMNS = tuple(f.name for f in fields(Server))

@@ -1,5 +1,6 @@
 """The one question schedulers answer: where can this server go?
 
+Conductors call; for a new server the api sends the question, and the answer goes on to a conductor.
 Crash story: asking twice is safe; an answer is a proposal, and the second replaces the first.
 """
 
@@ -17,7 +18,7 @@ class SelectHost(Message):
     image, group) is there for those to come, and in every version."""
 
     TYPE: ClassVar[str] = "scheduler.select_host"
-    v: int = 2
+    v: int = 3
     server_uuid: str
     project_id: str
     vcpus: int
@@ -39,6 +40,9 @@ class SelectHost(Message):
     """Whose step asks."""
     fresh: bool = False
     """The answer before this one was refused by the database: answer from what is read now."""
+    wakes: bool = False
+    """The answer goes to the conductors, in the wake-up for `workflow_id`: the first step of a new
+    server's build needs it, and so it is there with the wake-up."""
 
 
 class HostSelected(Message):

@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from common.messages.base import Message
+from common.messages.scheduler import HostSelected
 
 
 class RunWorkflow(Message):
     """To the conductor queue: this workflow row is waiting."""
 
     TYPE: ClassVar[str] = "workflow.run"
+    v: int = 2
     workflow_id: int
     server_uuid: str
+    proposal: HostSelected | None = None
+    """Of a scheduler that was asked on the way: what the first step would ask for."""
 
 
 class CancelWorkflow(Message):

@@ -251,72 +251,7 @@ app.command(
 
 app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 
-db = App(
-    name="db", help="The database's schema and age (MUSTER_DATABASE__URL names it).", sort_key=40
-)
-app.command(db)
-
-
-@db.command
-def upgrade() -> int:
-    """Bring the database to this release's schema. Safe to repeat, safe while services run."""
-    from deploy.cli.database import upgrade as run
-
-    return run()
-
-
-@db.command
-def current() -> int:
-    """Show the schema version of the database and the one this release needs."""
-    from deploy.cli.database import current as run
-
-    return run()
-
-
-@db.command
-def archive(
-    *,
-    older_than: Annotated[
-        float | None,
-        Parameter(help="Days since the deletion (default: database.archive_after_days)."),
-    ] = None,
-    batch: Annotated[int, Parameter(help="Servers moved by one statement.")] = 200,
-    most: Annotated[int | None, Parameter(help="Stop after so many servers.")] = None,
-    max_seconds: Annotated[float | None, Parameter(help="Stop after so many seconds.")] = None,
-    delete: Annotated[
-        bool, Parameter(help="Keep nothing: the rows are not archived but gone.", negative="")
-    ] = False,
-    to_tables: Annotated[
-        bool, Parameter(help="Move them to the tables archived_* (the default).", negative="")
-    ] = False,
-    as_json: Annotated[bool, Parameter(name="--json", help="For scripts.", negative="")] = False,
-) -> int:
-    """Move deleted servers with their actions and migrations out of the way.
-
-    Safe while services run; Ctrl-C stops it after the batch it is at, and the next run goes on from
-    there. Lists with changes-since show deleted servers only as far as they are not archived.
-    """
-    if delete and to_tables:
-        raise UsageError("--delete and --to-tables exclude each other")
-    if older_than is not None and not 0 <= older_than <= 36_500:
-        raise UsageError("--older-than takes 0 to 36500 days")
-    if not 1 <= batch <= 5_000:
-        raise UsageError("--batch takes 1 to 5000 servers")
-    if most is not None and most < 1:
-        raise UsageError("--most must be at least 1")
-    if max_seconds is not None and not max_seconds > 0:
-        raise UsageError("--max-seconds must be more than 0")
-    from deploy.cli.database import archive as run
-
-    return run(
-        older_than_days=older_than,
-        batch=batch,
-        most=most,
-        max_seconds=max_seconds,
-        keep=not delete,
-        as_json=as_json,
-    )
-
+app.command("deploy.cli.db:app", name="db", help="The database's schema and age.", sort_key=40)
 
 config = App(name="config", help="Settings (MUSTER_CONFIG and MUSTER_* variables).", sort_key=41)
 app.command(config)

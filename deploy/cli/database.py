@@ -16,6 +16,7 @@ from common.config.settings import DatabaseSettings, load
 from common.db import migrate
 from common.db.pool import close_pool, create_pool
 from common.db.stores import archive as store
+from common.db.stores import leftovers as leftovers_store
 from common.db.stores.archive import Moved
 from common.db.version import SCHEMA_VERSION
 from common.runtime.ports import Clock
@@ -124,3 +125,35 @@ async def _archive(
         "stopped_by": stopped_by,
         "seconds": round(clock.monotonic() - began, 1),
     }
+
+
+def leftovers(*, as_json: bool) -> int:
+    settings = load().database
+    rows = asyncio.run(checked(_leftovers(settings), settings.url))
+    if as_json:
+        terminal.print_json({"leftovers": rows})
+    elif not rows:
+        terminal.say("Nothing is left over.")
+    else:
+        columns = ["since", "server", "what", "which", "attempts", "next", "reason"]
+        terminal.table(columns, [list(row.values()) for row in rows])
+    return 1 if rows else 0
+
+
+async def _leftovers(settings: DatabaseSettings) -> list[dict[str, Any]]:
+    pool = await create_pool(settings, application="muster-leftovers", min_size=1)
+    try:
+        return [
+            {
+                "since": f"{row.created_at:%Y-%m-%d %H:%M:%S}",
+                "server": str(row.server_uuid),
+                "kind": row.kind,
+                "detail": ", ".join(f"{k} {v}" for k, v in sorted(row.detail.items())),
+                "attempts": row.attempts,
+                "next": f"{row.due_at:%Y-%m-%d %H:%M:%S}",
+                "reason": row.reason,
+            }
+            for row in await leftovers_store.listing(pool)
+        ]
+    finally:
+        await close_pool(pool)

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from common.bus.port import Queue
 from common.bus.topology import CONDUCTOR
 from common.db.stores import quotas, servers
 from common.db.stores import server_actions as store
@@ -20,6 +21,7 @@ from common.db.stores.servers import PlacedServer
 from common.domain.actions import DELETE, Action
 from common.domain.server import Server
 from common.errors import Conflict
+from common.messages.scheduler import SelectHost
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
 from services.api.operation import Handler, Operation, Reply, SchemaOf
 from services.api.request import Deps, Request
@@ -200,7 +202,12 @@ def wake(app: Deps, request_id: str, workflow_ids: dict[Any, int]) -> None:
 
 
 async def _publish(app: Deps, message: RunWorkflow) -> None:
+    await publish_wake_up(app, CONDUCTOR, message)
+
+
+async def publish_wake_up(app: Deps, queue: Queue, message: RunWorkflow | SelectHost) -> None:
+    """One that is lost costs a conductor's sweep."""
     try:
-        await app.bus.publish(CONDUCTOR, message)
+        await app.bus.publish(queue, message)
     except Exception as error:
         log.warning("wake_up_lost", server=message.server_uuid, error=repr(error))

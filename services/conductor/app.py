@@ -30,7 +30,7 @@ from services.conductor.engine.definition import Definition
 from services.conductor.engine.workers import Workers
 from services.conductor.heartbeats import Listener
 from services.conductor.hosts import Hosts
-from services.conductor.tasks import TASKS, Task
+from services.conductor.reconcilers import TASKS, Task
 from services.conductor.workflows import DEFINITIONS
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,7 @@ class Conductor:
         message = delivery.message
         assert self._workers is not None
         if isinstance(message, RunWorkflow):
-            await self._workers.wake(message.workflow_id)
+            await self._workers.wake(message.workflow_id, message.proposal)
         elif isinstance(message, HostReport):
             await self._ports.bus.reply(delivery, await self._hosts.on_report(message))
         elif isinstance(message, HostGoodbye):

@@ -23,7 +23,7 @@ from common.domain.actions import STOP
 from common.domain.states import PowerState, VmState
 from common.messages.compute import GuestReport
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.beginning import MOST, begin
+from services.conductor.reconcilers.beginning import MOST, begin
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,11 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from common.bus.port import Delivery, RejectMessage, Subscription
-from common.bus.topology import SCHEDULER
+from common.bus.topology import CONDUCTOR, SCHEDULER
 from common.config.settings import Settings
 from common.db.stores import services as services_store
 from common.messages.scheduler import SelectHost
+from common.messages.workflow import RunWorkflow
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.scheduler.selection import Selector
@@ -58,9 +59,17 @@ class Scheduler:
         with SECONDS.time():
             answer = await self._selector.select(question)
         ANSWERS.labels("selected" if answer.host else "no_valid_host").inc()
-        await self._bus.reply(
-            delivery, answer.model_copy(update={"request_id": question.request_id})
-        )
+        answer = answer.model_copy(update={"request_id": question.request_id})
+        if question.wakes and question.workflow_id is not None:
+            wake_up = RunWorkflow(
+                request_id=question.request_id,
+                workflow_id=question.workflow_id,
+                server_uuid=question.server_uuid,
+                proposal=answer,
+            )
+            await self._bus.publish(CONDUCTOR, wake_up)
+        else:
+            await self._bus.reply(delivery, answer)
 
     async def stop(self) -> None:
         if self._subscription is not None:

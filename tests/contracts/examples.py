@@ -30,6 +30,16 @@ SERVER = "6f70656e-7374-6163-6b20-617069206f6b"
 REQUEST = "req-6f70656e-7374-6163-6b20-617069206f6b"
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
+PROPOSAL = HostSelected(
+    request_id=REQUEST,
+    host="compute-1",
+    node="compute-1",
+    availability_zone="nova",
+    alternates=["compute-2"],
+    reason="No valid host was found.",
+    eliminated={"ComputeFilter (down)": 2},
+)
+
 SPEC = GuestSpec(
     uuid=SERVER,
     generation=2,
@@ -132,7 +142,7 @@ EXAMPLES: list[Message] = [
         error=ErrorBody(code="unsupported", message="host compute-1 takes no fault rules"),
         rules=[FaultRuleStatus(rule={"effect": "error", "id": "compute-1-fault-1"}, fired=1)],
     ),
-    RunWorkflow(request_id=REQUEST, workflow_id=17, server_uuid=SERVER),
+    RunWorkflow(request_id=REQUEST, workflow_id=17, server_uuid=SERVER, proposal=PROPOSAL),
     CancelWorkflow(request_id=REQUEST, server_uuid=SERVER),
     SelectHost(
         request_id=REQUEST,
@@ -152,14 +162,7 @@ EXAMPLES: list[Message] = [
         server_group=SERVER,
         workflow_id=17,
         fresh=True,
+        wakes=True,
     ),
-    HostSelected(
-        request_id=REQUEST,
-        host="compute-1",
-        node="compute-1",
-        availability_zone="nova",
-        alternates=["compute-2"],
-        reason="No valid host was found.",
-        eliminated={"ComputeFilter (down)": 2},
-    ),
+    PROPOSAL,
 ]

@@ -15,7 +15,7 @@ update leftovers l
        due_at = now() + make_interval(
            secs => least(3600, :retry_s::double precision * 2 ^ least(l.attempts, 20)))
   from due where l.id = due.id
-returning l.id, l.server_uuid, l.kind, l.detail, l.reason, l.attempts;
+returning l.*;
 
 -- name: done(id)!
 delete from leftovers where id = :id;
@@ -35,6 +35,4 @@ select distinct l.detail ->> 'host' as host
    and s.host is not null and not s.forced_down and s.lease_expires_at <> '-infinity';
 
 -- name: listing()
-select l.*, s.name as server_name, s.project_id
-  from leftovers l left join servers s on s.uuid = l.server_uuid
- order by l.created_at;
+select * from leftovers order by created_at, id;

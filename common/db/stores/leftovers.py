@@ -7,13 +7,14 @@ and not deleted is worked off again.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
 from common.db.loader import load
-from common.db.pool import Pool
+from common.db.pool import Pool, Record
 from common.db.stores.commit import Leftover
 
 _sql = load("leftovers")
@@ -29,6 +30,13 @@ class Row:
     detail: dict[str, Any]
     reason: str
     attempts: int
+    created_at: dt.datetime
+    due_at: dt.datetime
+    """When it is tried next."""
+
+    @classmethod
+    def from_row(cls, row: Record) -> Row:
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
 
 
 async def add(pool: Pool, server_uuid: UUID, request_id: str, found: Sequence[Leftover]) -> None:
@@ -48,17 +56,12 @@ async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
     """Rows that are due and whose server is at rest, each for one taker; they are due again after
     `retry_s` times a factor that doubles with every attempt, at most an hour."""
     rows = _sql.take_due(pool, most=most, retry_s=retry_s)
-    return [
-        Row(
-            id=row["id"],
-            server_uuid=row["server_uuid"],
-            kind=row["kind"],
-            detail=row["detail"],
-            reason=row["reason"],
-            attempts=row["attempts"],
-        )
-        async for row in rows
-    ]
+    return [Row.from_row(row) async for row in rows]
+
+
+async def listing(pool: Pool) -> list[Row]:
+    """All of them, oldest first."""
+    return [Row.from_row(row) async for row in _sql.listing(pool)]
 
 
 async def done(pool: Pool, row_id: int) -> None:

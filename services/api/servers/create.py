@@ -19,11 +19,11 @@ from common.db.stores.quotas import UNLIMITED, Limits
 from common.db.stores.servers import CreateContext, NewServer
 from common.errors import InvalidInput, OverQuota
 from common.neighbours.image import Image
-from services.api.actions import wake
 from services.api.request import Request
 from services.api.schemas.parts import truth
 from services.api.servers import access_ip, devices, images, names, networks
 from services.api.servers.destination import Destination, destination
+from services.api.servers.placing import place_and_wake
 
 _TRUSTED_CERTS = "os_compute_api:servers:create:trusted_certs"
 _ATTACH_VOLUME = "os_compute_api:servers:create:attach_volume"
@@ -97,7 +97,7 @@ async def create(request: Request) -> Created:
         deadline_s=request.app.settings.conductor.workflow_deadline_s,
         reserve_s=request.app.settings.conductor.reserve_s,
     )
-    wake(request.app, request.ctx.request_id, workflow_ids)
+    place_and_wake(request, columns, found.destination, workflow_ids)
     return Created(
         uuid=ids[0],
         reservation_id=columns["reservation_id"],

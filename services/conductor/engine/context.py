@@ -27,6 +27,7 @@ from common.domain.states import VmState
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
 from common.messages.base import Message
 from common.messages.compute import GuestSpec, HostCommand, HostReply
+from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Clock, Ids, Random
@@ -91,6 +92,8 @@ class Context:
     """Monotonic time at which the step has failed."""
     resumed: bool = False
     """The step may have been done before, wholly or in part."""
+    proposal: HostSelected | None = None
+    """What a scheduler has said on the way of the wake-up, for the first step only."""
     claim_refused: bool = False
     """The hosts that the step wanted to claim have been filled by others."""
     error: MusterError | None = None

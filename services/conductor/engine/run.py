@@ -37,6 +37,7 @@ from common.db.stores.workflows import Workflow
 from common.domain.server import Server
 from common.domain.states import VmState
 from common.errors import Bug, MusterError, from_code
+from common.messages.scheduler import HostSelected
 from services.conductor.engine.announcements import announce
 from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
 from services.conductor.engine.definition import Definition, Step
@@ -62,6 +63,7 @@ class Run:
         *,
         owner: str,
         observe: Callable[[str, str, str], None],
+        proposal: HostSelected | None = None,
     ) -> None:
         self.workflow = workflow
         self.followers = True
@@ -71,6 +73,7 @@ class Run:
         self._server = server
         self._lease = (owner, deps.settings.conductor.lease_s)
         self._observe = observe
+        self._proposal = None if workflow.leased else proposal
         self._ends_at = deps.clock.monotonic() + workflow.remaining_s
         self._resumed = workflow.leased
         self._overtaken = workflow.cancel_requested and definition.overtakable
@@ -114,6 +117,7 @@ class Run:
             resumed=self._resumed,
             error=from_code(error["code"], error["message"]) if error else None,
             changes=copy.deepcopy(self._carried),
+            proposal=self._proposal,
         )
 
     # Forward
@@ -185,6 +189,7 @@ class Run:
 
     def _start_over(self, context: Context) -> None:
         context.changes = copy.deepcopy(self._carried)
+        context.proposal = None
         context.resumed = True  # the answer is lost, not necessarily what was done
 
     async def _pass_over(self, step: Step, context: Context, error: Exception) -> None:
@@ -327,7 +332,7 @@ class Run:
             if not workflow.leased and not self._ended:
                 workflow.leased = True
                 workflow.lease_epoch += 1
-        self._carried = Changes()
+        self._carried, self._proposal = Changes(), None
         self.followers = committed.followers
         self._remember(changes, committed)
         await announce(context)

@@ -20,6 +20,7 @@ from common.bus.port import BusClosed
 from common.bus.topology import CONDUCTOR
 from common.db.stores import workflows as store
 from common.db.stores.workflows import Leased, Workflow
+from common.messages.scheduler import HostSelected
 from common.messages.workflow import RunWorkflow
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps, LeaseLost
@@ -70,8 +71,8 @@ class Workers:
     def _room(self) -> int:
         return 0 if self._stopping else self._settings.max_workflows - len(self._held)
 
-    async def wake(self, workflow_id: int) -> None:
-        """Take this workflow if it may run now."""
+    async def wake(self, workflow_id: int, proposal: HostSelected | None = None) -> None:
+        """Take this workflow if it may run now; `proposal`: where its first step may place it."""
         if self._room <= 0:
             self._backlog = True  # the sweep, here or elsewhere, takes it when there is room
             return
@@ -80,7 +81,7 @@ class Workers:
             pool, workflow_id, self._owner, self._settings.lease_s
         )
         if found is not None:
-            await self._start(found)
+            await self._start(found, proposal)
 
     def overtake(self, server_uuid: UUID) -> None:
         """A delete has come for this server."""
@@ -123,7 +124,7 @@ class Workers:
             log.warning("lease_lost", workflow=number)
             lost.task.cancel()
 
-    async def _start(self, found: Leased) -> None:
+    async def _start(self, found: Leased, proposal: HostSelected | None = None) -> None:
         workflow, server = found.workflow, found.server
         definition = self._definitions.get(workflow.kind)
         if definition is None or server is None:
@@ -133,7 +134,13 @@ class Workers:
         if (before := self._held.pop(workflow.id, None)) is not None:
             before.task.cancel()  # our own lease had run out and we took it again
         run = Run(
-            self._deps, definition, workflow, server, owner=self._owner, observe=self._observe
+            self._deps,
+            definition,
+            workflow,
+            server,
+            owner=self._owner,
+            observe=self._observe,
+            proposal=proposal,
         )
         name = f"workflow-{workflow.kind}-{workflow.id}"
         self._held[workflow.id] = held = _Held(run, self._tasks.spawn(name, self._run(run)))

@@ -15,6 +15,7 @@ from common.db.stores.claims import Claim, Purpose, Ratios, Resources
 from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
 from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, NotFound, NoValidHost, Unavailable
+from common.messages.base import Message
 from common.messages.compute import GuestSpec, HostReply, NetworkInterface
 from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
@@ -39,7 +40,7 @@ async def claim_host(
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
-    selected = await context.call_scheduler(
+    selected: Message = context.proposal or await context.call_scheduler(
         SelectHost(
             request_id=context.workflow.request_id,
             workflow_id=context.workflow.id,

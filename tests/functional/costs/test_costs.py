@@ -21,8 +21,8 @@ from tests.support.ledger import Cost, Entry, Ledger, cost_of, counting
 from tests.support.wait import wait_for
 
 LIMITS = {
-    "boot": Cost(sql=6, commits=3, messages=6, http=3),
-    "boot within a quota": Cost(sql=9, commits=3, messages=6, http=3),
+    "boot": Cost(sql=6, commits=3, messages=5, http=3),
+    "boot within a quota": Cost(sql=9, commits=3, messages=5, http=3),
     "show": Cost(sql=1),
     "detail page": Cost(sql=1),
     "delete": Cost(sql=5, commits=2, messages=4, http=2),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +290,31 @@ async def test_a_backlog_is_worked_off_as_fast_as_it_can_be(
 
         await wait_for(built, 10, "all to be built although the sweep comes every 5 s")
         await cluster.assert_sound()
+
+
+async def test_people_can_list_them(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_cluster(database_url, tmp_path) as cluster:
+        listed = await _db_leftovers(database_url, monkeypatch)
+        assert listed == (0, "Nothing is left over.\n")
+        await cluster.pool.execute(
+            "insert into leftovers (server_uuid, kind, detail, reason, due_at) values "
+            "(gen_random_uuid(), 'image', '{\"id\": \"i-1\"}', 'it is protected',"
+            " now() + interval '1 hour')"
+        )
+        code, text = await _db_leftovers(database_url, monkeypatch)
+        assert code == 1
+        assert "it is protected" in text
+        assert "id i-1" in text
+        await cluster.pool.execute("delete from leftovers")
+
+
+async def _db_leftovers(url: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.setenv("MUSTER_DATABASE__URL", url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.cli", "db", "leftovers", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode()

@@ -15,8 +15,8 @@ from common.config.settings import DatabaseSettings, Settings
 from common.db.pool import close_pool, create_pool
 from common.runtime.ports import Clock
 from services.conductor.engine.context import Deps
-from services.conductor.tasks import TASKS
-from services.conductor.tasks.reclaim_deleted import LOOK_AGAIN_S
+from services.conductor.reconcilers import TASKS
+from services.conductor.reconcilers.reclaim_deleted import LOOK_AGAIN_S
 from tests.functional.workflows.test_every_step import CASES, KEEP_SHELVED, RECLAIM_LATER
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.ledger import counting

@@ -13,7 +13,7 @@ from common.db.stores import reconcilers
 from common.domain.actions import DELETE, IDLE
 from common.domain.states import VmState
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.beginning import MOST, begin
+from services.conductor.reconcilers.beginning import MOST, begin
 
 RECLAIM = replace(DELETE, vm_states=frozenset({VmState.SOFT_DELETED}), task_states=IDLE)
 """A delete that begins once, and not when the server has just been restored."""

@@ -20,7 +20,7 @@ from common.db.stores.leftovers import Row
 from common.errors import MusterError
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.beginning import MOST
+from services.conductor.reconcilers.beginning import MOST
 from services.conductor.workflows import ports
 
 log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.auto_confirm import auto_confirm
-from services.conductor.tasks.clean_leftovers import clean_leftovers
-from services.conductor.tasks.offload_shelved import offload_shelved
-from services.conductor.tasks.reclaim_deleted import ReclaimDeleted
+from services.conductor.reconcilers.auto_confirm import auto_confirm
+from services.conductor.reconcilers.clean_leftovers import clean_leftovers
+from services.conductor.reconcilers.offload_shelved import offload_shelved
+from services.conductor.reconcilers.reclaim_deleted import ReclaimDeleted
 
 Task = Callable[[Deps], Awaitable[int]]
 """Returns how many actions it began, or rows it worked off."""

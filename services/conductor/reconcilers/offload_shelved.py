@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.db.stores import reconcilers
 from common.domain.actions import SHELVE_OFFLOAD
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.beginning import MOST, begin
+from services.conductor.reconcilers.beginning import MOST, begin
 
 
 async def offload_shelved(deps: Deps) -> int:

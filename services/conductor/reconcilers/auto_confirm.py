@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.db.stores import reconcilers
 from common.domain.actions import CONFIRM_RESIZE
 from services.conductor.engine.context import Deps
-from services.conductor.tasks.beginning import MOST, begin
+from services.conductor.reconcilers.beginning import MOST, begin
 
 
 async def auto_confirm(deps: Deps) -> int:
