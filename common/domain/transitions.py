@@ -38,13 +38,14 @@ MINUTE = "60 s, or the host going down"
 TWO_MINUTES = "120 s, or the host going down"
 AS_BEFORE = "the vm_state it was in; the action says why"
 ERROR = "error with a fault"
+FORWARD = "as if it had gone well; what could not be cleaned up is left to the reconciler"
 RESIZING = (T.RESIZE_PREP, T.RESIZE_MIGRATING, T.RESIZE_MIGRATED, T.RESIZE_FINISH)
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition("build", (V.BUILDING,), (T.SCHEDULING, T.NETWORKING, T.SPAWNING), V.ACTIVE,
                "error with a fault; ports, guest and claim given back", STEPS),
     Transition("delete", (ANY,), (T.DELETING,), V.DELETED,
-               "error with a fault; another delete may be asked for", STEPS),
+               "error with a fault when the host cannot; another delete may be asked for", STEPS),
     Transition("soft_delete", (ANY,), (T.SOFT_DELETING,), V.SOFT_DELETED, AS_BEFORE, MINUTE),
     Transition("restore", (V.SOFT_DELETED,), (T.RESTORING,), V.ACTIVE, ERROR, MINUTE),
     Transition("start", (V.STOPPED,), (T.POWERING_ON,), V.ACTIVE, AS_BEFORE, MINUTE),
@@ -75,9 +76,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("shelve", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
                (T.SHELVING, T.SHELVING_IMAGE_UPLOADING, T.SHELVING_OFFLOADING),
                V.SHELVED_OFFLOADED,
-               "active or stopped, the image is removed; shelved once the image is there", STEPS),
+               "active or stopped, the image is removed; offloaded once the image is there", STEPS),
     Transition("shelve_offload", (V.SHELVED,), (T.SHELVING_OFFLOADING,), V.SHELVED_OFFLOADED,
-               AS_BEFORE, TWO_MINUTES),
+               FORWARD, TWO_MINUTES),
     Transition("unshelve", (V.SHELVED,), (T.UNSHELVING, T.POWERING_ON, T.SPAWNING), V.ACTIVE,
                AS_BEFORE, STEPS),
     Transition("unshelve", (V.SHELVED_OFFLOADED,), (T.UNSHELVING, T.SPAWNING), V.ACTIVE,
@@ -86,10 +87,10 @@ TRANSITIONS: tuple[Transition, ...] = (
                "as before when there is no host; else back where it was, in error", STEPS),
     Transition("migrate", (V.ACTIVE, V.STOPPED), RESIZING, V.RESIZED,
                "as before when there is no host; else back where it was, in error", STEPS),
-    Transition("confirm_resize", (V.RESIZED,), (), V.ACTIVE, ERROR, STEPS),
+    Transition("confirm_resize", (V.RESIZED,), (), V.ACTIVE, FORWARD, STEPS),
     Transition("revert_resize", (V.RESIZED,), (T.RESIZE_REVERTING,), V.ACTIVE, ERROR, STEPS),
     Transition("live_migrate", (V.ACTIVE, V.PAUSED), (T.MIGRATING,), ANY,
-               "as before, on the host it was on", STEPS),
+               "as before, on the host it was on; in error when nobody knows where it runs", STEPS),
     Transition("evacuate", (V.ACTIVE, V.ERROR),
                (T.REBUILDING, T.REBUILD_BLOCK_DEVICE_MAPPING, T.REBUILD_SPAWNING), V.ACTIVE,
                "error with a fault; the guest left behind is still the server's", STEPS),

@@ -2,7 +2,7 @@
 -- A server with the facts about its host as they are now.
 select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
        coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh,
-       coalesce(c.forced_down or c.lease_expires_at = '-infinity', true) as host_fenced
+       coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced
   from servers s
   left join services c on c.host = s.host and c.binary_name = 'nova-compute'
  where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);
