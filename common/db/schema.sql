@@ -130,7 +130,7 @@ create table servers (
     description         text,
     reservation_id      text not null,
     launch_index        integer not null default 0,
-    -- state: written through servers_transition only
+    -- state: set by requests by compare-and-set, then written by the commits of workflows only
     vm_state            text not null,
     task_state          text,
     power_state         integer not null default 0,

@@ -126,7 +126,7 @@ create table servers (
     description         text,
     reservation_id      text not null,
     launch_index        integer not null default 0,
-    -- state: written through servers_transition only
+    -- state: set by requests by compare-and-set, then written by the commits of workflows only
     vm_state            text not null,
     task_state          text,
     power_state         integer not null default 0,
@@ -225,7 +225,7 @@ create table workflows (
     action_id        bigint,
     state            jsonb not null default '{}', -- input and the outputs of finished steps
     step             integer not null default 0, -- next step to do (or, unwinding, to undo)
-    attempt          integer not null default 0, -- of this step, across crashes
+    attempt          integer not null default 0, -- how often it has gone another way (another host)
     unwinding        boolean not null default false,
     error            jsonb,                      -- why it unwinds: {"code", "message"}
     cancel_requested boolean not null default false,
