@@ -164,8 +164,8 @@ async def test_a_guest_that_is_left_over_is_struck_off_when_it_is_gone(rig: Rig)
     elsewhere = {"host": "b", "generation": 7}
     for detail in (gone, there, elsewhere):
         await rig.pool.execute(
-            "insert into leftovers (server_uuid, kind, detail, reason)"
-            " values ($1, 'guest', $2, '')",
+            "insert into leftovers (server_uuid, kind, detail, reason, due_at)"
+            " values ($1, 'guest', $2, '', 'infinity')",
             UUID(guest.uuid),
             detail,
         )
