@@ -59,8 +59,8 @@ class RejectMessage(Exception):
 
 
 class GiveBack(Exception):
-    """This consumer cannot handle what it receives now; nothing is wrong with the message. Counts as
-    any other failure, but without a log line: all have the same reason, and it was said."""
+    """This consumer cannot handle what it receives now; nothing is wrong with the message. Counts
+    as any other failure, but without a log line: all have the same reason, and it was said."""
 
 
 class Unroutable(Exception):

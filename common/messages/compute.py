@@ -146,7 +146,7 @@ class GuestReport(Part):
     pending: bool = False
     """A question before a command that may be out of date is carried out."""
     workflow_id: int | None = None
-    """With `pending`: whose command it is."""
+    """In a question: whose command makes the host ask."""
 
 
 class HostReport(Message):
@@ -166,7 +166,7 @@ class HostReport(Message):
     guests: list[GuestReport] = Field(default_factory=list)
     inventory: str | None = None
     """The hash of these guests and resources, without what merely passes (`booted_at`, `uptime`,
-    `pending`); None in a question."""
+    `running_guests`); None in a question."""
 
 
 Verdict = Literal["keep", "hold", "destroy", "unknown"]

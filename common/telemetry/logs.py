@@ -65,7 +65,12 @@ def configure(settings: LogSettings, service: str, stream: TextIO | None = None)
         return event
 
     tail: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        [
+            # Plain: the pretty one shows local variables, secrets among them, and takes seconds.
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if readable
         else [structlog.processors.format_exc_info, _to_json]
     )

@@ -6,6 +6,7 @@ Crash story: an interrupted run stops and removes its cluster.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -119,6 +120,9 @@ def cut(
         bool,
         Parameter(help="End it with broken connections, not with late messages.", negative=""),
     ] = False,
+    compose: Annotated[
+        bool, Parameter(help="In containers: docker network disconnect.", negative="")
+    ] = False,
     keep: Keep = False,
     as_json: Json = False,
 ) -> int:
@@ -131,7 +135,13 @@ def cut(
     if not (1 <= servers <= 100 and 0 <= stay <= 120):
         raise LocalClusterError("use --servers 1..100, --stay 0..120 s")
     options = run.Options(servers=servers, stay_s=stay, reset=reset, keep=keep)
-    result = run.cut(options, _quiet if as_json else terminal.say)
+    say = _quiet if as_json else terminal.say
+    if compose:
+        from deploy.chaos import compose as containers
+
+        result = containers.cut_container(replace(options, timers=containers.SLOW), say)
+    else:
+        result = run.cut(options, say)
     if as_json:
         terminal.print_json(result)
     return _verdict(result, quiet=as_json)
@@ -144,7 +154,7 @@ def storm(
     seed: Annotated[
         tuple[int, ...], Parameter(name="--seed", help="Only this one; may be repeated.")
     ] = (),
-    servers: Annotated[int, Parameter(help="Servers of each seed.")] = 12,
+    servers: Annotated[int, Parameter(help="Servers of each seed.")] = 14,
     keep: Keep = False,
     as_json: Json = False,
 ) -> int:
@@ -164,7 +174,9 @@ def storm(
         terminal.print_json(result)
     else:
         _show_storm(result["total"])
-    return _verdict(result, quiet=as_json)
+        if not result["wrong"]:
+            terminal.say("[bold green]All is well.[/]")
+    return 1 if result["wrong"] else 0
 
 
 def _show_storm(total: dict[str, Any]) -> None:

@@ -152,9 +152,13 @@ async def _look_in_database(
     pool: asyncpg.Pool[asyncpg.Record], options: Options, looks: Looks, clock: Clock
 ) -> None:
     while True:
-        row = await pool.fetchrow(LOOK)
-        looks.database += 1
-        looks.seen(options.hosts, row["known"], row["down"] or [])
+        try:
+            row = await pool.fetchrow(LOOK)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            looks.failed[repr(error)[:100]] += 1
+        else:
+            looks.database += 1
+            looks.seen(options.hosts, row["known"], row["down"] or [])
         await clock.sleep(DATABASE_LOOK_S)
 
 

@@ -52,7 +52,7 @@ POOL_SIZES = {"api": 4, "conductor": 4, "scheduler": 2}
 """Each database session is a PostgreSQL process; few are enough on one machine."""
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Distinct ports that are free now."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
@@ -87,7 +87,7 @@ class ProcessCluster:
         self._add_database()
         self._add_broker()
         (home.path / "config").mkdir(mode=0o700, exist_ok=True)
-        ports = _free_ports(len(self.plan.members))
+        ports = free_ports(len(self.plan.members))
         for member, port in zip(self.plan.members, ports, strict=True):
             self._add_member(member, port)
         if self._options.cuttable:
@@ -130,7 +130,7 @@ class ProcessCluster:
         kinds = {"bus": member.kind != "standins", "database": member.kind in POOL_SIZES}
         services = [service for service, needed in kinds.items() if needed]
         own: dict[str, Any] = {}
-        for service, port in zip(services, _free_ports(len(services)), strict=True):
+        for service, port in zip(services, free_ports(len(services)), strict=True):
             line, url = line_to(self._common[service]["url"], member.name, service, port)
             self._lines.append(line)
             own[service] = {"url": url}

@@ -12,19 +12,7 @@ select project_id from quota_projects where project_id = :project_id for update;
 insert into quota_projects (project_id) values (:project_id) on conflict do nothing;
 
 -- name: usage(project_id)^
--- All servers less the softly deleted ones: the former come from an index alone, the latter are few.
-select (every.instances - soft.instances)::integer as instances,
-       (every.cores - soft.cores)::integer as cores,
-       (every.ram - soft.ram)::bigint as ram
-  from (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
-               coalesce(sum(memory_mib), 0) as ram
-          from servers
-         where project_id = :project_id and deleted_at is null) every,
-       (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
-               coalesce(sum(memory_mib), 0) as ram
-          from servers
-         where project_id = :project_id and deleted_at is null
-           and system_metadata ? 'soft_deleted_at' and vm_state = 'soft-delete') soft;
+select instances::integer, cores::integer, ram from usage_of(:project_id);
 
 -- name: usage_of_resizes(project_id)^
 select coalesce(sum(greatest((w.state -> 'flavor' ->> 'vcpus')::integer - s.vcpus, 0)),

@@ -32,12 +32,9 @@ select host, hypervisor_hostname as node from compute_nodes
 -- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
 -- counted. Exact only while the project is locked (lock_project) by an earlier statement.
 with used as materialized (
-    select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
-           coalesce(sum(memory_mib), 0) as ram
-      from servers
-     where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null
-       and project_id = :common::jsonb ->> 'project_id' and deleted_at is null
-       and vm_state <> 'soft-delete'
+    select u.* from (select) one left join lateral
+           (select * from usage_of(:common::jsonb ->> 'project_id')
+             where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null) u on true
 ), fits as (
     select least(cardinality(:uuids::uuid[]), :instances::bigint - used.instances,
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),

@@ -8,15 +8,16 @@ has lost the lease, or has been overtaken by a delete, writes nothing.
 
 How it reads. Each part feeds on the one before; nothing else orders the parts of a WITH.
 
-    held     the workflow's row, locked, if the lease is still ours
-    go       the same, unless a delete asks it to give way
-    server   its server, locked                              | only where rows beyond
-    told     services whose hosts have to report again       | these two are touched
-    gone     claims given back
-    nodes    every host concerned, locked in the order of names
-    claimed  the first host of the claim's walk that has room
-    done     the workflow; no row where the claim was refused
-    ...      what is written, each from `done`
+    held       the workflow's row, locked, if the lease is still ours
+    go         the same, unless a delete asks it to give way
+    server     its server, locked       | only where rows that others
+    migration  the move's row, locked   | write as well come after them
+    gone       claims given back
+    nodes      every host concerned, locked in the order of names
+    claimed    the first host of the claim's walk that has room
+    done       the workflow; no row where the claim was refused
+    told       services whose hosts have to report again, locked in the order of names
+    ...        what is written, each from `done`
 
 Why it holds. A statement sees what was committed when it began. What may have changed while it
 waited for a lock is therefore read from the row that the lock returned, the newest version: the

@@ -20,7 +20,7 @@ _NOW = Sql("clock_timestamp()")
 
 
 def lock(s: Statement, workflow: Workflow, changes: Changes, *, even_if_cancelled: bool) -> None:
-    """From `held` to `done`: all that is locked, always in this order, and what it decides."""
+    """From `held` to `told`: all that is locked, always in this order, and what it decides."""
     s.part(
         "held",
         f"""
@@ -32,34 +32,45 @@ def lock(s: Statement, workflow: Workflow, changes: Changes, *, even_if_cancelle
         "go", "select * from held" + ("" if even_if_cancelled else " where not cancel_requested")
     )
     gives_back = changes.release is not None or changes.promote is not None
-    touches_hosts = changes.claim or gives_back or changes.built_on or changes.failed_on
-    if touches_hosts or changes.recheck_hosts:
-        s.part(
-            "server",
-            """
-    select sv.uuid from servers sv join go on go.server_uuid = sv.uuid
-       for no key update of sv""",
-        )
-    if changes.recheck_hosts:
-        s.part(
-            "told",
-            f"""
-    select sr.id, sr.inventory from services sr, server
-     where sr.binary_name = 'nova-compute'
-       and sr.host = any({s.value(changes.recheck_hosts, "text[]")})
-     order by sr.host for no key update of sr""",
-        )
+    touches_nodes = changes.claim or gives_back or changes.built_on or changes.failed_on
+    before = "go"
+    if touches_nodes or changes.recheck_hosts:
+        before = _lock_own(s, changes)
     if gives_back:
         assert changes.claim is None, "a commit claims or gives back, not both"
         claims.add_gone(s, changes.release, changes.promote)
-    if touches_hosts:
-        _lock_nodes(s, changes, gives_back=gives_back)
+    if touches_nodes:
+        before = _lock_nodes(s, changes, before, gives_back=gives_back)
     if changes.claim:
         claims.add_claimed(s, changes.claim)
     s.part("done", "select go.* from go" + (", claimed" if changes.claim else ""))
+    if changes.recheck_hosts:
+        _lock_services(s, changes.recheck_hosts, before)
 
 
-def _lock_nodes(s: Statement, changes: Changes, *, gives_back: bool) -> None:
+# A part that has only to come after another one counts its rows, whatever the number.
+
+
+def _lock_own(s: Statement, changes: Changes) -> str:
+    """`server` and `migration`; returns the last one."""
+    s.part(
+        "server",
+        """
+    select sv.uuid from servers sv join go on go.server_uuid = sv.uuid
+       for no key update of sv""",
+    )
+    if not changes.migration or changes.migration_uuid is None:
+        return "server"
+    s.part(
+        "migration",
+        f"""
+    select m.id from migrations m, server where m.uuid = {s.value(changes.migration_uuid)}
+       for no key update of m""",
+    )
+    return "migration"
+
+
+def _lock_nodes(s: Statement, changes: Changes, before: str, *, gives_back: bool) -> str:
     hosts = []
     if changes.claim:
         hosts.append(f"select unnest({s.value(list(changes.claim.hosts), 'text[]')})")
@@ -72,14 +83,25 @@ def _lock_nodes(s: Statement, changes: Changes, *, gives_back: bool) -> None:
         hosts.append(
             f"select host from compute_nodes where host = {built_on} and failed_builds > 0"
         )
-    first = "and (select count(*) from told) >= 0" if changes.recheck_hosts else ""
     s.part(
         "nodes",
         f"""
     select {claims.NODE_COLUMNS}
       from ({" union ".join(hosts)}) as concerned (host) join compute_nodes n using (host)
-     where (select count(*) from server) > 0 {first}
+     where exists (select from server) and (select count(*) from {before}) >= 0
      order by n.host for no key update of n""",
+    )
+    return "nodes"
+
+
+def _lock_services(s: Statement, hosts: list[str], before: str) -> None:
+    s.part(
+        "told",
+        f"""
+    select sr.id from services sr, done
+     where sr.binary_name = 'nova-compute' and sr.host = any({s.value(hosts, "text[]")})
+       and (select count(*) from {before}) >= 0
+     order by sr.host for no key update of sr""",
     )
 
 
@@ -158,9 +180,8 @@ def write_hosts(s: Statement, changes: Changes) -> None:
     if changes.recheck_hosts:
         s.part(
             "unsettled",
-            """
-    update services sr set inventory = null from told, done
-     where sr.id = told.id and told.inventory is not null""",
+            # Also where it is null: who settles a report sees by the row's version that it is old.
+            "update services sr set inventory = null from told where sr.id = told.id",
         )
 
 

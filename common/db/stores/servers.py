@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.config.settings import QuotaSettings
@@ -23,6 +23,9 @@ from common.db.stores.quotas import UNLIMITED, Limits, ProjectLimits, Usage
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
+
+if TYPE_CHECKING:
+    from common.db.stores.quotas import Executor
 
 _sql = load("servers")
 
@@ -144,13 +147,11 @@ async def servers_create(
     `common` has the columns that are the same for all. Returns workflow ids by server, in the order
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
-    project_id = common["project_id"]
     limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
-    async with pool.acquire() as connection, connection.transaction():
-        if any(limit is not None for limit in limited.values()):
-            await quotas.lock(connection, project_id)
+
+    async def insert(db: Executor) -> dict[UUID, int]:
         rows = _sql.insert_servers(
-            connection,
+            db,
             uuids=[new.uuid for new in candidates],
             names=[new.name for new in candidates],
             hostnames=[new.hostname for new in candidates],
@@ -163,10 +164,17 @@ async def servers_create(
             **limited,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}
-        if not ids:
+        return {new.uuid: ids[new.uuid] for new in candidates if new.uuid in ids}
+
+    if not any(limit is not None for limit in limited.values()):
+        return await insert(pool)  # one statement needs no transaction around it
+    project_id = common["project_id"]
+    async with pool.acquire() as connection, connection.transaction():
+        await quotas.lock(connection, project_id)
+        if not (ids := await insert(connection)):
             used = await quotas.usage(connection, project_id)
             raise OverQuota(_over(limits, used, wanted, common["vcpus"], common["memory_mib"]))
-    return {new.uuid: ids[new.uuid] for new in candidates if new.uuid in ids}
+    return ids
 
 
 def _or_none(limit: int) -> int | None:

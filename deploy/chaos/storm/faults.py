@@ -35,7 +35,7 @@ select w.kind, w.step, w.lease_owner, s.host,
 
 def victim_of(fault: Fault, workflow: Mapping[str, Any]) -> str | None:
     """The member that `fault` strikes in `workflow`; None: this is not its moment."""
-    if workflow["kind"] != fault.kind or workflow["step"] < fault.step:
+    if workflow["kind"] != fault.kind or workflow["step"] != fault.step:
         return None
     if fault.part == "conductor":
         # A workflow that nobody holds yet may be on its way to any.

@@ -135,6 +135,7 @@ class Lives:
         )
 
     async def _live(self, life: Life, body: dict[str, Any]) -> None:
+        await self._clock.sleep(life.born_s)
         made, answer = await self.stubborn.create(body)
         if made is None:
             self._tally.refused[f"build: {answer.status}"] += 1

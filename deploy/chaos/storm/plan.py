@@ -17,8 +17,9 @@ Part = Literal["source", "destination", "conductor"]
 Way = Literal["kill", "cut"]
 Deletion = Literal["never", "while it builds", "in the middle", "at the end"]
 
-SERVERS = 12
-FAULTS = 9
+SERVERS = 14
+FAULTS = 10
+BORN_WITHIN_S = 12.0
 
 OPERATIONS: Mapping[str, int] = {
     "migrate": 4,
@@ -47,6 +48,9 @@ TARGETS: Mapping[str, tuple[Part, ...]] = {
 }
 """Workflows during which something is struck, and which parts are worth striking."""
 
+OFTEN = ("build", "migrate", "resize", "live_migrate", "evacuate", "revert_resize")
+"""Workflows that make guests: they are struck three times as often as the others."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -61,13 +65,14 @@ class Operation:
 class Life:
     """One server from its POST to its DELETE."""
 
+    born_s: float
     operations: tuple[Operation, ...]
     delete: Deletion
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`way` befalls `part` of the first workflow of `kind` that has got as far as `step`."""
+    """`way` befalls `part` of the first workflow of `kind` that is seen in its step `step`."""
 
     kind: str
     step: int
@@ -125,6 +130,7 @@ def _life(dice: random.Random) -> Life:
     kinds = dice.choices(list(OPERATIONS), list(OPERATIONS.values()), k=dice.randint(3, 6))
     ends: Sequence[Deletion] = ("never", "while it builds", "in the middle", "at the end")
     return Life(
+        born_s=dice.uniform(0.0, BORN_WITHIN_S),
         operations=tuple(
             Operation(kind, dice.uniform(0.0, 2.0), dice.random() < 0.5) for kind in kinds
         ),
@@ -133,7 +139,8 @@ def _life(dice: random.Random) -> Life:
 
 
 def _fault(dice: random.Random, steps: Mapping[str, int]) -> Fault:
-    kind = dice.choice(list(TARGETS))
+    kinds = list(TARGETS)
+    kind = dice.choices(kinds, [3 if kind in OFTEN else 1 for kind in kinds])[0]
     part = dice.choice(TARGETS[kind])
     way: Way = dice.choice(("kill", "cut"))
     services: tuple[str, ...] = ()
@@ -145,7 +152,7 @@ def _fault(dice: random.Random, steps: Mapping[str, int]) -> Fault:
         part=part,
         way=way,
         delay_s=dice.choice((0.0, dice.uniform(0.0, 0.6))),
-        lasts_s=dice.uniform(0.5, 4.0) if way == "kill" else dice.uniform(1.0, 8.0),
+        lasts_s=dice.uniform(0.5, 5.0) if way == "kill" else dice.uniform(1.0, 10.0),
         reset=dice.random() < 0.5,
         services=services,
     )

@@ -37,7 +37,7 @@ KEPT = 3
 
 QUICK = Timers(
     service_down_time_s=3.0,
-    spawn_delay_s=0.4,
+    spawn_delay_s=0.8,
     more=(
         ("conductor__lease_s", 3.0),
         ("conductor__sweep_interval_s", 0.5),
@@ -183,6 +183,8 @@ async def _seeds(
             say(line(result))
             results.append(result)
             if result["wrong"]:
+                for text in (*result["strikes"], *(f"WRONG  {text}" for text in result["wrong"])):
+                    say(f"    {text}")
                 result["home"] = str(cluster.home.path)
                 break
     return results

@@ -64,8 +64,14 @@ async def _image(deps: Deps, row: Row) -> bool:
 
 async def _guest(deps: Deps, row: Row) -> bool:
     """Ask the host to report; without the guest its report ends the row. A host that is no more has
-    nothing."""
+    nothing, and a guest that has become the server's is nobody's leftover."""
     host = row.detail["host"]
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    if placed is not None and (placed.server.host, placed.server.generation) == (
+        host,
+        row.detail["generation"],
+    ):
+        return True
     await deps.bus.publish_event(f"host.{host}", HostRecheck(host=host))
     return not await services_store.host_exists(deps.pool, host)
 

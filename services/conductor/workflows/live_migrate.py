@@ -104,7 +104,6 @@ async def _watch(context: Context) -> None:
     wrong with that is tried again at the next look."""
     state, deps = context.state, context.deps
     uuid = UUID(state["migration_uuid"])
-    passed_on: set[str] = set()
     while True:
         try:
             reply = await context.command(
@@ -113,13 +112,12 @@ async def _watch(context: Context) -> None:
                 generation=state["source_generation"],
             )
             wanted = await store.progress_record(deps.pool, uuid, reply.result)
-            for verb in sorted(wanted - passed_on):
+            for verb in sorted(wanted):  # again each time: the source may have begun anew
                 await context.command(
                     f"live_migration_{verb}",
                     host=state["source"],
                     generation=state["source_generation"],
                 )
-                passed_on.add(verb)
         except NotFound:
             pass  # it has not begun yet, or is over
         except (MusterError, *OUT_OF_REACH) as error:

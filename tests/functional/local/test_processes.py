@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -61,6 +62,37 @@ def test_the_life_of_a_cluster_of_processes(muster: Muster) -> None:
     assert status_of(muster, server) == "ACTIVE"
 
 
+def test_a_host_that_is_cut_off_runs_on_and_is_heard_again(muster: Muster) -> None:
+    timers = {
+        "MUSTER_SERVICEGROUP__REPORT_INTERVAL_S": "0.5",
+        "MUSTER_SERVICEGROUP__SERVICE_DOWN_TIME_S": "2",
+    }
+    here = ["--port", "0", "--identity-port", "0"]
+    muster.ok("up", "--processes", "--cuttable", "--hosts", "1", *here, **timers)
+    create_server(muster)
+    assert "cut off" in muster.ok("cut", "compute-1")
+    until(lambda: host_state(muster, "compute-1") == "down", "silence to count")
+    assert muster.states()["compute-1"] == "cut off"
+    assert "running" in muster.ok("mend", "compute-1")
+    until(lambda: host_state(muster, "compute-1") == "up", "the host to be heard again")
+    for name in ("conductor-1", "conductor-2", "api"):
+        muster.ok("cut", name)
+        muster.ok("mend", name)
+    until(lambda: accepts_servers(muster), "the cluster to recover")
+    refused = muster.run("cut", "postgres")
+    assert refused.returncode == 1
+    assert "no line from 'postgres'" in refused.stderr
+    muster.ok("cut", "compute-1")
+    muster.ok("down")  # in order all the same: what is cut off is mended first
+
+
+def test_a_cluster_without_a_relay_cannot_be_cut(muster: Muster) -> None:
+    muster.up("--hosts", "1")
+    refused = muster.run("cut", "compute-1")
+    assert refused.returncode == 1
+    assert "--cuttable" in refused.stderr
+
+
 def test_a_killed_supervisor_leaves_nothing_in_the_way(muster: Muster) -> None:
     muster.up("--processes", "--hosts", "1")
     os.kill(muster.status()["pid"], signal.SIGKILL)
@@ -80,3 +112,24 @@ def test_given_services_that_do_not_answer_are_named_at_once(muster: Muster) -> 
         assert "127.0.0.1:1/" in last
         assert "secret" not in refused.stderr + refused.stdout
         assert "Traceback" not in refused.stderr
+
+
+def test_many_hosts_in_few_processes_are_watched_and_all_shown_as_alive(muster: Muster) -> None:
+    size = ["--hosts", "20", "--processes", "2", "--conductors", "1"]
+    time = ["--minutes", "0.1", "--report-interval", "0.5"]
+    found = json.loads(muster.ok("bench", "hosts", *size, *time, "--json"))
+    looks = found["looks"]
+    assert (looks["wrong"], looks["hosts_wrong"], looks["failed"]) == (0, {}, {})
+    assert looks["database"] >= 3
+    assert looks["api"] >= 1
+    assert {"compute", "conductor", "postgres", "rabbitmq"} <= found["cpu_percent"].keys()
+    assert found["memory_mib"]["compute"] > 0
+    # Heartbeats of all hosts are written together; each is an update of one row.
+    assert found["updates_per_s"]["services"] > 10 > found["commits_per_s"]
+    assert found["hot_percent"]["services"] > 90
+
+
+def test_a_bench_of_hosts_that_makes_no_sense_is_refused(muster: Muster) -> None:
+    for wrong in (["--hosts", "0"], ["--minutes", "0"], ["--minutes", "nan"], ["--processes", "0"]):
+        refused = muster.run("bench", "hosts", *wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr

@@ -95,6 +95,6 @@ async def test_a_live_migration_is_watched_on_after_a_lost_session(
         assert status == 202, body
         shown = await cluster.settled(server_id, 20)
         assert shown is not None
-        assert (await migration())["status"] == "cancelled"
+        assert (await migration())["status"] == "cancelled", await migration()
         assert shown["OS-EXT-SRV-ATTR:host"] == server["OS-EXT-SRV-ATTR:host"]
         await cluster.assert_sound()

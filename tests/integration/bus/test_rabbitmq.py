@@ -387,7 +387,9 @@ class TestRabbitOutage(OutageContract):
         monkeypatch.setattr(Link, "consume", far)
         monkeypatch.setattr(rabbitmq, "OPEN_TIMEOUT_S", 2.0)
         await env.mend_broker()
-        await wait_for(lambda: bus.connected, timeout_s=30)
-        await asyncio.gather(*(bus.publish(to, Job(number=n)) for n, to in enumerate(hosts)))
+        await wait_for(lambda: bus.connected, timeout_s=60)
+        await asyncio.gather(
+            *(bus.publish(to, Job(number=n), timeout_s=60) for n, to in enumerate(hosts))
+        )
         await inbox.has(len(hosts))
         assert sorted(inbox.numbers) == list(range(len(hosts)))

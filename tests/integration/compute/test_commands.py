@@ -65,6 +65,13 @@ async def test_a_guest_that_moves(rig: Rig) -> None:
         ("set_admin_password", 1, {}, "invalid_input", "params.sealed_password is missing"),
         ("spawn", 1, {}, "invalid_input", "spec is missing"),
         ("revert_migration", 1, {"new_generation": 2}, "conflict", "is ready"),
+        (
+            "revert_migration",
+            1,
+            {"new_generation": 2, "held": "no"},
+            "invalid_input",
+            "params.held is neither true nor false",
+        ),
         ("power_off", -1, {}, "stale_generation", "generation -1"),
         ("power_off", 2, {}, "not_found", "no such guest"),
     ],

@@ -15,7 +15,10 @@ from tests.integration.compute.support import HOST, Life, Rig, code
 from tests.integration.drivers.support import make_spec
 from tests.support.wait import wait_for
 
-FRESH = dt.timedelta(seconds=1)
+
+@pytest.fixture(autouse=True)
+def short_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.compute.app.SPREAD_S", 0.1)
 
 
 def only_questions(verdict: Verdict) -> Any:
@@ -151,7 +154,10 @@ async def test_what_was_under_way_is_asked_about_again(rig: Rig) -> None:
     rule = life.service.faults.add(FaultRule(effect=Effect.HANG, verb="reboot", count=1))
     first = asyncio.ensure_future(rig.conductor.tell("reboot", guest, workflow_id=9000))
     await wait_for(lambda: life.service.faults.fired(rule.id) == 1)
-    behind = asyncio.ensure_future(rig.conductor.tell("power_off", guest, workflow_id=9000))
+    ahead = rig.clock.utcnow() + dt.timedelta(seconds=4)  # by the clock of its conductor
+    behind = asyncio.ensure_future(
+        rig.conductor.tell("power_off", guest, workflow_id=9000, sent_at=ahead)
+    )
     await wait_for(lambda: len(life.service.agents[HOST].commands or ()) == 2)
     await cut_off(rig, life)
     rig.conductor.judge = only_questions("destroy")

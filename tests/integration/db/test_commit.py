@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +48,13 @@ from tests.support.wait import wait_for
 
 SMALL = Resources(1, 1024, 10)
 NOTHING = (0, 0, 0, 0)
+
+
+@pytest.fixture
+async def wide_pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(DatabaseSettings(url=database_url, pool_size=20))
+    yield pool
+    await close_pool(pool)
 
 
 async def fresh(pool: Pool | Connection, **columns: Any) -> Workflow:
@@ -269,9 +278,14 @@ async def test_hosts_to_be_told_are_unsettled(pool: Pool) -> None:
     ]
 
 
-async def test_a_hash_written_while_the_commit_waits_is_taken_back(pool: Pool) -> None:
-    """The statement sees none there; the row that its lock returns has one."""
+async def test_who_settles_a_report_notices_that_it_is_old(pool: Pool) -> None:
+    """By the version of the row, which is a new one even where nothing was settled before; and what
+    is settled while the commit waits is taken back."""
     await add_host(pool, "a")
+    version = "select xmin::text from services"
+    before = await one(pool, version)
+    await write(pool, await fresh(pool), Changes(recheck_hosts=["a"]))
+    assert await one(pool, version) != before
     async with pool.acquire() as other, other.transaction():
         await other.execute("update services set inventory = 'settled before'")
         writing = asyncio.ensure_future(
@@ -494,25 +508,40 @@ async def test_the_first_commit_takes_the_lease(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_of_many_conductors_that_take_it_one_does(pool: Pool, ended: bool) -> None:
-    await add_host(pool, "a")
-    for _ in range(20):
+@pytest.mark.parametrize("late", range(3))
+async def test_of_conductors_that_prefer_different_hosts_one_claims(
+    wide_pool: Pool, ended: bool, late: int
+) -> None:
+    """None has a lease yet. In each round another one comes later, by so many queries. Whoever is
+    first, and also when its host is full, one claim is made; the others are told that they have
+    lost. Rounds go on until all hosts are full."""
+    pool, hosts = wide_pool, ["a", "b", "c", "d"]
+    for host in hosts:
+        await add_host(pool, host, memory_mib=512 + 8 * 1024)
+
+    async def conductor(workflow: Workflow, first: int, wait: int) -> Committed:
+        for _ in range(wait):
+            await pool.execute("select")
+        walk = hosts[first:] + hosts[:first]
+        return await write(
+            pool, workflow, claiming(*walk), ended=ended, take_lease=(f"c{first}", 30.0)
+        )
+
+    claims_made: Counter[str | None] = Counter()
+    for round_ in range(33):
         workflow = await fresh(pool)
         results = await asyncio.gather(
-            *(
-                write(
-                    pool,
-                    workflow,
-                    claiming("a", resources=Resources(0, 0, 0)),
-                    ended=ended,
-                    take_lease=(f"c{n}", 30.0),
-                )
-                for n in range(4)
-            )
+            *(conductor(workflow, n, late if n == round_ % 4 else 0) for n in range(4))
         )
         outcomes = Counter(result.outcome for result in results)
+        if round_ == 32:  # four hosts with room for eight
+            assert outcomes == {Outcome.REFUSED: 4}
+            break
         assert outcomes == {Outcome.WRITTEN: 1, Outcome.LOST: 3}
-    assert (await used(pool, "a"))[3] == 20
+        (winner,) = [result.host for result in results if result.outcome is Outcome.WRITTEN]
+        assert await allocations(pool, workflow.server_uuid) == [(winner, "server")]
+        claims_made[winner] += 1
+    assert claims_made == dict.fromkeys(hosts, 8)
     assert await claims.ledger_errors(pool) == []
 
 
@@ -615,13 +644,6 @@ async def test_walks_in_opposite_directions_do_not_wait_for_each_other(pool: Poo
     assert [result.outcome for result in await asyncio.gather(*waiting)] == [Outcome.REFUSED] * 2
 
 
-@pytest.fixture
-async def wide_pool(database_url: str) -> Any:
-    pool = await create_pool(DatabaseSettings(url=database_url, pool_size=20))
-    yield pool
-    await close_pool(pool)
-
-
 async def test_many_at_once_fill_the_hosts_exactly(wide_pool: Pool) -> None:
     """With releases and promotions among them, and nobody waits in a circle."""
     pool, hosts = wide_pool, ["a", "b", "c", "d"]
@@ -665,3 +687,122 @@ async def test_many_at_once_fill_the_hosts_exactly(wide_pool: Pool) -> None:
     for host in hosts:
         assert await used(pool, host) == (10, 10240, 100, 10)
     assert await claims.ledger_errors(pool) == []
+
+
+# Locks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [all_changes(), all_given_back()], ids=["claim", "give back"])
+@pytest.mark.parametrize(
+    ("held", "after_it"),
+    [
+        ("workflows", ["servers", "migrations", "compute_nodes", "services"]),
+        ("servers", ["migrations", "compute_nodes", "services"]),
+        ("migrations", ["compute_nodes", "services"]),
+        ("compute_nodes where host = 'a'", ["compute_nodes where host = 'b'", "services"]),
+        ("compute_nodes where host = 'b'", ["services"]),
+        ("services where host = 'a'", ["services where host = 'b'"]),
+    ],
+)
+async def test_rows_are_locked_in_one_order(
+    pool: Pool, changes: Changes, held: str, after_it: list[str]
+) -> None:
+    """Or else commits, heartbeats and requests would wait for each other for ever. Who waits for
+    one row holds none of those that come after it."""
+    workflow = await populated(pool)
+    changes = replace(
+        changes,
+        recheck_hosts=["b", "a"],
+        migration={"status": "done"},
+        migration_uuid=await add_migration(pool, workflow.server_uuid),
+    )
+    if changes.claim:
+        changes.claim = replace(changes.claim, hosts=["b", "a"])
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute(f"select from {held} for update")
+        writing = asyncio.ensure_future(write(pool, workflow, changes))
+        await someone_waits_for(pool, holder)
+        for rows in after_it:
+            await pool.execute(f"select from {rows} for update nowait")
+    assert (await writing).outcome is Outcome.WRITTEN
+    assert await claims.ledger_errors(pool) == []
+
+
+async def test_hosts_are_locked_by_name_whatever_the_order_in_the_table(pool: Pool) -> None:
+    for host in ("c", "b", "a"):
+        await add_host(pool, host)
+    workflow = await fresh(pool)
+    for host in ("c", "a"):
+        await write(pool, workflow, claiming(host, purpose="migration"))
+    await write(pool, workflow, claiming("b"))
+    for changes in (claiming("c", "a"), Changes(release=Release(keep_host="b"))):
+        async with pool.acquire() as holder, holder.transaction():
+            await holder.execute("select from compute_nodes where host = 'a' for update")
+            writing = asyncio.ensure_future(write(pool, workflow, changes))
+            await someone_waits_for(pool, holder)
+            await pool.execute("select from compute_nodes where host = 'c' for update nowait")
+        assert (await writing).outcome is Outcome.WRITTEN
+
+
+# Release and promotion --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_back", "left"),
+    [
+        (Release(), []),
+        (Release(purpose="migration"), [("a", "server"), ("b", "server")]),
+        (Release(keep_host="a"), [("a", "migration"), ("a", "server")]),
+        (Release("server", "a"), [("a", "migration"), ("a", "server"), ("c", "migration")]),
+    ],
+)
+async def test_which_claims_are_given_back(
+    pool: Pool, given_back: Release, left: list[tuple[str, str]]
+) -> None:
+    for host in ("a", "b", "c"):
+        await add_host(pool, host)
+    workflow, other = await fresh(pool), await fresh(pool)
+    await write(pool, other, claiming("a"))
+    for host in ("a", "b"):
+        await write(pool, workflow, claiming(host))
+    for host in ("a", "c"):
+        await write(pool, workflow, claiming(host, purpose="migration"))
+    for _ in range(2):  # the second finds nothing to do
+        await write(pool, workflow, Changes(release=given_back))
+        assert await allocations(pool, workflow.server_uuid) == left
+        assert await claims.ledger_errors(pool) == []
+    assert await allocations(pool, other.server_uuid) == [("a", "server")]
+
+
+@pytest.mark.parametrize("target", ["a", "b"])
+async def test_a_promotion_leaves_the_claim_of_the_move(pool: Pool, target: str) -> None:
+    for host in ("a", "b", "c"):
+        await add_host(pool, host)
+    workflow = await fresh(pool)
+    await write(pool, workflow, claiming("a"))
+    await write(pool, workflow, claiming("c", purpose="migration"))
+    bigger = Resources(2, 2048, 20)
+    await write(pool, workflow, claiming(target, purpose="migration", resources=bigger))
+    for _ in range(2):  # the second finds it done
+        await write(pool, workflow, Changes(promote=target))
+        assert await allocations(pool, workflow.server_uuid) == [(target, "server")]
+        assert await used(pool, target) == (2, 2048, 20, 1)
+        assert await claims.ledger_errors(pool) == []
+
+
+async def test_without_the_claim_of_the_move_nothing_is_promoted(pool: Pool) -> None:
+    await add_host(pool, "a")
+    workflow = await fresh(pool)
+    await write(pool, workflow, claiming("a"))
+    await write(pool, workflow, Changes(promote="b"))
+    assert await allocations(pool, workflow.server_uuid) == [("a", "server")]
+
+
+async def test_ledger_errors_names_what_is_wrong(pool: Pool) -> None:
+    await add_host(pool, "a")
+    await add_host(pool, "b")
+    await claimed(pool, "a")
+    await pool.execute("update compute_nodes set vcpus_used = 7 where host = 'a'")
+    (error,) = await claims.ledger_errors(pool)
+    assert (error.host, error.ledger.vcpus, error.claimed.vcpus) == ("a", 7, 1)
+    assert error.ledger_count == error.claimed_count == 1

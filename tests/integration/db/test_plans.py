@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from common.config.settings import DatabaseSettings
+from common.db.loader import load
 from common.db.pool import Pool, close_pool, create_pool
 from common.db.stores import quotas, reconcilers, server_lists, workflows
 from common.db.stores.server_lists import Criteria, Lifetime
@@ -26,6 +29,7 @@ SHELVED = 50
 RESIZED = 20
 WORKFLOWS = 800
 """All held by a conductor."""
+LEFT_AND_DUE = 7
 LATELY = 200
 """Servers that have changed in the last five minutes."""
 
@@ -66,8 +70,12 @@ insert into migrations (uuid, server_uuid, migration_type, status, source_comput
 select gen_random_uuid(), uuid, 'resize', 'finished', host, now() - interval '1 day'
   from servers where vm_state = 'resized';
 insert into workflows (kind, server_uuid, request_id, deadline_at, lease_expires_at)
-select 'build', uuid, 'r', now() + interval '1 hour', now() + interval '6 seconds'
+select 'build', uuid, 'r', now() + interval '1 hour', now() + interval '1 hour'
   from servers where vm_state = 'active' and deleted_at is null limit {WORKFLOWS};
+insert into leftovers (server_uuid, kind, reason, due_at)
+select uuid, 'ports', 'away', case when row_number() over () <= {LEFT_AND_DUE} then now()
+                                   else now() + interval '1 hour' end
+  from servers where vm_state = 'deleted' limit 10000;
 """
 
 Plan = dict[str, Any]
@@ -92,6 +100,17 @@ async def filled(postgres_server: str, template_database: str) -> AsyncIterator[
     await execute(postgres_server, "drop database filled with (force)")
 
 
+@asynccontextmanager
+async def undone(connection: Any) -> AsyncIterator[None]:
+    """What is written inside is rolled back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+
+
 class Explaining:
     """In the place of a pool: runs each statement under EXPLAIN and keeps the plans."""
 
@@ -101,14 +120,11 @@ class Explaining:
 
     async def _explain(self, sql: str, *parameters: Any) -> list[asyncpg.Record]:
         async with self._pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()  # writes are undone
-            try:
-                analysed = f"explain (analyze, buffers, format json) {sql}"
+            analysed = f"explain (analyze, buffers, format json) {sql}"
+            async with undone(connection):
                 self.plans.append((await connection.fetchval(analysed, *parameters))[0])
+            async with undone(connection):
                 return list(await connection.fetch(sql, *parameters))
-            finally:
-                await transaction.rollback()
 
     async def fetch(self, sql: str, *parameters: Any) -> list[asyncpg.Record]:
         return await self._explain(sql, *parameters)
@@ -163,6 +179,32 @@ async def test_usage_is_counted_without_looking_at_servers(filled: Pool) -> None
     assert "Seq Scan" not in scans(db.plans, "servers")
 
 
+NEW = {
+    "project_id": "big", "user_id": "u", "reservation_id": "r", "flavor": {}, "flavorid": "1",
+    "vcpus": 1, "memory_mib": 1, "root_gib": 1, "ephemeral_gib": 0, "swap_mib": 0,
+    "image_properties": {}, "kernel_id": "", "ramdisk_id": "", "config_drive": "", "tags": [],
+    "auto_disk_config": False, "metadata": {}, "security_groups": [], "requested_networks": [],
+    "scheduler_hints": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [None, SERVERS])
+async def test_a_boot_counts_from_the_index_and_only_if_there_is_a_limit(
+    filled: Pool, limit: int | None
+) -> None:
+    db = Explaining(filled)
+    rows = load("servers").insert_servers(
+        db, uuids=[uuid4()], names=["s"], hostnames=["s"], common=NEW, request_id="r",
+        workflow_state={}, deadline_s=1.0, reserve_s=1.0, at_least=1, instances=limit, cores=None,
+        ram=None,
+    )  # fmt: skip
+    assert len([row async for row in rows]) == 1
+    counted = [n for n in every_node(db.plans) if n.get("Index Name") == "servers_usage_idx"]
+    ran = [node["Node Type"] for node in counted if node["Actual Loops"]]
+    assert ran == (["Index Only Scan"] if limit else [])
+    assert "Seq Scan" not in scans(db.plans, "servers")
+
+
 async def test_softly_deleted_servers_are_found_by_the_time_they_are_due(filled: Pool) -> None:
     db = Explaining(filled)
     due = await reconcilers.servers_to_reclaim(cast("Pool", db), 995.5 * 3600, 100)
@@ -196,8 +238,16 @@ async def test_resizes_to_confirm_are_found_by_their_migrations(filled: Pool) ->
 async def test_a_sweep_that_finds_nothing_looks_at_workflows_only(filled: Pool) -> None:
     db = Explaining(filled)
     assert await workflows.sweep(cast("Pool", db), "me", 6.0, 100) == []
-    assert scans(db.plans, "servers") == set()
+    assert "Seq Scan" not in scans(db.plans, "servers")
     assert pages(db.plans) < 5 * WORKFLOWS
+
+
+async def test_leftovers_are_found_by_the_time_they_are_due(filled: Pool) -> None:
+    db = Explaining(filled)
+    rows = load("leftovers").take_due(db, most=100, retry_s=60.0)
+    assert len([row async for row in rows]) == LEFT_AND_DUE
+    assert "leftovers_due_idx" in indexes(db.plans)
+    assert "Seq Scan" not in scans(db.plans, "leftovers")
 
 
 async def test_changes_since_a_time_are_found_by_the_pages_they_are_on(filled: Pool) -> None:

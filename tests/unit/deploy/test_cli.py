@@ -25,6 +25,8 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["up", "--hosts", "many"], "--hosts"),
         (["up", "--hosts", "-1"], "negative"),
         (["up", "--broker-url", "amqp://x/"], "--processes"),
+        (["up", "--agents", "2"], "--processes"),
+        (["up", "--processes", "--agents", "0"], "--agents"),
         (["kill"], "muster kill compute-1"),
     ],
 )

@@ -39,6 +39,17 @@ def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Ho
     assert names == ["standins", "api", "conductor-1", "scheduler-1", "compute-1", "compute-2"]
 
 
+@pytest.mark.parametrize(("hosts", "agents", "processes"), [(7, 3, 3), (2, 5, 2), (0, 2, 0)])
+def test_hosts_may_share_processes(home: Home, hosts: int, agents: int, processes: int) -> None:
+    plan = make_plan(replace(FREE, hosts=hosts, agents=agents, processes=True), home)
+    computes = [m for m in plan.members if m.kind == "compute"]
+    assert [m.name for m in computes] == [f"compute-agent-{n + 1}" for n in range(processes)]
+    assert sorted(plan.hosts) == sorted(f"compute-{n + 1}" for n in range(hosts))
+    shares = [len(m.settings["compute"]["hosts"]) for m in computes]
+    assert max(shares, default=0) - min(shares, default=0) <= 1
+    assert all(Settings(**m.settings).compute.hosts for m in computes)
+
+
 def test_more_controllers_get_numbers(home: Home) -> None:
     plan = make_plan(replace(FREE, hosts=0, conductors=2, schedulers=2), home)
     assert [m.name for m in plan.members if m.kind in {"conductor", "scheduler"}] == [
