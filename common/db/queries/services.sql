@@ -29,7 +29,7 @@ with before as (
     select beat_at, extract(epoch from now() - beat_at)::double precision as gap_s,
            coalesce(greatest(extract(epoch from now() - :previous_at::timestamptz)::double precision
                              - :elapsed_s, 0), 0) as late_s
-      from observer for update
+      from observer limit 1 for update  -- the limit tells the planner that it is one
 ), unheard as (
     select beat_at, late_s, least(gap_s, late_s + greatest(gap_s - late_s - :listened_s, 0)) as unheard_s
       from before
