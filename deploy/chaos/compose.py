@@ -24,7 +24,7 @@ from common.config.settings import DatabaseSettings
 from common.db.pool import Pool, close_pool, create_pool
 from deploy.chaos import cut
 from deploy.chaos.ground import Ground, Say, Timers
-from deploy.load.client import Client
+from deploy.load.client import Client, Refused, Unreachable
 from deploy.local.home import ROOT, Home, LocalClusterError
 from deploy.local.processes import free_ports
 
@@ -96,9 +96,11 @@ class Project:
     def up(self) -> None:
         self.compose("up", "-d", "--no-build", "--scale", f"compute={self._hosts}")
 
-    def containers(self, service: str) -> list[str]:
-        """Ids, whole ones; a host is called by the first twelve letters of its container's."""
-        return self.compose("ps", "-q", service).split()
+    def containers(self) -> dict[str, str]:
+        """The hosts' containers by the hosts' names (see deploy/docker/start.py)."""
+        ids = self.compose("ps", "-q", "compute").split()
+        names = run("docker", "inspect", "-f", "{{.Name}}", *ids).split()
+        return {f"compute-{name.replace('_', '-').rpartition('-')[2]}": name[1:] for name in names}
 
     def down(self) -> None:
         """Stop and remove everything of the project; its logs and disks stay in the directory."""
@@ -123,8 +125,7 @@ class ComposeGround(Ground):
 
     async def learn(self) -> None:
         """Which container is which host."""
-        ids = await asyncio.to_thread(self._project.containers, "compute")
-        self._containers = {container[:12]: container for container in ids}
+        self._containers = await asyncio.to_thread(self._project.containers)
 
     async def act(self, action: str, name: str) -> None:
         words = {"freeze": "pause", "thaw": "unpause"}
@@ -185,7 +186,11 @@ async def _standing_on(project: Project, hosts: int) -> AsyncIterator[ComposeGro
             await ground.learn()
 
             async def all_up() -> bool:
-                return [h["state"] for h in (await ground.hosts()).values()] == ["up"] * hosts
+                try:
+                    found = await ground.hosts()
+                except (Unreachable, Refused):
+                    return False  # the API's container runs; the API does not yet
+                return [host["state"] for host in found.values()] == ["up"] * hosts
 
             await ground.until("all hosts up", all_up)
             yield ground

@@ -161,7 +161,7 @@ def storm(
     """Build, move, evacuate and delete while hosts and conductors are killed and cut off.
 
     0 if nothing is stuck, lost, running twice or leaked. A seed takes half a minute to a minute,
-    two and a half at most.
+    three at most.
     """
     from deploy.chaos.storm import run
 

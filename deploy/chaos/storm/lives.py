@@ -190,6 +190,14 @@ class Lives:
             self._tally.done[kind] += 1
         return now
 
+    async def confirm_rest(self) -> None:
+        """Resizes that nobody has ended: an evacuation may come between a resize and the look at
+        what became of it."""
+        for uuid in list(self.watch.servers):
+            now = await self.watch.at_rest(uuid)
+            while now is not None and now["status"] == "VERIFY_RESIZE":
+                now = await self._settle(now, "confirm")
+
     async def do(self, server: Server, kind: str) -> Server | None:
         """One operation to its end; None when it was refused or the server is gone."""
         uuid = server["id"]

@@ -5,7 +5,8 @@ for all as long as nothing is wrong, a new one after a failure.
 May not: use another cluster than its own. Crash story: see deploy/load/throwaway.py.
 
 A seed: its servers live their lives while faults strike (at most `STORM_S`); then everything that
-was struck is whole, and within `SETTLE_S` nothing may be in progress or wrong; then all servers are
+was struck is whole, and within `SETTLE_S` nothing may be in progress or wrong (and `LAST_LOOK_S`
+after the last request has ended, if that is later); then all servers are
 deleted, and within `CLEAN_S` nothing may be left of them anywhere.
 """
 
@@ -31,6 +32,8 @@ from deploy.local.home import LocalClusterError
 STORM_S = 60.0
 SETTLE_S = 60.0
 CLEAN_S = 30.0
+LAST_LOOK_S = 15.0
+"""For hosts' reports, when users' requests have taken all of `SETTLE_S`."""
 POLL_S = 0.25
 KEPT = 3
 """Clusters of failed seeds that stay for inspection; the others' are removed."""
@@ -77,9 +80,9 @@ class Storm:
         tasks = Tasks(self._clock)
         tasks.spawn("watch", self._lives.watch.run())
         try:
-            await self._rage(tasks)
-            mended = self._clock.monotonic()
-            facts = await self._settle(mended + SETTLE_S)
+            mended = await self._rage(tasks)
+            now = self._clock.monotonic()
+            facts = await self._settle(max(mended + SETTLE_S, now + LAST_LOOK_S))
             settled = self._clock.monotonic()
             self._look_at(facts)
             if not self._tally.wrong:
@@ -95,21 +98,26 @@ class Storm:
             "cleaned_s": round(self._clock.monotonic() - settled, 1),
         }
 
-    async def _rage(self, tasks: Tasks) -> None:
-        """Until the servers' lives are over, or time is; then nothing is struck any more."""
+    async def _rage(self, tasks: Tasks) -> float:
+        """Until the servers' lives are over, or time is; then nothing is struck any more. Returns
+        when everything was whole again (monotonic)."""
         lives = tasks.spawn("lives", self._reported("lives", self._lives.run()))
         operator = tasks.spawn("operator", self._reported("operator", self._operator.run()))
         striker = tasks.spawn("striker", self._striker.run())
         await asyncio.wait({lives, operator}, timeout=STORM_S)
         striker.cancel()
         await self._striker.finish()
-        done, _ = await asyncio.wait({lives, operator}, timeout=SETTLE_S)
-        if self._lives.unfinished:
+        mended = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.wait({lives, operator})
+                await self._lives.confirm_rest()
+        except TimeoutError:
             self._tally.wrong.append(
-                f"stuck: what was asked of {self._lives.unfinished} servers did not end"
+                f"stuck: what was asked of servers did not end: {self._lives.unfinished} lives"
+                f"{'' if operator.done() else ' and the evacuation'} go on"
             )
-        if operator not in done:
-            self._tally.wrong.append("stuck: the evacuation did not end")
+        return mended
 
     async def _reported(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:
