@@ -62,7 +62,7 @@ class Port:
     """"" while unbound."""
     vif_type: str
     vnic_type: str
-    profile: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict, hash=False)
     """The binding profile, which only administrators see."""
 
 

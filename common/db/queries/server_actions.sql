@@ -12,8 +12,8 @@ update workflows set cancel_requested = true
 
 -- name: begin_delete(uuid, kind, yields_to, task_state, unless_vm_state, action, request_id, user_id, project_id, deadline_s, reserve_s)^
 -- Whether the server exists, and the new workflow: none when a delete is under way already. Workflows
--- are locked before the server, as conductors do. Of two requests at the same time the second waits
--- for the server's row and finds the task_state of the first.
+-- are locked before the server, as conductors do. A task_state that is not the one seen at the
+-- beginning any more: something has begun meanwhile, perhaps a delete; look again.
 with late as (
     update workflows set cancel_requested = true
      where id in (select id from workflows
@@ -27,7 +27,7 @@ with late as (
        and (:unless_vm_state::text is null or vm_state <> :unless_vm_state)
        and not exists (select 1 from workflows
                         where server_uuid = :uuid and kind = any(:yields_to::text[]))
-       and task_state is distinct from :task_state
+       and task_state is not distinct from (select task_state from servers where uuid = :uuid)
     returning uuid
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
@@ -41,7 +41,12 @@ with late as (
     returning id
 )
 select exists (select from servers where uuid = :uuid and deleted_at is null) as existed,
-       (select id from wf) as workflow_id;
+       (select id from wf) as workflow_id,
+       exists (select from servers where uuid = :uuid and deleted_at is null
+                  and (:unless_vm_state::text is null or vm_state <> :unless_vm_state))
+       and not exists (select from workflows
+                        where server_uuid = :uuid and kind = any(:yields_to::text[]))
+       and not exists (select from wf) as again;
 
 -- name: record_action(uuid, action, request_id, user_id, project_id, event)!
 -- An action that is over when the request is answered; `event` may be null.

@@ -37,6 +37,7 @@ from common.db.statement import Sql, Statement
 from common.db.stores import commit_parts as parts
 from common.db.stores.claims import Claim, Executor, Release
 from common.db.stores.workflows import Workflow
+from common.domain.server import Server
 
 NOW = Sql("clock_timestamp()")
 CLAIMED_HOST = Sql("(select host from claimed)")
@@ -131,8 +132,12 @@ async def commit(
     ended: bool,
     even_if_cancelled: bool,
     take_lease: tuple[str, float] | None = None,
+    known: Server | None = None,
 ) -> Committed:
     """Write progress and effects.
+
+    `known`: the server as this run knows it. The task_state is written only while it is the known
+    one; else a request has set it for the workflow that comes next, and it is that one's.
 
     `take_lease` (owner, seconds): the workflow has run without a lease so far; it is taken if
     nobody else has. The row's epoch is then one higher than `workflow.lease_epoch`, which is left
@@ -141,7 +146,7 @@ async def commit(
     s = Statement()
     parts.lock(s, workflow, changes, even_if_cancelled=even_if_cancelled)
     parts.write_progress(s, workflow, changes, ended=ended, take_lease=take_lease)
-    parts.write_server(s, changes)
+    parts.write_server(s, changes, known)
     parts.write_hosts(s, changes)
     parts.write_events(s, changes)
     parts.write_leftovers(s, workflow, changes)

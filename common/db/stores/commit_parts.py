@@ -15,6 +15,7 @@ from common.db.stores.workflows import Workflow
 
 if TYPE_CHECKING:
     from common.db.stores.commit import Changes
+    from common.domain.server import Server
 
 _NOW = Sql("clock_timestamp()")
 
@@ -142,12 +143,19 @@ def write_progress(
     )
 
 
-def write_server(s: Statement, changes: Changes) -> None:
+def write_server(s: Statement, changes: Changes, known: Server | None) -> None:
     if changes.server:
+        columns = dict(changes.server)
+        if known is not None and "task_state" in columns:
+            new = s.value(columns["task_state"], "text")
+            columns["task_state"] = Sql(
+                f"case when sv.task_state is not distinct from {s.value(known.task_state, 'text')}"
+                f" then {new} else sv.task_state end"
+            )
         s.part(
             "sv",
             f"""
-    update servers sv set {s.assignments(changes.server)}, updated_at = clock_timestamp()
+    update servers sv set {s.assignments(columns)}, updated_at = clock_timestamp()
       from done where sv.uuid = done.server_uuid""",
         )
     if changes.migration and changes.migration_uuid:

@@ -264,21 +264,23 @@ async def begin_delete(
     the server is softly deleted as it was asked to be.
     """
     yields_to = ["delete", "soft_delete"] if soft else ["delete"]
-    row = await _sql.begin_delete(
-        pool,
-        uuid=uuid,
-        kind=yields_to[-1],
-        yields_to=yields_to,
-        task_state=TaskState.SOFT_DELETING if soft else TaskState.DELETING,
-        unless_vm_state=VmState.SOFT_DELETED if soft else None,
-        action="delete",
-        request_id=requester.request_id,
-        user_id=requester.user_id,
-        project_id=requester.project_id,
-        deadline_s=deadline_s,
-        reserve_s=reserve_s,
-    )
-    return row["existed"], row["workflow_id"]
+    while True:  # as often as the server changes while it waits for its row
+        row = await _sql.begin_delete(
+            pool,
+            uuid=uuid,
+            kind=yields_to[-1],
+            yields_to=yields_to,
+            task_state=TaskState.SOFT_DELETING if soft else TaskState.DELETING,
+            unless_vm_state=VmState.SOFT_DELETED if soft else None,
+            action="delete",
+            request_id=requester.request_id,
+            user_id=requester.user_id,
+            project_id=requester.project_id,
+            deadline_s=deadline_s,
+            reserve_s=reserve_s,
+        )
+        if not row["again"]:
+            return row["existed"], row["workflow_id"]
 
 
 async def state_reset(pool: Pool, uuid: UUID, vm_state: str, *, requester: Requester) -> bool:

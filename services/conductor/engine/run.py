@@ -70,7 +70,8 @@ class Run:
         """Whether other workflows of the server wait for the end of this one."""
         self._deps = deps
         self._definition = definition
-        self._server = server
+        self._server = self._committed = server
+        """With what is carried, and as last written."""
         self._lease = (owner, deps.settings.conductor.lease_s)
         self._observe = observe
         self._proposal = None if workflow.leased else proposal
@@ -322,6 +323,7 @@ class Run:
                 ended=self._ended,
                 even_if_cancelled=anyway,
                 take_lease=None if workflow.leased or self._ended else self._lease,
+                known=self._committed,
             )
             if committed.outcome is Outcome.LOST:
                 raise LeaseLost(f"workflow {workflow.id}")
@@ -335,6 +337,7 @@ class Run:
         self._carried, self._proposal = Changes(), None
         self.followers = committed.followers
         self._remember(changes, committed)
+        self._committed = self._server
         await announce(context)
         return True
 

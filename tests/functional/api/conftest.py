@@ -114,14 +114,22 @@ class Deployment:
                 response.status, response.headers, await response.json() if is_json else raw
             )
 
-    async def add_host(self, host: str, *, binary: str = "nova-compute", fresh: bool = True) -> int:
+    async def add_host(
+        self,
+        host: str,
+        *,
+        binary: str = "nova-compute",
+        fresh: bool = True,
+        forced_down: bool = False,
+    ) -> int:
         """A service row, with its node for a compute host; the service's number."""
         lease = "now() + interval '1 hour'" if fresh else "now() - interval '1 hour'"
         service_id = await self.pool.fetchval(
-            "insert into services (uuid, host, binary_name, last_seen_up, lease_expires_at) "
-            f"values (gen_random_uuid(), $1, $2, now(), {lease}) returning id",
+            "insert into services (uuid, host, binary_name, last_seen_up, lease_expires_at, "
+            f"forced_down) values (gen_random_uuid(), $1, $2, now(), {lease}, $3) returning id",
             host,
             binary,
+            forced_down,
         )
         if binary == "nova-compute":
             await self.pool.execute(

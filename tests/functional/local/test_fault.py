@@ -42,4 +42,7 @@ def test_rules_of_a_running_cluster(muster: Muster, mode: list[str]) -> None:
     refused = muster.run("fault", "add", "hang", "--host", "compute-2")
     assert (refused.returncode, "compute-2 is killed" in refused.stderr) == (1, True)
     wrong = muster.run("fault", "add", "error", "--verb", "fly")
-    assert (wrong.returncode, "verb: no such verb 'fly'; choose one of" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "verb: no such verb 'fly'; choose one of" in wrong.stderr) == (
+        1,
+        True,
+    )

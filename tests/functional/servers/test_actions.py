@@ -34,10 +34,11 @@ SUCCESS = {"evacuate": 200}
 async def hosts(stack: Stack) -> None:
     await stack.add_host("up")
     await stack.add_host("down", fresh=False)
+    await stack.add_host("fenced", forced_down=True)
 
 
 def host_for(name: str) -> str:
-    return "down" if name == "evacuate" else "up"
+    return "fenced" if name == "evacuate" else "up"
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -253,7 +254,7 @@ class TestLock:
 
 class TestEvacuate:
     async def evacuate(
-        self, stack: Stack, v: int = 104, *, source: str = "down", **fields: Any
+        self, stack: Stack, v: int = 104, *, source: str = "fenced", **fields: Any
     ) -> tuple[str, Any]:
         server_id = await stack.server(host=source, node=source, generation=3)
         return server_id, await stack.action(server_id, {"evacuate": fields}, user="admin", v=v)
@@ -285,7 +286,7 @@ class TestEvacuate:
             "stay_stopped": stay_stopped,
         }
         assert (migration["migration_type"], migration["status"]) == ("evacuation", "accepted")
-        assert (migration["source_compute"], migration["source_generation"]) == ("down", 3)
+        assert (migration["source_compute"], migration["source_generation"]) == ("fenced", 3)
         assert migration["dest_compute"] == fields.get("host")
         assert (await stack.show(server_id))["status"] == "REBUILD"
 
@@ -303,7 +304,8 @@ class TestEvacuate:
         ("v", "source", "fields", "words"),
         [
             (104, "up", {}, "Compute service of up is still in use."),
-            (104, "down", {"host": "down"}, "The target host can't be the same one."),
+            (104, "down", {}, "is silent but not declared down"),
+            (104, "fenced", {"host": "fenced"}, "The target host can't be the same one."),
             (29, "down", {"force": True}, "Can't force to a non-provided destination"),
             (68, "down", {"host": "up", "force": True}, "'force' was unexpected"),
             (13, "down", {}, "'onSharedStorage' is a required property"),
@@ -320,10 +322,10 @@ class TestEvacuate:
         assert (await stack.row(server_id))["task_state"] is None
 
     async def test_a_host_that_is_forced_down_is_down_at_once(self, stack: Stack) -> None:
-        await stack.add_host("fenced")
-        server_id, answer = await self.evacuate(stack, source="fenced")
+        await stack.add_host("another")
+        server_id, answer = await self.evacuate(stack, source="another")
         assert answer.status == 400
-        await stack.pool.execute("update services set forced_down = true where host = 'fenced'")
+        await stack.pool.execute("update services set forced_down = true where host = 'another'")
         answer = await stack.action(server_id, {"evacuate": {}}, user="admin")
         assert answer.status == 200
 

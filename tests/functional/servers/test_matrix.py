@@ -118,7 +118,7 @@ TABLE: dict[str, Row] = {
                  records="live_migration_cancel", role="manager", method="DELETE",
                  path=f"migrations/{MIGRATION}"),
     "evacuate": Row({"evacuate": {}}, "active stopped error", tasks=ANY_TASK, checks="state",
-                    host="down", code=200, starts="rebuilding", records="evacuate",
+                    host="fenced", code=200, starts="rebuilding", records="evacuate",
                     workflow="evacuate", role="admin"),
     "createImage": Row({"createImage": {"name": "i"}}, _UNIMAGED, checks="state",
                        starts="image_snapshot_pending", records="createImage",
@@ -168,6 +168,7 @@ class Case:
 async def hosts(stack: Stack) -> None:
     await stack.add_host("up")
     await stack.add_host("down", fresh=False)
+    await stack.add_host("fenced", forced_down=True)
     await _manager(stack)
 
 
