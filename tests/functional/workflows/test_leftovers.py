@@ -35,16 +35,22 @@ async def protect(cluster: Cluster, image_id: str, protected: bool) -> None:
         assert response.status == 200, await response.text()
 
 
+async def shelved_for_good(cluster: Cluster) -> tuple[str, str]:
+    """A shelved server, and its image, which cannot be deleted."""
+    server_id = await cluster.create_server()
+    await cluster.settled(server_id)
+    await CASES["shelve"].begins(cluster, server_id)
+    await cluster.settled(server_id)
+    image_id = (await cluster.row(server_id))["system_metadata"]["shelved_image_id"]
+    await protect(cluster, image_id, True)
+    return server_id, image_id
+
+
 async def test_a_protected_image_of_a_shelved_server_is_in_nobodys_way(
     database_url: str, tmp_path: Path
 ) -> None:
     async with running_cluster(database_url, tmp_path) as cluster:
-        server_id = await cluster.create_server()
-        await cluster.settled(server_id)
-        await CASES["shelve"].begins(cluster, server_id)
-        await cluster.settled(server_id)
-        image_id = (await cluster.row(server_id))["system_metadata"]["shelved_image_id"]
-        await protect(cluster, image_id, True)
+        server_id, image_id = await shelved_for_good(cluster)
         await cluster.action(server_id, {"unshelve": None}, version="2.60")
         server = await cluster.settled(server_id)
         assert server is not None
@@ -62,12 +68,7 @@ async def test_a_delete_does_not_wait_for_an_image_that_is_protected(
     database_url: str, tmp_path: Path
 ) -> None:
     async with running_cluster(database_url, tmp_path) as cluster:
-        server_id = await cluster.create_server()
-        await cluster.settled(server_id)
-        await CASES["shelve"].begins(cluster, server_id)
-        await cluster.settled(server_id)
-        image_id = (await cluster.row(server_id))["system_metadata"]["shelved_image_id"]
-        await protect(cluster, image_id, True)
+        server_id, image_id = await shelved_for_good(cluster)
         status, _ = await cluster.request("DELETE", f"/servers/{server_id}")
         assert status == 204
         assert await cluster.settled(server_id) is None
