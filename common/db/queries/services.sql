@@ -78,7 +78,12 @@ with before as (
               and s.inventory is distinct from b.inventory as changed
 )
 select now() as at, o.given_back_s,
-       coalesce((select array_agg(w.host) from written w where w.changed), '{}') as changed
+       coalesce((select array_agg(w.host) from written w where w.changed), '{}')
+       -- A hello that was carried out late has registered an earlier life; nothing else tells the
+       -- present one, whose heartbeats do not count since.
+       || coalesce((select array_agg(b.host)
+                      from beats b join services s on s.host = b.host and s.binary_name = 'nova-compute'
+                     where s.epoch <> b.epoch and b.inventory is not null), '{}') as changed
   from outage o;
 
 -- name: register_host(host, host_id, epoch, down_time_s)$

@@ -106,7 +106,8 @@ class Beat:
     given_back_s: float
     """How much longer every lease lasts after an outage of all observers; 0.0 normally."""
     changed: list[str]
-    """Hosts whose inventory is not the one that was last found settled."""
+    """Hosts whose inventory is not the one that was last found settled, or of which another life
+    is registered than the one that beats."""
 
 
 async def beat(

@@ -129,6 +129,20 @@ async def test_an_earlier_life_is_told_nothing(rig: Rig, kind: str) -> None:
     assert said.reason == "another agent has registered as 'a' since"
 
 
+async def test_a_life_that_a_late_hello_has_displaced_is_asked_to_report(rig: Rig) -> None:
+    """The hello of an earlier life, which a conductor that stood still carries out at last: the
+    heartbeats of the present life count no more, and it would never learn that."""
+    await rig.conductor()
+    host = await rig.host(inventory="x")
+    await rig.beats(2)
+    assert host.rechecks == 0
+    host.epoch, present = "earlier", host.epoch
+    assert (await host.report("hello")).accepted
+    host.epoch = present
+    await wait_for(lambda: host.rechecks > 0, what="the present life to be asked")
+    assert not (await host.report("inventory")).accepted, "which makes it say hello again"
+
+
 async def test_a_late_inventory_does_not_judge_what_has_changed_since(rig: Rig) -> None:
     """It was made when the guest was off, and is answered when a workflow has just started it."""
     await rig.conductor()

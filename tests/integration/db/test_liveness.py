@@ -221,7 +221,7 @@ async def test_a_heartbeat_tells_whether_the_inventory_is_the_settled_one(pool: 
     await settle(pool, inventory="x", as_of=truth.as_of)
     assert (await beat(pool, heartbeat(inventory="x"))).changed == []
     assert (await beat(pool, heartbeat(inventory="y"))).changed == ["a"]
-    assert (await beat(pool, heartbeat("e0", inventory="y"))).changed == [], "of another life"
+    assert (await beat(pool, heartbeat("e0", inventory="x"))).changed == ["a"], "of another life"
     assert (await beat(pool, heartbeat())).changed == [], "of an agent that does not say"
 
 
