@@ -132,13 +132,14 @@ class Holds:
         return self._clock.monotonic() + REASK_S * self._random.uniform(0.8, 1.2)
 
     async def _hold(self, guest: GuestInfo, reason: str, *, again: bool) -> None:
-        """Hold it if it still is the guest that was reported; `again`: under a new ticket if it is
-        held already."""
+        """Hold it if it still is the guest that was reported; `again`: whatever has become of it,
+        and under a new ticket if it is held already. Else not when it was held and has been
+        released since: that was said later."""
         try:
             present = await self._driver.guest_info(guest.uuid)
         except NotFound:
             return
-        if present.generation == guest.generation and (again or not present.held):
+        if present.generation == guest.generation and (again or not (present.held or guest.held)):
             self._driver.hold(guest.uuid, reason)
 
     async def _destroy(self, doomed: Sequence[GuestInfo]) -> set[str]:
