@@ -20,7 +20,7 @@ import structlog
 from common.errors import MusterError, NotFound, StaleGeneration
 from common.messages.compute import Verdict
 from common.runtime.ports import Clock, Random
-from services.compute.drivers.base import MADE, Driver, GuestHeld, GuestInfo
+from services.compute.drivers.base import MADE, Driver, GuestHeld, GuestInfo, Phase
 from services.compute.metrics import HELD, VERDICTS
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,8 @@ class Holds:
                     self.release(guest, as_of)
                 case "hold":
                     await self._hold(guest, "undecided", again=False)
-                    undecided.add(guest.uuid)
+                    if guest.phase is not Phase.MIGRATED_OUT:
+                        undecided.add(guest.uuid)
                 case "destroy":
                     await self._hold(guest, "generation_over", again=True)
                     doomed.append(guest)
@@ -117,7 +118,12 @@ class Holds:
         # What was held while the answer was on its way has not been judged; it keeps its time.
         judged = {guest.uuid for guest in guests}
         unjudged = {uuid: at for uuid, at in self._open.items() if uuid not in judged}
-        undecided |= {guest.uuid for guest in self._driver.held_guests()}
+        undecided |= {
+            guest.uuid
+            for guest in self._driver.held_guests()
+            # A move may wait for days, its source for nothing but commands, and these ask.
+            if guest.phase is not Phase.MIGRATED_OUT
+        }
         self._open = {uuid: unjudged.get(uuid, self._later()) for uuid in undecided - unknown}
         self.count()
         return bool(doomed)
