@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 REASK_S = 2.0
 """How long a guest stays open before the host asks about it (again)."""
 CONCURRENT_DESTROYS = 16
+DESTROY_TIMEOUT_S = 60.0
+"""The other guests of the host wait for the next report meanwhile."""
 
 
 class Holds:
@@ -157,10 +159,11 @@ class Holds:
             async with limit:
                 log.warning("guest_destroyed", server=guest.uuid, generation=guest.generation)
                 try:
-                    await self._driver.destroy(guest.uuid, guest.generation)
-                except MusterError as error:
+                    async with asyncio.timeout(DESTROY_TIMEOUT_S):
+                        await self._driver.destroy(guest.uuid, guest.generation)
+                except (MusterError, TimeoutError) as error:
                     failed.add(guest.uuid)
-                    log.error("destroy_failed", server=guest.uuid, error=str(error))
+                    log.error("destroy_failed", server=guest.uuid, error=repr(error))
 
         await asyncio.gather(*(destroy(guest) for guest in doomed))
         return failed
