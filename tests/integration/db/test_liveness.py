@@ -214,6 +214,17 @@ async def test_a_goodbye_is_not_undone_by_heartbeats_of_its_life(pool: Pool) -> 
     assert await store.host_standing(pool, "a") == "silent", "there is no lease to extend"
 
 
+async def test_a_goodbye_is_not_undone_by_a_hello_of_its_life(pool: Pool) -> None:
+    """One that the agent has given up waiting for, and that waited for the database meanwhile."""
+    await register(pool)
+    await goodbye(pool, "e1")
+    assert not await register(pool)
+    assert await store.host_standing(pool, "a") == "fenced"
+    assert await store.guests_truth(pool, "a", "e1", []) is None
+    assert await register(pool, epoch="e2")
+    assert await store.host_standing(pool, "a") == "up"
+
+
 async def test_a_heartbeat_tells_whether_the_inventory_is_the_settled_one(pool: Pool) -> None:
     await register(pool)
     truth = await store.guests_truth(pool, "a", "e1", [])
