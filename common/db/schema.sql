@@ -54,6 +54,7 @@ create table services (
                                                 -- not up; '-infinity': nor do its guests run (goodbye)
     host_id          text,                      -- identity kept in the host's own state directory
     epoch            text,                      -- which process life reports; other lives are ignored
+                                                -- 'ended ...': it has said goodbye
     created_at       timestamptz not null default now(),
     updated_at       timestamptz,
     inventory        text,                      -- hash of the report last found settled; null: report

@@ -20,7 +20,7 @@ import structlog
 from common.errors import MusterError, NotFound, StaleGeneration
 from common.messages.compute import Verdict
 from common.runtime.ports import Clock, Random
-from services.compute.drivers.base import MADE, Driver, GuestHeld, GuestInfo
+from services.compute.drivers.base import MADE, Driver, GuestHeld, GuestInfo, Phase
 from services.compute.metrics import HELD, VERDICTS
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 REASK_S = 2.0
 """How long a guest stays open before the host asks about it (again)."""
 CONCURRENT_DESTROYS = 16
+DESTROY_TIMEOUT_S = 60.0
+"""The other guests of the host wait for the next report meanwhile."""
 
 
 class Holds:
@@ -104,7 +106,8 @@ class Holds:
                     self.release(guest, as_of)
                 case "hold":
                     await self._hold(guest, "undecided", again=False)
-                    undecided.add(guest.uuid)
+                    if guest.phase is not Phase.MIGRATED_OUT:
+                        undecided.add(guest.uuid)
                 case "destroy":
                     await self._hold(guest, "generation_over", again=True)
                     doomed.append(guest)
@@ -117,7 +120,12 @@ class Holds:
         # What was held while the answer was on its way has not been judged; it keeps its time.
         judged = {guest.uuid for guest in guests}
         unjudged = {uuid: at for uuid, at in self._open.items() if uuid not in judged}
-        undecided |= {guest.uuid for guest in self._driver.held_guests()}
+        undecided |= {
+            guest.uuid
+            for guest in self._driver.held_guests()
+            # A move may wait for days, its source for nothing but commands, and these ask.
+            if guest.phase is not Phase.MIGRATED_OUT
+        }
         self._open = {uuid: unjudged.get(uuid, self._later()) for uuid in undecided - unknown}
         self.count()
         return bool(doomed)
@@ -132,13 +140,14 @@ class Holds:
         return self._clock.monotonic() + REASK_S * self._random.uniform(0.8, 1.2)
 
     async def _hold(self, guest: GuestInfo, reason: str, *, again: bool) -> None:
-        """Hold it if it still is the guest that was reported; `again`: under a new ticket if it is
-        held already."""
+        """Hold it if it still is the guest that was reported; `again`: whatever has become of it,
+        and under a new ticket if it is held already. Else not when it was held and has been
+        released since: that was said later."""
         try:
             present = await self._driver.guest_info(guest.uuid)
         except NotFound:
             return
-        if present.generation == guest.generation and (again or not present.held):
+        if present.generation == guest.generation and (again or not (present.held or guest.held)):
             self._driver.hold(guest.uuid, reason)
 
     async def _destroy(self, doomed: Sequence[GuestInfo]) -> set[str]:
@@ -150,10 +159,11 @@ class Holds:
             async with limit:
                 log.warning("guest_destroyed", server=guest.uuid, generation=guest.generation)
                 try:
-                    await self._driver.destroy(guest.uuid, guest.generation)
-                except MusterError as error:
+                    async with asyncio.timeout(DESTROY_TIMEOUT_S):
+                        await self._driver.destroy(guest.uuid, guest.generation)
+                except (MusterError, TimeoutError) as error:
                     failed.add(guest.uuid)
-                    log.error("destroy_failed", server=guest.uuid, error=str(error))
+                    log.error("destroy_failed", server=guest.uuid, error=repr(error))
 
         await asyncio.gather(*(destroy(guest) for guest in doomed))
         return failed

@@ -22,7 +22,7 @@ import structlog
 from common.bus.port import Bus, BusClosed, Unroutable
 from common.bus.topology import HOSTS
 from common.config.settings import Settings
-from common.errors import Conflict, MusterError, NotFound, Unavailable
+from common.errors import Conflict, NotFound, Unavailable
 from common.messages.compute import (
     GuestRelease,
     GuestReport,
@@ -228,13 +228,15 @@ class Reports:
             self._arm()
             await self._due.wait()
             self._due.clear()
+            again = False
             try:
                 await self._turn()
-            except MusterError as error:
+            except Exception as error:  # whatever it is, guests wait for the next report
                 log.warning("report_failed", error=repr(error))
+                again = True
             retry_s = REFUSED_RETRY_S if self.refused else REASK_S
             retry_at = self._clock.monotonic() + retry_s * self._random.uniform(0.8, 1.2)
-            self._retry_at = None if self.known.is_set() else retry_at
+            self._retry_at = None if self.known.is_set() and not again else retry_at
 
     async def _turn(self) -> None:
         await self._clock.passage()
@@ -270,7 +272,7 @@ class Reports:
             await self._clock.sleep(wait_s)
 
     def _due_in_s(self) -> float | None:
-        if self._retry_at is not None and not self.known.is_set():
+        if self._retry_at is not None:
             return max(0.0, self._retry_at - self._clock.monotonic())
         return self.holds.due_in_s
 

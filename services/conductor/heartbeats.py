@@ -15,6 +15,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
+import asyncpg
 import structlog
 
 from common.bus.port import BusClosed, Delivery, GiveBack, Subscription
@@ -36,6 +37,10 @@ still has listened to nothing. More than a probe that just succeeds and the paus
 PREFETCH = 5000
 """Heartbeats this conductor may hold until its next flush. Half of 10,000 hosts that report every
 10 s are 500 a second: a flush may take its time."""
+NOT_TAKEN = asyncpg.DataError
+"""Something in a heartbeat is no value for the database. Another would not take it either, so it is
+dropped, with those that came with it. Any other failure is this conductor's or the database's."""
+
 RECHECKS_AT_ONCE = 20
 MOST_RECHECKS = 200
 """Hosts asked to report per beat. Who is left out is found by its next heartbeat."""
@@ -135,7 +140,10 @@ class Listener:
         try:
             async with self._deps.pool.acquire() as connection:
                 beat = await self._flush(connection)
-        except OUT_OF_REACH:
+        except NOT_TAKEN:
+            self._since = self._deps.clock.monotonic()  # what it brought is lost
+            raise
+        except Exception:
             await self._stop_listening()
             raise
         if beat is None:
@@ -161,10 +169,12 @@ class Listener:
             beat = await store.beat(
                 connection, batch.rows(now), hearing, down_time_s=self._down_time_s
             )
-        except (*OUT_OF_REACH, asyncio.CancelledError):
+        except NOT_TAKEN:
+            raise
+        except BaseException:
             batch.given_back = True
             raise
-        finally:  # also what the database does not take: it would not take it again
+        finally:
             batch.settled.set()
         self._previous = now, beat.at
         return beat

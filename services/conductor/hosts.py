@@ -14,9 +14,10 @@ from uuid import UUID
 import structlog
 
 from common.db.stores import services as store
-from common.db.stores.services import HostTruth
+from common.db.stores.services import GuestTruth, HostTruth
 from common.messages.compute import (
     GuestEvent,
+    GuestReport,
     HostGoodbye,
     HostReport,
     HostVerdicts,
@@ -73,9 +74,10 @@ class Hosts:
             uuid = UUID(guest.uuid)
             known = truth.guests.get(uuid)
             keep = known is not None and verdicts[guest.uuid] == "keep"
+            waits = verdicts[guest.uuid] == "hold" and _is_left(guest, known)
             newer = known is not None and keep and guest.generation > known.generation
             guests.append((uuid, guest.generation, newer))
-            settled = settled and keep and not newer
+            settled = settled and (keep or waits) and not newer
             settled = settled and known is not None and known.workflow_id is None
             if known is not None and power.differs(known, report.host, guest):
                 states.append((uuid, guest.generation, guest.power_state))
@@ -107,6 +109,11 @@ class Hosts:
         """A guest has changed its power state by itself."""
         guest = (UUID(message.server_uuid), message.generation, message.power_state)
         await power.record(self._deps, message.host, message.epoch, [guest])
+
+
+def _is_left(guest: GuestReport, known: GuestTruth | None) -> bool:
+    """Whether a move has left it, and may come back to it: then it need not execute."""
+    return known is not None and guest.generation in known.kept_generations
 
 
 def _refuse(report: HostReport, reason: str) -> HostVerdicts:

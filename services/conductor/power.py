@@ -10,7 +10,7 @@ Crash story: what is missed is found by the next report of the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from common.db.stores import services as store
 from common.db.stores.services import GuestTruth
 from common.domain.actions import STOP
+from common.domain.power import STOPPED
 from common.domain.states import PowerState, VmState
 from common.messages.compute import GuestReport
 from services.conductor.engine.context import Deps
@@ -32,21 +33,6 @@ MISMATCHES = Counter(
     "Guests found in a power state their server does not have",
     ["vm_state", "power_state"],
 )
-
-_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
-
-STOPPED: Mapping[tuple[VmState, PowerState], bool] = {
-    **{(state, off): True for state in (VmState.ACTIVE, VmState.PAUSED) for off in _OFF},
-    (VmState.STOPPED, PowerState.RUNNING): True,
-    (VmState.STOPPED, PowerState.PAUSED): True,
-    (VmState.STOPPED, PowerState.SUSPENDED): True,
-    (VmState.ACTIVE, PowerState.PAUSED): False,
-    (VmState.ACTIVE, PowerState.SUSPENDED): False,
-    (VmState.PAUSED, PowerState.RUNNING): False,
-    (VmState.SUSPENDED, PowerState.RUNNING): False,
-}
-"""Pairs that do not go together; True: the server is stopped, False: it is only reported. No guest
-is started by itself: whoever shut it down meant it."""
 
 SYNC = replace(STOP, vm_states=frozenset(state for (state, _), stop in STOPPED.items() if stop))
 """Recorded as the instance action `stop` of nobody, so that the owner sees why it is off."""

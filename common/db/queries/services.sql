@@ -11,9 +11,11 @@ update services set lease_expires_at = '-infinity'
 
 -- name: host_goodbye(host, epoch, guests_stopped)!
 -- Only the registered life of an agent may declare its host down, and it says nothing after that: its
--- heartbeats that still wait to be written find no epoch. Without a lease it is silent, not fenced.
+-- heartbeats that still wait to be written find another epoch, and so does a hello that it has given
+-- up waiting for. Without a lease it is silent, not fenced.
 update services
-   set lease_expires_at = case when :guests_stopped then '-infinity'::timestamptz end, epoch = null
+   set lease_expires_at = case when :guests_stopped then '-infinity'::timestamptz end,
+       epoch = 'ended ' || epoch
  where host = :host and binary_name = 'nova-compute' and epoch = :epoch;
 
 -- name: beat(hosts, epochs, ages_s, inventories, listened_s, previous_at, elapsed_s, slack_s, down_time_s)^
@@ -78,11 +80,16 @@ with before as (
               and s.inventory is distinct from b.inventory as changed
 )
 select now() as at, o.given_back_s,
-       coalesce((select array_agg(w.host) from written w where w.changed), '{}') as changed
+       coalesce((select array_agg(w.host) from written w where w.changed), '{}')
+       -- A hello that was carried out late has registered an earlier life; nothing else tells the
+       -- present one, whose heartbeats do not count since.
+       || coalesce((select array_agg(b.host)
+                      from beats b join services s on s.host = b.host and s.binary_name = 'nova-compute'
+                     where s.epoch <> b.epoch and b.inventory is not null), '{}') as changed
   from outage o;
 
 -- name: register_host(host, host_id, epoch, down_time_s)$
--- No row comes back when another machine's agent is alive under this name.
+-- No row comes back when another machine's agent is alive under this name, or this life has ended.
 insert into services as s
     (uuid, host, binary_name, host_id, epoch, last_seen_up, lease_expires_at)
 values (gen_random_uuid(), :host, 'nova-compute', :host_id, :epoch, now(),
@@ -90,7 +97,8 @@ values (gen_random_uuid(), :host, 'nova-compute', :host_id, :epoch, now(),
 on conflict (host, binary_name) do update
    set host_id = excluded.host_id, epoch = excluded.epoch, last_seen_up = excluded.last_seen_up,
        lease_expires_at = excluded.lease_expires_at, inventory = null
- where s.host_id is null or s.host_id = excluded.host_id or not is_fresh(s)
+ where (s.host_id is null or s.host_id = excluded.host_id or not is_fresh(s))
+   and s.epoch is distinct from 'ended ' || excluded.epoch
 returning id;
 
 -- name: host_exists(host)$

@@ -106,7 +106,8 @@ class Beat:
     given_back_s: float
     """How much longer every lease lasts after an outage of all observers; 0.0 normally."""
     changed: list[str]
-    """Hosts whose inventory is not the one that was last found settled."""
+    """Hosts whose inventory is not the one that was last found settled, or of which another life
+    is registered than the one that beats."""
 
 
 async def beat(
@@ -135,7 +136,8 @@ async def host_register(
     """Make this life of the agent the one that reports for `host`; False: it may not.
 
     Refused while another machine's agent (another `host_id`) is alive under the same name. The
-    same machine may always take over: a lock in its state directory keeps it to one agent.
+    same machine may always take over: a lock in its state directory keeps it to one agent. Refused
+    too when this life has said goodbye.
     """
     registered = await _sql.register_host(
         pool, host=host, host_id=host_id, epoch=epoch, down_time_s=down_time_s

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from common.domain.power import STOPPED
 from common.domain.states import VmState
 from common.errors import Conflict, MusterError
 from common.messages.compute import HostReply
@@ -48,16 +49,18 @@ def one_command(
         if host is None:
             raise Conflict(f"Instance {server.uuid} is not ready")
         if not await needed(context):
-            context.event(event, server.host, started)
+            context.event(event, host, started)
             context.change_server(task_state=None)
             return
         reply = await context.command(
             verb, host=host, generation=server.generation, **await params(context, host)
         )
-        context.event(event, server.host, started)
-        context.change_server(
-            task_state=None, power_state=reply.power_state, **done(context, reply)
-        )
+        context.event(event, host, started)
+        columns = done(context, reply)
+        context.change_server(task_state=None, power_state=reply.power_state, **columns)
+        vm_state = columns.get("vm_state", server.vm_state)
+        if reply.power_state is not None and (vm_state, reply.power_state) in STOPPED:
+            context.recheck(host)  # it said that it was done; have it look again
 
     def failed(context: Context) -> None:
         error = context.error or MusterError()

@@ -12,6 +12,7 @@ from common.bus.topology import CONDUCTOR
 from common.domain.states import PowerState, VmState
 from common.messages.compute import GuestEvent
 from services.compute.drivers.simulated import SimulatedDriver
+from services.compute.faults import Effect, FaultRule
 from services.conductor.power import MISMATCHES
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.wait import wait_for
@@ -129,3 +130,19 @@ async def test_a_guest_that_was_paused_behind_our_back_is_only_reported(cluster:
     server = await shows(cluster, server_id, "ACTIVE")
     assert server["OS-EXT-STS:power_state"] == PowerState.PAUSED
     assert [a["action"] for a in await actions(cluster, server_id)] == ["create"]
+
+
+async def test_a_stop_that_was_not_done_is_done_again(cluster: Cluster) -> None:
+    """The host says that it was; its report would not change, so nobody would look."""
+    server_id = await cluster.create_server()
+    await shows(cluster, server_id, "ACTIVE")
+    faults = cluster.members[HOST].service.faults
+    faults.add(FaultRule(verb="power_off", count=1, effect=Effect.REPORTED_DONE_BUT_LOST))
+    await cluster.action(server_id, {"os-stop": None})
+    await shows(cluster, server_id, "SHUTOFF")
+
+    async def off() -> bool:
+        return await power_of(cluster, server_id) == PowerState.SHUTDOWN
+
+    await wait_for(off, 10, "the guest to be switched off after all")
+    assert faults.list()[0].fired == 1

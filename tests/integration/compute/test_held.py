@@ -130,6 +130,26 @@ async def test_an_answer_from_before_the_fence_does_not_release(rig: Rig) -> Non
     await wait_for(lambda: rig.after_boot(uuid) == ["held", "released", "running"])
 
 
+async def test_an_answer_from_before_the_commit_does_not_hold_what_is_released(rig: Rig) -> None:
+    """It would stand still until the host has asked again."""
+    life = await rig.start()
+    rig.conductor.otherwise = "hold"
+    uuid = await made(rig)
+    rig.conductor.answering.clear()
+    before = len(rig.conductor.reports("inventory"))
+    await rig.conductor.recheck()
+    await wait_for(lambda: len(rig.conductor.reports("inventory")) > before)
+    rig.conductor.otherwise = "keep"
+    await rig.conductor.release(uuid)
+    await wait_for(lambda: "running" in rig.log(uuid))
+    rig.conductor.answering.set()
+    reports = life.service.agents[HOST].reports
+    assert reports is not None
+    await wait_for(lambda: reports.holds.due_in_s is not None, what="the answer to be applied")
+    await wait_for(lambda: reports.holds.due_in_s is None, what="the guest to be decided")
+    assert rig.after_boot(uuid) == []
+
+
 async def test_an_answer_to_a_question_from_before_the_fence_does_not_release(rig: Rig) -> None:
     life = await rig.start()
     uuid = await rig.conductor.spawn()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.messages.compute import Heartbeat, HostGoodbye
+from services.compute import holds
 from tests.integration.compute.support import HOST, Rig
 from tests.support.wait import wait_for
 
@@ -61,6 +64,29 @@ async def test_what_is_unsettled_is_reported_until_it_is_settled(rig: Rig) -> No
     reports = len(rig.conductor.reports("inventory"))
     await beats(rig, 4)
     assert len(rig.conductor.reports("inventory")) == reports
+
+
+async def test_what_a_move_has_left_is_not_asked_about_for_days(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held by a new life, and stays so until the move is confirmed or reverted."""
+    monkeypatch.setattr(holds, "REASK_S", 0.05)
+    life = await rig.start()
+    left, other = await rig.conductor.spawn(), await rig.conductor.spawn()
+    assert (await rig.conductor.tell("migrate_out", left)).error is None
+    await rig.kill(life)
+    rig.conductor.otherwise = "hold"
+    life = await rig.start()
+    reports = len(rig.conductor.reports("inventory"))
+    await wait_for(lambda: len(rig.conductor.reports("inventory")) > reports + 2)
+    rig.conductor.verdicts[other] = "keep"
+    await wait_for(lambda: [g.uuid for g in life.driver().held_guests()] == [left])
+    reports = len(rig.conductor.reports("inventory"))
+    await beats(rig, 10)
+    assert len(rig.conductor.reports("inventory")) <= reports + 1
+    reply = await rig.conductor.tell("revert_migration", left, new_generation=1, held=False)
+    assert (reply.error, reply.power_state) == (None, 1)
+    assert not life.driver().held_guests()
 
 
 async def test_resources_say_when_the_host_booted(rig: Rig) -> None:

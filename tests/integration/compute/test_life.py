@@ -7,14 +7,15 @@ import asyncio
 import pytest
 
 from common.bus.topology import host_queue
-from common.errors import Conflict, InvalidInput
+from common.errors import Conflict, HostCommandFailed, InvalidInput
 from common.messages.compute import (
     GuestEvent,
     Heartbeat,
     HostGoodbye,
     HostReport,
 )
-from services.compute.drivers.base import MADE, Phase
+from services.compute import holds
+from services.compute.drivers.base import MADE, GuestInfo, Phase
 from services.compute.faults import Effect, FaultRule
 from services.compute.reports import Refused
 from tests.integration.compute.support import HOST, Rig, code
@@ -86,6 +87,49 @@ async def test_a_guest_that_cannot_be_destroyed_stays_held_and_is_destroyed_late
     await wait_for(lambda: rig.last_life(doomed)[-1] == "destroyed")
     assert life.service.faults.fired(rule.id) == 1
     assert "running" not in rig.last_life(doomed)
+
+
+async def test_a_destroy_that_hangs_does_not_keep_the_other_guests_waiting(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holds, "DESTROY_TIMEOUT_S", 0.2)
+    life = await rig.start()
+    doomed = await rig.conductor.spawn()
+    rig.conductor.verdicts[doomed] = "destroy"
+    rule = life.service.faults.add(FaultRule(effect=Effect.HANG, verb="destroy"))
+    await rig.conductor.recheck()
+    await wait_for(lambda: life.service.faults.fired(rule.id) == 1)
+    spec = make_spec()
+    assert (await rig.conductor.tell("spawn", spec)).error is None
+    await wait_for(lambda: "running" in rig.log(spec.uuid), what="its host to ask about it")
+    assert rig.last_life(doomed)[-1] == "held"
+    life.service.faults.clear()
+    await wait_for(lambda: rig.last_life(doomed)[-1] == "destroyed")
+
+
+@pytest.mark.parametrize("error", [OSError("no such device"), HostCommandFailed("busy")])
+async def test_a_host_whose_driver_fails_it_reports_again_and_not_all_the_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    life = await rig.start()
+    driver, asked = life.driver(), 0
+    list_guests = driver.list_guests
+
+    async def fails() -> list[GuestInfo]:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    monkeypatch.setattr(holds, "REASK_S", 0.0)
+    monkeypatch.setattr(driver, "list_guests", fails)
+    spec = make_spec()
+    assert (await rig.conductor.tell("spawn", spec)).error is None
+    await wait_for(lambda: asked > 0)
+    for _ in range(100):
+        await rig.conductor.tell("guest_info", spec.uuid)
+    assert asked < 50, "a pause after each, and the heartbeats"
+    monkeypatch.setattr(driver, "list_guests", list_guests)
+    await wait_for(lambda: "running" in rig.log(spec.uuid), what="its host to ask about it")
 
 
 async def test_an_undecided_guest_is_held_until_the_conductor_knows(rig: Rig) -> None:

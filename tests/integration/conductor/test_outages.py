@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from common.bus.topology import HEARTBEATS
+from common.messages.compute import Heartbeat
 from tests.integration.conductor.support import DOWN_TIME_S, Rig, Watch
 from tests.support.wait import wait_for
 
@@ -18,6 +19,14 @@ begin
 end $$;
 create constraint trigger dawdle after update on observer deferrable initially deferred
     for each row execute function dawdle();
+"""
+
+FULL_DISK = """
+create function refuse() returns trigger language plpgsql as $$
+begin
+    raise exception 'no space left on device' using errcode = 'disk_full';
+end $$;
+create trigger refuse before update on observer for each row execute function refuse();
 """
 
 
@@ -65,6 +74,46 @@ async def test_a_live_host_is_up_during_and_after_an_outage(rig: Rig, away: str)
             await member.proxy.mend()
         await rig.beats(10)
     assert await rig.standing("dead") == "silent"
+
+
+async def test_time_in_which_no_beat_could_be_written_is_given_back(rig: Rig) -> None:
+    """Also when the database is within reach: nothing that was heard meanwhile has counted."""
+    listener = (await rig.conductor()).service._listener
+    host = await rig.host()
+    await rig.beats(3)
+    await rig.pool.execute(FULL_DISK)
+    await stands_still(rig)
+    rig.silence("a")  # so that no heartbeat of afterwards helps
+    await wait_for(lambda: not listener._batch.heard)
+    async with Watch(rig, "a"):
+        await rig.pool.execute("drop trigger refuse on observer")
+        await rig.beats(3)
+    await rig.pool.execute("update services set last_seen_up = '2000-01-01'")
+    await rig.beats(1)
+
+    async def written() -> bool:
+        await host.heartbeat()
+        query = "select last_seen_up > '2001-01-01' from services where host = 'a'"
+        return bool(await rig.pool.fetchval(query))
+
+    await wait_for(written, what="the conductor to listen again")
+
+
+async def test_a_heartbeat_that_the_database_does_not_take_harms_no_other(rig: Rig) -> None:
+    await rig.conductor()
+    host = await rig.host(beating=False)
+    async with Watch(rig, "a"):
+        await host.bus.publish(HEARTBEATS, Heartbeat(host="\0", epoch="e"))
+        await wait_for(lambda: rig.broker.depth(HEARTBEATS) == 0)
+        await rig.beats(3)
+        await rig.pool.execute("update services set last_seen_up = '2000-01-01'")
+        await host.heartbeat()
+
+        async def written() -> bool:
+            query = "select last_seen_up > '2001-01-01' from services where host = 'a'"
+            return bool(await rig.pool.fetchval(query))
+
+        await wait_for(written)
 
 
 async def stands_still(rig: Rig) -> None:

@@ -104,6 +104,26 @@ async def test_what_is_undecided_leaves_a_report_unsettled(rig: Rig) -> None:
     assert await settled(rig) == "x"
 
 
+async def test_what_an_unconfirmed_move_has_left_is_settled_although_it_is_held(rig: Rig) -> None:
+    """As after a restart of its agent; the move is confirmed or reverted days later perhaps."""
+    await rig.conductor()
+    guest = await add_server(rig, host="b")
+    await rig.pool.execute("update servers set generation = 2, last_generation = 2")
+    await rig.pool.execute(
+        "insert into migrations (uuid, server_uuid, migration_type, status, source_compute,"
+        " source_generation) values (gen_random_uuid(), $1, 'resize', 'finished', 'a', 1)",
+        UUID(guest.uuid),
+    )
+    left = guest.model_copy(update={"held": True, "power_state": PowerState.SHUTDOWN})
+    host = await rig.host(beating=False)
+    said = await host.report("inventory", guests=[left], inventory="x")
+    assert said.verdicts == {guest.uuid: "hold"}
+    assert await settled(rig) == "x"
+    await add_workflow(rig, guest)
+    await host.report("inventory", guests=[left], inventory="x")
+    assert await settled(rig) is None, "a workflow is at it"
+
+
 async def test_reports_cost_few_statements(rig: Rig) -> None:
     member = await rig.conductor()
     guests = [await add_server(rig) for _ in range(3)]
@@ -138,6 +158,20 @@ async def test_an_earlier_life_is_told_nothing(rig: Rig, kind: str) -> None:
     assert said.reason == "another agent has registered as 'a' since"
 
 
+async def test_a_life_that_a_late_hello_has_displaced_is_asked_to_report(rig: Rig) -> None:
+    """The hello of an earlier life, which a conductor that stood still carries out at last: the
+    heartbeats of the present life count no more, and it would never learn that."""
+    await rig.conductor()
+    host = await rig.host(inventory="x")
+    await rig.beats(2)
+    assert host.rechecks == 0
+    host.epoch, present = "earlier", host.epoch
+    assert (await host.report("hello")).accepted
+    host.epoch = present
+    await wait_for(lambda: host.rechecks > 0, what="the present life to be asked")
+    assert not (await host.report("inventory")).accepted, "which makes it say hello again"
+
+
 async def test_a_late_inventory_does_not_judge_what_has_changed_since(rig: Rig) -> None:
     """It was made when the guest was off, and is answered when a workflow has just started it."""
     await rig.conductor()
@@ -165,7 +199,7 @@ async def test_a_guest_that_is_left_over_is_struck_off_when_it_is_gone(rig: Rig)
     for detail in (gone, there, elsewhere):
         await rig.pool.execute(
             "insert into leftovers (server_uuid, kind, detail, reason, due_at)"
-            " values ($1, 'guest', $2, '', 'infinity')",
+            " values ($1, 'guest', $2, '', 'infinity')",  # not for the conductor's own turn
             UUID(guest.uuid),
             detail,
         )

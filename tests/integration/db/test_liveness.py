@@ -214,6 +214,17 @@ async def test_a_goodbye_is_not_undone_by_heartbeats_of_its_life(pool: Pool) -> 
     assert await store.host_standing(pool, "a") == "silent", "there is no lease to extend"
 
 
+async def test_a_goodbye_is_not_undone_by_a_hello_of_its_life(pool: Pool) -> None:
+    """One that the agent has given up waiting for, and that waited for the database meanwhile."""
+    await register(pool)
+    await goodbye(pool, "e1")
+    assert not await register(pool)
+    assert await store.host_standing(pool, "a") == "fenced"
+    assert await store.guests_truth(pool, "a", "e1", []) is None
+    assert await register(pool, epoch="e2")
+    assert await store.host_standing(pool, "a") == "up"
+
+
 async def test_a_heartbeat_tells_whether_the_inventory_is_the_settled_one(pool: Pool) -> None:
     await register(pool)
     truth = await store.guests_truth(pool, "a", "e1", [])
@@ -221,7 +232,7 @@ async def test_a_heartbeat_tells_whether_the_inventory_is_the_settled_one(pool: 
     await settle(pool, inventory="x", as_of=truth.as_of)
     assert (await beat(pool, heartbeat(inventory="x"))).changed == []
     assert (await beat(pool, heartbeat(inventory="y"))).changed == ["a"]
-    assert (await beat(pool, heartbeat("e0", inventory="y"))).changed == [], "of another life"
+    assert (await beat(pool, heartbeat("e0", inventory="x"))).changed == ["a"], "of another life"
     assert (await beat(pool, heartbeat())).changed == [], "of an agent that does not say"
 
 
