@@ -215,6 +215,9 @@ class Run:
         """From going forward to unwinding, in one commit."""
         workflow = self.workflow
         workflow.unwinding = True
+        if self._resumed:  # whoever died here may have been as far as the next commit
+            while not self._definition.steps[workflow.step].durable:
+                workflow.step += 1
         shown = _shown(error)
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
         workflow.error = {"code": shown.code, "message": text, "step": step.name}
