@@ -97,7 +97,11 @@ class Run:
         self._lost = True
 
     async def take_lease(self) -> bool:
-        """Lease the workflow unless it is leased; False: it is another's, or has ended."""
+        """Lease the workflow unless it is leased; False: it is another's, or has ended. Does not
+        wait for a commit under way, which takes the lease or ends the workflow: one that waits for
+        a row would keep all other leases from being renewed."""
+        if self._writing.locked():
+            return True
         async with self._writing:
             if not self.workflow.leased and not self._ended:
                 return await store.take(self._deps.pool, self.workflow, *self._lease)
