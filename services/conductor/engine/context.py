@@ -38,8 +38,10 @@ log = structlog.get_logger(__name__)
 _RESEND_MOST_S = 5.0
 """A host that has gone down meanwhile is noticed within this."""
 
-_LET_EXECUTE = frozenset({"spawn", "power_on", "reboot", "rescue", "revert_migration"})
-"""Verbs that may bring a guest of a server in ERROR back to life."""
+_LET_EXECUTE = frozenset(
+    {"spawn", "power_on", "reboot", "rescue", "migrate_out", "live_migrate", "revert_migration"}
+)
+"""Verbs that may bring a guest to life, or begin what does. A server in build has no other."""
 
 
 class HostDown(HostCommandFailed):
@@ -188,7 +190,7 @@ class Context:
         what the host reports, `HostDown` when the host is down, `Timeout` at the step's deadline.
         """
         deps = self.deps
-        if self.server.vm_state == VmState.ERROR and verb in _LET_EXECUTE:
+        if self.server.vm_state != VmState.BUILDING and verb in _LET_EXECUTE:
             await self._refuse_a_second_guest(host)
         resend_s = deps.settings.conductor.host_command_resend_s
         while True:
@@ -227,7 +229,8 @@ class Context:
 
     async def _refuse_a_second_guest(self, host: str) -> None:
         """A live migration whose destination fell silent in the hand-over has left a guest that may
-        be executing there. Until that host answers or is declared down, no other may."""
+        be executing there. Until that host answers or is declared down, no other may, whatever
+        state an operator has said the server is in."""
         elsewhere: Sequence[str] = await leftovers.guests_that_may_run(
             self.deps.pool, self.server.uuid, except_host=host
         )

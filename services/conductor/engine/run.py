@@ -78,6 +78,7 @@ class Run:
         self._ends_at = deps.clock.monotonic() + workflow.remaining_s
         self._resumed = workflow.leased
         self._overtaken = workflow.cancel_requested and definition.overtakable
+        self._lost = False
         self._interruptible: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         """A commit and a renewal must not both take the lease."""
@@ -92,8 +93,16 @@ class Run:
             if self._interruptible is not None:
                 self._interruptible.cancel()
 
+    def lose(self) -> None:
+        """It is another's; the task is about to be cancelled for it."""
+        self._lost = True
+
     async def take_lease(self) -> bool:
-        """Lease the workflow unless it is leased; False: it is another's, or has ended."""
+        """Lease the workflow unless it is leased; False: it is another's, or has ended. Does not
+        wait for a commit under way, which takes the lease or ends the workflow: one that waits for
+        a row would keep all other leases from being renewed."""
+        if self._writing.locked():
+            return True
         async with self._writing:
             if not self.workflow.leased and not self._ended:
                 return await store.take(self._deps.pool, self.workflow, *self._lease)
@@ -139,7 +148,11 @@ class Run:
         except LeaseLost:
             await self._confess(step, context)
             raise
-        except (asyncio.CancelledError, *OUT_OF_REACH):
+        except asyncio.CancelledError:
+            if self._lost:
+                await self._confess(step, context)
+            raise
+        except OUT_OF_REACH:
             raise  # without the database nobody knows what was committed: the row will say
         except Exception as error:
             if not isinstance(error, MusterError):
@@ -216,6 +229,9 @@ class Run:
         """From going forward to unwinding, in one commit."""
         workflow = self.workflow
         workflow.unwinding = True
+        if self._resumed:  # whoever died here may have been as far as the next commit
+            while not self._definition.steps[workflow.step].durable:
+                workflow.step += 1
         shown = _shown(error)
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
         workflow.error = {"code": shown.code, "message": text, "step": step.name}
@@ -357,8 +373,17 @@ class Run:
         self._server = dataclasses.replace(self._server, **known)
 
     async def _confess(self, step: Step, context: Context) -> None:
-        """The step was done, and somebody else does it as well by now."""
-        found = _with_reason(step.left(context), LeaseLost("its conductor had lost the lease"))
+        """The step was done, with those that were to be committed with it, and somebody else does
+        them as well by now. An image is that one's: its id is the same for both."""
+        steps = self._definition.steps
+        last = first = steps.index(step)
+        while first and not steps[first - 1].durable:
+            first -= 1
+        left = [each for done in steps[first : last + 1] for each in done.left(context)]
+        found = _with_reason(
+            [each for each in left if each.kind != "image"],
+            LeaseLost("its conductor had lost the lease"),
+        )
         try:
             await leftovers.add(
                 self._deps.pool, self.workflow.server_uuid, self.workflow.request_id, found

@@ -122,6 +122,7 @@ class Workers:
     def _drop(self, number: int, lost: _Held) -> None:
         if self._held.get(number) is lost:
             log.warning("lease_lost", workflow=number)
+            lost.run.lose()
             lost.task.cancel()
 
     async def _start(self, found: Leased, proposal: HostSelected | None = None) -> None:
@@ -132,7 +133,8 @@ class Workers:
             await store.park(self._deps.pool, workflow, _UNKNOWN_KIND_WAIT_S)
             return
         if (before := self._held.pop(workflow.id, None)) is not None:
-            before.task.cancel()  # our own lease had run out and we took it again
+            before.run.lose()  # our own lease had run out and we took it again
+            before.task.cancel()
         run = Run(
             self._deps,
             definition,

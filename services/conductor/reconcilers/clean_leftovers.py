@@ -36,9 +36,16 @@ async def clean_leftovers(deps: Deps) -> int:
     for row in await store.take_due(deps.pool, MOST, deps.settings.conductor.reconcile_interval_s):
         try:
             over = await CLEANERS[row.kind](deps, row)
-        except MusterError as error:
-            log.warning("leftover_stays", kind=row.kind, id=row.id, error=str(error))
-            await store.failed(deps.pool, row.id, str(error))
+        except Exception as error:  # one that cannot be cleaned up is in nobody's way
+            expected = isinstance(error, MusterError)
+            log.warning(
+                "leftover_stays",
+                kind=row.kind,
+                id=row.id,
+                error=repr(error),
+                exc_info=None if expected else error,
+            )
+            await store.failed(deps.pool, row.id, str(error) if expected else repr(error))
             continue
         if over:
             log.info("leftover_cleaned_up", kind=row.kind, id=row.id, server=str(row.server_uuid))
@@ -51,10 +58,17 @@ async def clean_leftovers(deps: Deps) -> int:
 
 
 async def _ports(deps: Deps, row: Row) -> bool:
+    """Not over when the server has been moved meanwhile: its ports may have been bound back."""
     placed = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
-    if placed is not None:
-        await ports.settle(deps.network, placed.server)
-    return True
+    if placed is None:
+        return True
+    await ports.settle(deps.network, placed.server)
+    after = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
+    return (
+        after is not None
+        and after.server.task_state is None
+        and after.server.updated_at == placed.server.updated_at
+    )
 
 
 async def _image(deps: Deps, row: Row) -> bool:

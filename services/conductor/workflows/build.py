@@ -71,7 +71,7 @@ async def spawn(context: Context) -> None:
 
 async def spawn_undo(context: Context) -> None:
     host = context.state["host"]
-    if not isinstance(context.error, Overtaken):
+    if context.failed_step == "spawn" and not isinstance(context.error, Overtaken):
         context.changes.failed_on = host
     await placing.destroy_guest(context, host=host, generation=context.state["generation"])
 
@@ -95,14 +95,14 @@ def reroute(context: Context, error: Exception) -> str | None:
 
 def failed(context: Context) -> None:
     error = context.error or MusterError()
+    if context.server.last_generation:  # it had been scheduled, the last time perhaps in vain
+        context.event_finish(EVENT, error)
     if (last := context.state.get("last_host_error")) is not None:
         tried = len(context.state["failed_hosts"])
         error = NoValidHost(
             "No valid host was found. MaxRetriesExceeded: "
             f"{tried} host(s) failed to build the server, the last with: {last}"
         )
-    elif context.server.last_generation:  # it had been scheduled
-        context.event_finish(EVENT, error)
     context.change_server(
         vm_state=VmState.ERROR, task_state=None, host=None, node=None, fault=context.fault(error)
     )

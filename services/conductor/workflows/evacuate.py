@@ -1,6 +1,7 @@
 """Evacuate a server: rebuild it on another host because its own is down.
 
-    fence      the old host is fenced, or answers that it holds the guest; else nothing is done
+    fence      the old host is fenced, and if it reports it answers that it holds the guest; else
+               nothing is done, above all not when the server is on a host that is up by now
     schedule   claim a host                      undo: give the claim back
     network    bind the ports there              undo: bind them to the old host
     spawn      the guest is made there, held; with this commit it is the server's and may execute,
@@ -8,8 +9,11 @@
 
 The guest left behind keeps the older generation: its host is told to hold it while this runs,
 and to destroy it afterwards, before it may execute again. When the evacuation fails the old
-guest is still the server's. Input: state {"host": target or null, "force", "migration_uuid",
-"stay_stopped"}.
+guest is still the server's.
+An evacuation may have waited for what ran on the server when it was asked for, a move perhaps, and
+its host may have come back meanwhile.
+
+Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped"}.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from common.db.stores import services as services_store
 from common.db.stores.claims import Release
 from common.db.stores.commit import CLAIMED_HOST, NOW
 from common.domain.states import TaskState, VmState
-from common.errors import HostCommandFailed, MusterError
+from common.errors import Conflict, HostCommandFailed, MusterError
 from services.conductor.engine.context import Context, HostDown
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import moving, placing, ports
@@ -37,6 +41,9 @@ async def fence(context: Context) -> None:
         return
     standing = await services_store.host_standing(context.deps.pool, server.host)
     reports = await services_store.host_reports(context.deps.pool, server.host)
+    if standing == "up":
+        context.state["still_up"] = True
+        raise Conflict(f"Compute service of {server.host} is still in use.")
     if standing == "silent":
         raise HostCommandFailed(
             f"host {server.host} is silent and may be running the server: declare it down "
@@ -103,7 +110,9 @@ def failed(context: Context) -> None:
         context.event_finish(EVENT, error)
     else:
         context.event(CONDUCTOR_EVENT, None, error=error)
-    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+    context.change_server(task_state=None)
+    if not context.state.get("still_up"):
+        context.change_server(vm_state=VmState.ERROR, fault=context.fault(error))
     moving.migration(context, status="error")
     if source := context.state.get("source"):
         context.recheck(source)

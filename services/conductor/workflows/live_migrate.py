@@ -125,18 +125,22 @@ async def _watch(context: Context) -> None:
         await deps.clock.sleep(POLL_S)
 
 
+def _handed_over(context: Context) -> bool:
+    """Whether the destination may have been told to let the guest go on. A run that died in the
+    copy has left no word, and an overtaken one is not begun again: then it may."""
+    return bool(context.state.get("handed_over", True))
+
+
 async def copy_undo(context: Context) -> None:
     state = context.state
-    if state.get("handed_over"):
+    if _handed_over(context):
         await placing.end_guest(context, host=state["dest"], generation=state["generation"])
     await moving.return_to_source(context, power_on=True)
 
 
 def copy_left(context: Context) -> list[Leftover]:
     state = context.state
-    return placing.guest_left(
-        state["dest"], state["generation"], may_run=bool(state.get("handed_over"))
-    )
+    return placing.guest_left(state["dest"], state["generation"], may_run=_handed_over(context))
 
 
 async def network(context: Context) -> None:
@@ -177,7 +181,8 @@ def failed(context: Context) -> None:
         context.event(CONDUCTOR_EVENT, None, error=error)
     aborted = error.code == "migration_aborted"
     moving.migration(context, status="cancelled" if aborted else "error")
-    if context.state.get("undo_given_up") and context.state.get("handed_over"):
+    in_doubt = context.failed_step == "copy" and _handed_over(context)
+    if in_doubt and context.state.get("undo_given_up"):
         context.change_server(vm_state=VmState.ERROR, fault=context.fault(error))
 
 

@@ -2,6 +2,7 @@
 
     drop      the destination destroys its guest; from this commit on the server is the source's
               guest again. A silent host must answer or be declared down first: its guest executes
+              undo: none; the destination says whether it was dropped after all
     network   bind the ports to the source
     restore   the source's guest goes on
 
@@ -11,9 +12,9 @@ Input: state {"migration_uuid", "source", "source_node", "source_generation"}.
 
 from __future__ import annotations
 
-from common.db.stores.commit import NOW
+from common.db.stores.commit import NOW, Leftover
 from common.domain.states import VmState
-from common.errors import MusterError
+from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import moving, placing, ports
@@ -44,6 +45,17 @@ async def drop(context: Context) -> None:
     context.event(EVENT, server.host, started)
     context.event_start(FINISH_EVENT, state["source"])
     moving.migration(context, status="reverting")
+
+
+async def drop_undo(context: Context) -> None:
+    """A run that died, or whose answer was lost, may have dropped it."""
+    state, server = context.state, context.server
+    if server.host is None or server.host == state["source"] or state.get("dropped"):
+        return
+    try:
+        await context.command("guest_info", host=server.host, generation=server.generation)
+    except NotFound:
+        state.update(generation=server.last_generation + 1, dropped=True)
 
 
 def _back_at_source(context: Context) -> None:
@@ -116,7 +128,8 @@ def restore_otherwise(context: Context) -> None:
 
 
 def failed(context: Context) -> None:
-    """Nothing was dropped: both guests are there, and the resize is still unsettled."""
+    """Nothing was dropped: both guests are there, and the resize is still unsettled. Otherwise the
+    source's is the only one: it is switched off, and a hard reboot lets it go on."""
     error = context.error or MusterError()
     context.event(EVENT, context.server.host, error=error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
@@ -124,12 +137,13 @@ def failed(context: Context) -> None:
     if context.state.get("dropped"):
         _back_at_source(context)
         moving.migration(context, status="error")
+        context.changes.leftovers.append(Leftover("ports", {}, context.reason))
 
 
 REVERT_RESIZE = Definition(
     "revert_resize",
     (
-        Step("drop", drop, deadline_s=120, pivot=True),
+        Step("drop", drop, drop_undo, deadline_s=120, pivot=True),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("restore", restore, deadline_s=120, otherwise=restore_otherwise),
     ),

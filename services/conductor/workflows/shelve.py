@@ -22,11 +22,16 @@ from services.conductor.workflows import imaging, offloading, ports
 EVENT = "compute_shelve_instance"
 
 
+def _image_id(context: Context) -> str:
+    """It follows from the workflow, so that a repeated step finds the image it has made, and so
+    does the undo of one that died before it could write it down."""
+    return str(uuid5(context.server.uuid, f"shelved by workflow {context.workflow.id}"))
+
+
 async def image(context: Context) -> None:
     server, state = context.server, context.state
     await imaging.begin(context, EVENT, TaskState.SHELVING_IMAGE_UPLOADING)
-    # The id follows from the workflow, so that a repeated step finds the image it has made.
-    state["image_id"] = str(uuid5(server.uuid, f"shelved by workflow {context.workflow.id}"))
+    state["image_id"] = _image_id(context)
     try:
         await context.deps.image.get(state["image_id"])
     except NotFound:
@@ -48,7 +53,11 @@ async def image(context: Context) -> None:
 
 
 async def image_undo(context: Context) -> None:
-    await imaging.remove(context, context.state.get("image_id"))
+    await imaging.remove(context, _image_id(context))
+
+
+def image_left(context: Context) -> list[Leftover]:
+    return imaging.image_left(_image_id(context))
 
 
 async def snapshot(context: Context) -> None:
@@ -97,7 +106,14 @@ async def leave(context: Context) -> None:
 
 def leave_otherwise(context: Context) -> None:
     context.event_finish(EVENT, context.error)
-    offloading.offloaded(context)
+    if context.state["offload"]:
+        offloading.offloaded(context)
+    else:
+        context.change_server(task_state=None)
+
+
+def leave_left(context: Context) -> list[Leftover]:
+    return ports.left(context) if context.state["offload"] else []
 
 
 def failed(context: Context) -> None:
@@ -108,10 +124,10 @@ def failed(context: Context) -> None:
 SHELVE = Definition(
     "shelve",
     (
-        Step("image", image, image_undo, deadline_s=60, left=imaging.left),
+        Step("image", image, image_undo, deadline_s=60, left=image_left),
         Step("snapshot", snapshot, snapshot_undo, deadline_s=300, pivot=True),
         Step("vacate", vacate, deadline_s=60, durable=False, left=vacate_left),
-        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=ports.left),
+        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=leave_left),
     ),
     failed=failed,
 )

@@ -3,7 +3,7 @@
     schedule    claim a host (unless it still has its own)      undo: give the claim back
     network     bind the ports there                            undo: unbind them
     spawn       the guest is made from the shelved image, held, or is switched on where it is; with
-                this commit the server is back                  undo: destroy it
+                this commit the server is back                  undo: destroy it, or switch it off
     forget      remove the shelved image
 
 Input: state {"availability_zone", "host"}, both optional.
@@ -94,6 +94,8 @@ async def spawn_undo(context: Context) -> None:
     state = context.state
     if state["offloaded"]:
         await placing.destroy_guest(context, host=state["dest"], generation=state["generation"])
+    else:  # the image is the server still: what the guest writes would be lost
+        await context.command("power_off", host=state["dest"], generation=state["generation"])
 
 
 def spawn_left(context: Context) -> list[Leftover]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from common.errors import Conflict
+from common.errors import Conflict, HostCommandFailed
 from services.conductor.engine.context import Context
 from services.conductor.workflows import DEFINITIONS
 from tests.functional.workflows.test_every_step import CASES, Fault
@@ -319,3 +320,100 @@ async def _db_leftovers(url: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int,
     out, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode()
+
+
+def _robbed(kind: str, step_name: str, robbed: list[str], *, dropped: bool) -> Any:
+    """DEFINITIONS where another run takes the workflow while the first one is at the step. That
+    finds out when it commits; or it is `dropped`, and what it asked for takes effect then."""
+
+    def losing(step: Any) -> Any:
+        async def do(context: Context) -> None:
+            if not robbed:
+                robbed.append(str(context.server.uuid))
+                await context.deps.pool.execute(
+                    "update workflows set lease_epoch = lease_epoch + 1, "
+                    "lease_expires_at = '-infinity' where id = $1",
+                    context.workflow.id,
+                )
+                try:
+                    await (asyncio.Event().wait() if dropped else asyncio.sleep(0))
+                finally:
+                    await asyncio.ensure_future(step.do(context))
+                return
+            await step.do(context)
+
+        return dataclasses.replace(step, do=do)
+
+    found = DEFINITIONS[kind]
+    steps = tuple(losing(s) if s.name == step_name else s for s in found.steps)
+    return {**DEFINITIONS, kind: dataclasses.replace(found, steps=steps)}
+
+
+async def test_ports_of_a_step_that_was_to_be_committed_with_the_next_are_removed(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Also when the run is dropped before it finds out that it has lost its lease."""
+    robbed: list[str] = []
+    async with running_cluster(database_url, tmp_path) as cluster:
+        await cluster.stop_member("conductor")
+        await cluster.start_conductor(definitions=_robbed("build", "network", robbed, dropped=True))
+        server_id = await cluster.create_server()
+        server = await cluster.settled(server_id)
+        assert robbed == [server_id]
+        assert server is not None
+        assert server["status"] == "ACTIVE"
+        await cluster.assert_sound()
+
+
+async def test_the_image_of_a_run_that_had_lost_its_lease_is_the_other_runs(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Its id follows from the workflow: both have made the same, and it is the server now."""
+    robbed: list[str] = []
+    async with running_cluster(database_url, tmp_path) as cluster:
+        server_id = await cluster.create_server()
+        await cluster.settled(server_id)
+        await cluster.stop_member("conductor")
+        await cluster.start_conductor(definitions=_robbed("shelve", "image", robbed, dropped=False))
+        await CASES["shelve"].begins(cluster, server_id)
+        server = await cluster.settled(server_id)
+        assert robbed == [server_id]
+        assert server is not None
+        assert server["status"] == "SHELVED_OFFLOADED"
+        await cluster.assert_sound()
+        image_id = (await cluster.row(server_id))["system_metadata"]["shelved_image_id"]
+        url = cluster.identity_url.removesuffix("/identity") + "/image/v2"
+        status, _ = await cluster.request("GET", f"/images/{image_id}", url=url)
+        assert status == 200, "the server is still there"
+
+
+async def test_a_build_that_fails_on_its_second_way_leaves_no_event_open(
+    database_url: str, tmp_path: Path
+) -> None:
+    build = DEFINITIONS["build"]
+
+    async def spawn(_context: Context) -> None:
+        raise HostCommandFailed("not here")
+
+    def replaced(step: Any) -> Any:
+        async def network(context: Context) -> None:
+            if context.workflow.attempt:
+                raise Conflict("no more ports")
+            await step.do(context)
+
+        do = {"spawn": spawn, "network": network}.get(step.name, step.do)
+        return dataclasses.replace(step, do=do)
+
+    steps = tuple(replaced(step) for step in build.steps)
+    async with running_cluster(database_url, tmp_path) as cluster:
+        await cluster.stop_member("conductor")
+        definitions = {**DEFINITIONS, "build": dataclasses.replace(build, steps=steps)}
+        await cluster.start_conductor(definitions=definitions)
+        server_id = await cluster.create_server()
+        server = await cluster.settled(server_id)
+        assert server is not None
+        assert server["status"] == "ERROR"
+        events = await cluster.pool.fetch("select result, finish_time from instance_action_events")
+        assert len(events) == 2
+        assert all(event["finish_time"] and event["result"] == "Error" for event in events), events
+        await cluster.assert_sound()

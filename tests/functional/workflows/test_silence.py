@@ -6,6 +6,7 @@ be executing there is started elsewhere before it has answered or was declared d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from services.compute.drivers.base import Phase
-from tests.functional.workflows.test_every_step import CASES, force_down
+from services.conductor.workflows import DEFINITIONS
+from tests.functional.workflows.test_every_step import CASES, force_down, force_down_ended
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.wait import wait_for
 
@@ -189,4 +191,71 @@ async def test_a_host_that_said_goodbye_is_fenced(database_url: str, tmp_path: P
         assert server["status"] == "ACTIVE"
         assert server["OS-EXT-SRV-ATTR:host"] != host
         await cluster.start_host(host)
+        await cluster.assert_sound()
+
+
+async def test_an_evacuation_leaves_a_server_alone_whose_host_is_up_by_then(
+    database_url: str, tmp_path: Path
+) -> None:
+    """It was asked for while a resize ran, which has taken the server away by the time it begins:
+    its disk must not be made anew."""
+    async with running_cluster(database_url, tmp_path) as cluster:
+        server_id, source = await active(cluster)
+        await cluster.stop_member("conductor")
+        await CASES["resize"].begins(cluster, server_id)
+        await force_down(cluster, source)
+        await cluster.action(server_id, {"evacuate": {}}, 200)
+        await force_down_ended(cluster, source)
+        await cluster.start_conductor()
+        server = await cluster.settled(server_id, 30)
+        assert server is not None
+        assert (server["status"], server["OS-EXT-STS:task_state"]) == ("VERIFY_RESIZE", None)
+        assert server["OS-EXT-SRV-ATTR:host"] != source
+        query = "select status from migrations where migration_type = 'evacuation'"
+        assert await cluster.pool.fetchval(query) == "error"
+        row = await cluster.row(server_id)
+
+        async def runs() -> bool:
+            driver = cluster.members[row["host"]].service.agents[row["host"]].driver
+            guest = await driver.guest_info(server_id)
+            return guest.generation == row["generation"] and not guest.held
+
+        await wait_for(runs, 5, "the resized guest to run")
+        await cluster.assert_sound()
+
+
+async def test_no_second_guest_runs_whatever_state_an_operator_says_the_server_is_in(
+    database_url: str, tmp_path: Path
+) -> None:
+    """The destination fell silent in the hand-over of a live migration and stays it."""
+    hosts = ("compute-1", "compute-2")
+    live = DEFINITIONS["live_migrate"]
+    steps = tuple(dataclasses.replace(step, undo_deadline_s=1.0) for step in live.steps)
+    definitions = {**DEFINITIONS, "live_migrate": dataclasses.replace(live, steps=steps)}
+    async with slow_cluster(database_url, tmp_path, hosts=hosts) as cluster:
+        server_id, source = await active(cluster)
+        (dest,) = set(hosts) - {source}
+        await cluster.stop_member("conductor")
+        await cluster.start_conductor(definitions=definitions)
+        await CASES["live_migrate"].begins(cluster, server_id)
+        out = Phase.MIGRATED_OUT
+        await wait_for(lambda: on_host(cluster, source, server_id, out), 15, "the source to let go")
+        cut(cluster, dest)
+        server = await cluster.settled(server_id, 30)
+        assert server is not None
+        assert server["status"] == "ERROR"
+        assert await on_host(cluster, dest, server_id, Phase.READY), "it may be running there"
+        await cluster.action(server_id, {"os-resetState": {"state": "active"}})
+        await cluster.action(server_id, {"reboot": {"type": "HARD"}})
+        await cluster.settled(server_id, 30)
+        assert await on_host(cluster, source, server_id, out), "it does not go on here"
+        mend(cluster, dest)
+
+        async def over() -> bool:
+            return not await cluster.pool.fetchval("select count(*) from leftovers")
+
+        await wait_for(over, 10, "the guest there to be over")
+        await cluster.action(server_id, {"reboot": {"type": "HARD"}})
+        await cluster.settled(server_id, 30)
+        assert await on_host(cluster, source, server_id, Phase.READY)
         await cluster.assert_sound()
