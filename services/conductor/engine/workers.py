@@ -10,7 +10,7 @@ renewal or commit that the lease is gone and drops the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -104,11 +104,13 @@ class Workers:
         lease is gone, tell those that a delete has come."""
         held = dict(self._held)
         leased = [number for number, each in held.items() if each.run.workflow.leased]
+        if leased:
+            await self._renew(leased, held)
         for number in held.keys() - leased:
             if not await held[number].run.take_lease():
                 self._drop(number, held[number])
-        if not leased:
-            return
+
+    async def _renew(self, leased: Sequence[int], held: Mapping[int, _Held]) -> None:
         ours, cancelled = await store.renew(
             self._deps.pool, self._owner, leased, self._settings.lease_s
         )

@@ -136,6 +136,14 @@ async def test_a_stop_that_was_not_done_is_done_again(cluster: Cluster) -> None:
     """The host says that it was; its report would not change, so nobody would look."""
     server_id = await cluster.create_server()
     await shows(cluster, server_id, "ACTIVE")
+
+    async def settled() -> bool:
+        agent = cluster.members[HOST].service.agents[HOST]
+        told = await agent.reports.inventory(await agent.driver.resources())
+        known = "select inventory from services where host = $1 and binary_name = 'nova-compute'"
+        return bool(await cluster.pool.fetchval(known, HOST) == told)
+
+    await wait_for(settled, 10, "the report of the guest that runs to be settled")
     faults = cluster.members[HOST].service.faults
     faults.add(FaultRule(verb="power_off", count=1, effect=Effect.REPORTED_DONE_BUT_LOST))
     await cluster.action(server_id, {"os-stop": None})
