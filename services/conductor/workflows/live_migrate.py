@@ -19,6 +19,7 @@ is asked for in that row and passed on to the source. Input: state {"host": targ
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -135,6 +136,10 @@ async def copy_undo(context: Context) -> None:
     state = context.state
     if _handed_over(context):
         await placing.end_guest(context, host=state["dest"], generation=state["generation"])
+    with suppress(MusterError):  # it may be copying still, and would do nothing else till then
+        await context.command(
+            "live_migration_abort", host=state["source"], generation=state["source_generation"]
+        )
     await moving.return_to_source(context, power_on=True)
 
 

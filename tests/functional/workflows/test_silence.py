@@ -259,3 +259,21 @@ async def test_no_second_guest_runs_whatever_state_an_operator_says_the_server_i
         await cluster.settled(server_id, 30)
         assert await on_host(cluster, source, server_id, Phase.READY)
         await cluster.assert_sound()
+
+
+async def test_a_delete_does_not_wait_for_memory_to_be_copied(
+    database_url: str, tmp_path: Path
+) -> None:
+    slow = {"compute": {"simulated": {"spawn_delay_s": 3.0, "delay_jitter": 0.0}}}
+    async with running_cluster(database_url, tmp_path, **slow) as cluster:
+        server_id, _ = await active(cluster)
+        await CASES["live_migrate"].begins(cluster, server_id)
+
+        async def copying() -> bool:
+            return bool(await cluster.pool.fetchval("select status from migrations") == "running")
+
+        await wait_for(copying, 10, "memory to be copied")
+        status, _ = await cluster.request("DELETE", f"/servers/{server_id}")
+        assert status == 204
+        assert await cluster.settled(server_id, 6) is None
+        await cluster.assert_sound()
