@@ -31,6 +31,7 @@ from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Clock, Ids, Random
+from services.conductor.engine.lease import Lease
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +57,6 @@ class HostDown(HostCommandFailed):
     def __init__(self, message: str = "", *, fenced: bool = False) -> None:
         super().__init__(message)
         self.fenced = fenced
-
-
-class LeaseLost(Exception):
-    """Another conductor has this workflow now; stop without writing anything."""
 
 
 class Overtaken(MusterError):
@@ -89,6 +86,7 @@ class Context:
     deps: Deps
     workflow: Workflow
     server: Server
+    lease: Lease
     step_name: str
     deadline: float
     """Monotonic time at which the step has failed."""
@@ -197,6 +195,7 @@ class Context:
             left_s = self.deadline - deps.clock.monotonic()
             if left_s <= 0:
                 raise Timeout(f"host {host} did not answer {verb!r} in time")
+            self.lease.check()
             message = HostCommand(
                 request_id=self.workflow.request_id,
                 workflow_id=self.workflow.id,

@@ -88,3 +88,10 @@ class Definition:
     def only_forward(self, step: int) -> bool:
         """Whether step number `step` comes after the pivot."""
         return self.forward_only or any(earlier.pivot for earlier in self.steps[:step])
+
+    def left_by(self, step: Step, context: Context) -> list[Leftover]:
+        """What a run may leave that ends at this step, with those to be committed with it."""
+        last = first = self.steps.index(step)
+        while first and not self.steps[first - 1].durable:
+            first -= 1
+        return [each for done in self.steps[first : last + 1] for each in done.left(context)]

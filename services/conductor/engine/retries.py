@@ -35,6 +35,7 @@ async def until_deadline(
         left_s = context.deadline - clock.monotonic()
         try:
             async with asyncio.timeout(left_s) as limit:
+                context.lease.check()
                 await act(context)
                 return
         except MusterError as error:

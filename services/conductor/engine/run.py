@@ -22,14 +22,12 @@ import structlog
 
 from common.db.pool import OUT_OF_REACH
 from common.db.statement import Sql
-from common.db.stores import leftovers
 from common.db.stores import workflows as store
 from common.db.stores.commit import (
     CLAIMED_HOST,
     CLAIMED_NODE,
     Changes,
     Committed,
-    Leftover,
     Outcome,
     commit,
 )
@@ -39,8 +37,10 @@ from common.domain.states import VmState
 from common.errors import Bug, MusterError, from_code
 from common.messages.scheduler import HostSelected
 from services.conductor.engine.announcements import announce
-from services.conductor.engine.context import Context, Deps, LeaseLost, Overtaken
+from services.conductor.engine.context import Context, Deps, Overtaken
 from services.conductor.engine.definition import Definition, Step
+from services.conductor.engine.lease import Lease, LeaseLost
+from services.conductor.engine.remains import confess, with_reason
 from services.conductor.engine.retries import until_deadline
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ class Run:
         server: Server,
         *,
         owner: str,
+        asked_at: float,
         observe: Callable[[str, str, str], None],
         proposal: HostSelected | None = None,
     ) -> None:
@@ -72,7 +73,11 @@ class Run:
         self._definition = definition
         self._server = self._committed = server
         """With what is carried, and as last written."""
-        self._lease = (owner, deps.settings.conductor.lease_s)
+        self._owner, conductor = owner, deps.settings.conductor
+        self._lease_s = conductor.lease_s
+        self.lease = Lease(
+            deps.clock, asked_at, conductor.lease_s if workflow.leased else conductor.reserve_s
+        )
         self._observe = observe
         self._proposal = None if workflow.leased else proposal
         self._ends_at = deps.clock.monotonic() + workflow.remaining_s
@@ -104,9 +109,13 @@ class Run:
         if self._writing.locked():
             return True
         async with self._writing:
-            if not self.workflow.leased and not self._ended:
-                return await store.take(self._deps.pool, self.workflow, *self._lease)
-            return not self._ended
+            if self.workflow.leased or self._ended:
+                return not self._ended
+            asked_at = self._deps.clock.monotonic()
+            taken = await store.take(self._deps.pool, self.workflow, self._owner, self._lease_s)
+            if taken:
+                self.lease.extend(asked_at, self._lease_s)
+            return taken
 
     async def to_the_end(self) -> None:
         """Return when the workflow's row is gone. Raises LeaseLost."""
@@ -122,6 +131,7 @@ class Run:
             deps=self._deps,
             workflow=self.workflow,
             server=self._server,
+            lease=self.lease,
             step_name=step.name,
             deadline=self._deps.clock.monotonic() + deadline_s,
             resumed=self._resumed,
@@ -146,11 +156,11 @@ class Run:
                 context.claim_refused = True
                 self._start_over(context)
         except LeaseLost:
-            await self._confess(step, context)
+            await confess(context, definition.left_by(step, context))
             raise
         except asyncio.CancelledError:
             if self._lost:
-                await self._confess(step, context)
+                await confess(context, definition.left_by(step, context))
             raise
         except OUT_OF_REACH:
             raise  # without the database nobody knows what was committed: the row will say
@@ -214,7 +224,7 @@ class Run:
         self._start_over(context)
         context.error = _shown(error)
         step.otherwise(context)
-        context.changes.leftovers += _with_reason(step.left(context), error)
+        context.changes.leftovers += with_reason(step.left(context), error)
         context.changes.action_failed = True
         self.workflow.step += 1
         self._ended = self.workflow.step == len(self._definition.steps)
@@ -308,6 +318,8 @@ class Run:
         context.step_name = f"{step.name}.undo"
         try:
             await until_deadline(context.step_name, step.undo, context, self._start_over)
+        except LeaseLost:
+            raise
         except Exception as error:
             log.error(
                 "undo_failed",
@@ -317,7 +329,7 @@ class Run:
                 **self._names(),
             )
             self.workflow.state[_GIVEN_UP] = step.name
-            context.changes = Changes(leftovers=_with_reason(step.left(context), error))
+            context.changes = Changes(leftovers=with_reason(step.left(context), error))
 
     # Writing
 
@@ -332,13 +344,15 @@ class Run:
         workflow, changes = self.workflow, context.changes
         anyway = even_if_cancelled or not self._definition.overtakable
         async with self._writing:
+            asked_at = self._deps.clock.monotonic()
+            takes = not workflow.leased and not self._ended
             committed = await commit(
                 self._deps.pool,
                 workflow,
                 changes,
                 ended=self._ended,
                 even_if_cancelled=anyway,
-                take_lease=None if workflow.leased or self._ended else self._lease,
+                take_lease=(self._owner, self._lease_s) if takes else None,
                 known=self._committed,
             )
             if committed.outcome is Outcome.LOST:
@@ -347,9 +361,10 @@ class Run:
                 raise Overtaken
             if committed.outcome is Outcome.REFUSED:
                 return False
-            if not workflow.leased and not self._ended:
+            if takes:
                 workflow.leased = True
                 workflow.lease_epoch += 1
+                self.lease.extend(asked_at, self._lease_s)
         self._carried, self._proposal = Changes(), None
         self.followers = committed.followers
         self._remember(changes, committed)
@@ -372,25 +387,6 @@ class Run:
         }
         self._server = dataclasses.replace(self._server, **known)
 
-    async def _confess(self, step: Step, context: Context) -> None:
-        """The step was done, with those that were to be committed with it, and somebody else does
-        them as well by now. An image is that one's: its id is the same for both."""
-        steps = self._definition.steps
-        last = first = steps.index(step)
-        while first and not steps[first - 1].durable:
-            first -= 1
-        left = [each for done in steps[first : last + 1] for each in done.left(context)]
-        found = _with_reason(
-            [each for each in left if each.kind != "image"],
-            LeaseLost("its conductor had lost the lease"),
-        )
-        try:
-            await leftovers.add(
-                self._deps.pool, self.workflow.server_uuid, self.workflow.request_id, found
-            )
-        except Exception as error:
-            log.error("leftovers_not_written", found=found, error=repr(error), **self._names())
-
     def _names(self) -> dict[str, str]:
         return {"kind": self.workflow.kind, "server": str(self.workflow.server_uuid)}
 
@@ -398,7 +394,3 @@ class Run:
 def _shown(error: Exception) -> MusterError:
     """An unexpected error shows only its class to users."""
     return error if isinstance(error, MusterError) else Bug(type(error).__name__)
-
-
-def _with_reason(found: list[Leftover], error: Exception) -> list[Leftover]:
-    return [dataclasses.replace(each, reason=each.reason or str(error)) for each in found]

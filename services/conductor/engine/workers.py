@@ -23,8 +23,9 @@ from common.db.stores.workflows import Leased, Workflow
 from common.messages.scheduler import HostSelected
 from common.messages.workflow import RunWorkflow
 from common.runtime.tasks import Tasks
-from services.conductor.engine.context import Deps, LeaseLost
+from services.conductor.engine.context import Deps
 from services.conductor.engine.definition import Definition
+from services.conductor.engine.lease import LeaseLost
 from services.conductor.engine.run import Run
 
 log = structlog.get_logger(__name__)
@@ -76,12 +77,12 @@ class Workers:
         if self._room <= 0:
             self._backlog = True  # the sweep, here or elsewhere, takes it when there is room
             return
-        pool = self._deps.pool
+        pool, asked_at = self._deps.pool, self._deps.clock.monotonic()
         found = await store.read_fresh(pool, workflow_id) or await store.lease(
             pool, workflow_id, self._owner, self._settings.lease_s
         )
         if found is not None:
-            await self._start(found, proposal)
+            await self._start(found, asked_at, proposal)
 
     def overtake(self, server_uuid: UUID) -> None:
         """A delete has come for this server."""
@@ -94,10 +95,11 @@ class Workers:
         async with self._sweeping:
             if (room := self._room) <= 0:
                 return
+            asked_at = self._deps.clock.monotonic()
             taken = await store.sweep(self._deps.pool, self._owner, self._settings.lease_s, room)
             self._backlog = len(taken) == room
             for found in taken:
-                await self._start(found)
+                await self._start(found, asked_at)
 
     async def renew(self) -> None:
         """Keep our leases, take one for each run that is longer than a moment; drop runs whose
@@ -111,9 +113,12 @@ class Workers:
                 self._drop(number, held[number])
 
     async def _renew(self, leased: Sequence[int], held: Mapping[int, _Held]) -> None:
+        asked_at = self._deps.clock.monotonic()
         ours, cancelled = await store.renew(
             self._deps.pool, self._owner, leased, self._settings.lease_s
         )
+        for number in ours:
+            held[number].run.lease.extend(asked_at, self._settings.lease_s)
         missing = {number for number in leased if number not in ours}
         for number in cancelled:
             held[number].run.overtake()
@@ -127,7 +132,9 @@ class Workers:
             lost.run.lose()
             lost.task.cancel()
 
-    async def _start(self, found: Leased, proposal: HostSelected | None = None) -> None:
+    async def _start(
+        self, found: Leased, asked_at: float, proposal: HostSelected | None = None
+    ) -> None:
         workflow, server = found.workflow, found.server
         definition = self._definitions.get(workflow.kind)
         if definition is None or server is None:
@@ -143,6 +150,7 @@ class Workers:
             workflow,
             server,
             owner=self._owner,
+            asked_at=asked_at,
             observe=self._observe,
             proposal=proposal,
         )
@@ -184,11 +192,12 @@ class Workers:
         """What waited for this workflow may run now."""
         if self._stopping:
             return
+        asked_at = self._deps.clock.monotonic()
         follower = await store.lease_next(
             self._deps.pool, server_uuid, self._owner, self._settings.lease_s
         )
         if follower is not None:
-            await self._start(follower)
+            await self._start(follower, asked_at)
 
     async def hand_over(self) -> None:
         """Stop running; give leases back and wake other conductors."""

@@ -35,7 +35,7 @@ async def plug(context: Context, host: str) -> list[dict[str, Any]]:
         return []
     made: dict[int, Port] = {}
     if context.resumed or context.workflow.attempt:
-        made = await _made_before(network, server)
+        made = await _made_before(context)
     labels = await _labels(network, requested)
     groups = context.state.get("security_group_ids")
     places = [
@@ -62,8 +62,9 @@ async def plug(context: Context, host: str) -> list[dict[str, Any]]:
     return vifs
 
 
-async def _made_before(network: NetworkClient, server: Server) -> dict[int, Port]:
+async def _made_before(context: Context) -> dict[int, Port]:
     """Ports of earlier attempts by their place; of doubles the one with the lowest id stays."""
+    server, network = context.server, context.deps.network
     brought = _user_ports(server.requested_networks)
     ports = await network.ports(device_id=str(server.uuid))
     made: dict[int, Port] = {}
@@ -76,6 +77,7 @@ async def _made_before(network: NetworkClient, server: Server) -> dict[int, Port
             surplus.append(port)
         else:
             made[place] = port
+    context.lease.check()
     await asyncio.gather(*(network.delete_port(port.id) for port in surplus))
     return made
 
@@ -90,6 +92,7 @@ async def unplug(context: Context) -> None:
         vif["port_id"] for vif in server.network_info if vif.get("preserve_on_delete")
     }
     ports = await network.ports(device_id=str(server.uuid))
+    context.lease.check()  # they may be another run's by now
     await asyncio.gather(
         *(
             _unbind(network, port.id) if port.id in brought else network.delete_port(port.id)

@@ -128,13 +128,14 @@ def restore_otherwise(context: Context) -> None:
 
 
 def failed(context: Context) -> None:
-    """Nothing was dropped: both guests are there, and the resize is still unsettled. Otherwise the
-    source's is the only one: it is switched off, and a hard reboot lets it go on."""
+    """Nothing was dropped: both guests are there, and the resize waits to be settled as before.
+    Otherwise the source's is the only one: it is switched off, and a hard reboot lets it go on."""
     error = context.error or MusterError()
     context.event(EVENT, context.server.host, error=error)
-    context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
+    context.change_server(task_state=None)
     moving.migration(context, status="finished")
     if context.state.get("dropped"):
+        context.change_server(vm_state=VmState.ERROR, fault=context.fault(error))
         _back_at_source(context)
         moving.migration(context, status="error")
         context.changes.leftovers.append(Leftover("ports", {}, context.reason))
