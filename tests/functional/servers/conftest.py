@@ -17,7 +17,7 @@ import pytest
 
 from common.bus.memory import MemoryBroker, MemoryBus
 from common.bus.port import Delivery
-from common.bus.topology import CONDUCTOR
+from common.bus.topology import CONDUCTOR, SCHEDULER
 from common.config.settings import DatabaseSettings, Settings
 from common.db.pool import close_pool, create_pool
 from common.messages.base import Message
@@ -175,6 +175,7 @@ async def stack(
             made.heard.append(delivery.message)
 
         await bus.consume(CONDUCTOR, hear, prefetch=10)
+        await bus.consume(SCHEDULER, hear, prefetch=10)
         await bus.subscribe(CANCEL_TOPIC, hear)
         await made.login("admin", "admin")
         await _add_people(made)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.messages.workflow import RunWorkflow
+from common.messages.scheduler import SelectHost
 from tests.functional.servers.conftest import Stack
 from tests.support.wait import wait_for
 
@@ -35,12 +35,19 @@ async def test_one_server(stack: Stack) -> None:
         "availability_zone": None,
         "security_group_ids": None,
     }
-    wake_up = RunWorkflow(
+    asked = SelectHost(
         request_id=answer.headers["x-openstack-request-id"],
         workflow_id=workflow["id"],
         server_uuid=server["id"],
+        project_id=row["project_id"],
+        vcpus=1,
+        memory_mib=512,
+        disk_gib=1,
+        flavor=row["flavor"],
+        image_properties=row["image_properties"],
+        wakes=True,  # the answer wakes a conductor
     )
-    await wait_for(lambda: wake_up in stack.heard)
+    await wait_for(lambda: asked in stack.heard)
 
     shown = await stack.show(server["id"])
     assert (shown["status"], shown["hostId"], shown["OS-EXT-AZ:availability_zone"]) == (
