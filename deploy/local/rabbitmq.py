@@ -48,6 +48,8 @@ ERLANG = (
     "-kernel inet_dist_use_interface {127,0,0,1}",
 )
 
+# The queue and consumer of a host take some 50 KiB: ten thousand hosts half a GiB. Above the mark the
+# broker takes no message from anybody.
 CONFIGURATION = """\
 listeners.tcp.1 = {address}:{port}
 default_user = {user}
@@ -55,7 +57,7 @@ default_pass = {password}
 log.console = true
 log.console.level = warning
 log.file = false
-vm_memory_high_watermark.absolute = 512MiB
+vm_memory_high_watermark.absolute = 2GiB
 disk_free_limit.absolute = 64MiB
 raft.wal_max_size_bytes = 33554432
 """
