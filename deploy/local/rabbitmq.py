@@ -48,8 +48,8 @@ ERLANG = (
     "-kernel inet_dist_use_interface {127,0,0,1}",
 )
 
-# The queue and consumer of a host take some 50 KiB: ten thousand hosts half a GiB. Above the mark the
-# broker takes no message from anybody.
+# The queue and consumer of a host take some 50 KiB: ten thousand hosts half a GiB. Above the mark
+# the broker takes no message from anybody.
 CONFIGURATION = """\
 listeners.tcp.1 = {address}:{port}
 default_user = {user}

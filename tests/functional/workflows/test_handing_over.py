@@ -1,4 +1,5 @@
-"""A conductor that stops gives back everything it has, also what it has only just taken."""
+"""How a conductor takes work and gives it back: what it has no room for, and what it has when it
+stops."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from common.bus.topology import CONDUCTOR
 from common.messages.workflow import RunWorkflow
 from tests.functional.workflows.test_every_step import CASES
 from tests.support.cluster import running_cluster
+from tests.support.wait import wait_for
 
 LONG_S = 60.0
 
@@ -34,4 +36,19 @@ async def test_what_was_taken_a_moment_ago_is_given_back(database_url: str, tmp_
             server = await cluster.settled(server_id, 10)
             assert server is not None
             assert server["status"] == "SHUTOFF"
+        await cluster.assert_sound()
+
+
+async def test_a_backlog_is_worked_off_as_fast_as_it_can_be(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"conductor": {"max_workflows": 4, "sweep_interval_s": 5.0}}
+    async with running_cluster(database_url, tmp_path, **settings) as cluster:
+        await cluster.create_server(min_count=40)
+
+        async def built() -> bool:
+            query = "select count(*) from servers where vm_state = 'active'"
+            return int(await cluster.pool.fetchval(query)) == 40
+
+        await wait_for(built, 10, "all to be built although the sweep comes every 5 s")
         await cluster.assert_sound()

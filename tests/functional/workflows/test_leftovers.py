@@ -16,7 +16,6 @@ from services.conductor.engine.context import Context
 from services.conductor.workflows import DEFINITIONS
 from tests.functional.workflows.test_every_step import CASES, Fault
 from tests.support.cluster import Cluster, running_cluster
-from tests.support.wait import wait_for
 
 
 async def kinds(cluster: Cluster) -> list[str]:
@@ -277,21 +276,6 @@ def _request(context: Context, network_id: str, place: int) -> Any:
         host_id=context.state["host"],
         profile={"muster_request": place},
     )
-
-
-async def test_a_backlog_is_worked_off_as_fast_as_it_can_be(
-    database_url: str, tmp_path: Path
-) -> None:
-    settings = {"conductor": {"max_workflows": 4, "sweep_interval_s": 5.0}}
-    async with running_cluster(database_url, tmp_path, **settings) as cluster:
-        ids = [await cluster.create_server(name=f"s{n}") for n in range(40)]
-
-        async def built() -> bool:
-            query = "select count(*) from servers where vm_state = 'active'"
-            return int(await cluster.pool.fetchval(query)) == len(ids)
-
-        await wait_for(built, 10, "all to be built although the sweep comes every 5 s")
-        await cluster.assert_sound()
 
 
 async def test_people_can_list_them(
