@@ -10,6 +10,8 @@ enough.
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from common.bus.port import Bus, BusClosed, Delivery, Subscription, Unroutable
@@ -52,6 +54,7 @@ class Agent:
         clock: HostClock,
         faults: FaultRegistry | None = None,
         spread_s: float = 0.0,
+        at_once: asyncio.Semaphore | None = None,
     ) -> None:
         """`driver` runs on `clock` too, so that freezing the host freezes its guests. After an
         outage of the broker the host reports at a random time within `spread_s`."""
@@ -66,6 +69,7 @@ class Agent:
         self._bus: Bus = ports.bus
         self._faults = faults
         self._spread_s = spread_s
+        self._at_once = at_once or asyncio.Semaphore()
         self._tasks = Tasks(clock)
         self._consumer: Subscription | None = None
         self._opened = False
@@ -104,6 +108,7 @@ class Agent:
             tasks=self._tasks,
             settings=settings,
             spread_s=self._spread_s,
+            at_once=self._at_once,
         )
         uploads = Uploads(
             self.host, settings, driver=self.driver, clock=self.clock, faults=self._faults

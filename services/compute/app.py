@@ -26,6 +26,9 @@ CONCURRENT_STARTS = 50
 WATCH_BUS_S = 0.5
 SPREAD_S = 2.0
 SPREAD_PER_HOST_S = 0.01
+CONCURRENT_REPORTS = 50
+"""When a process stood still all its hosts say hello. Done all at once by thousands of hosts, that
+itself takes longer than a gap, and so would never end."""
 """After an outage of the broker the hosts of a process report at random times within the first,
 and longer by the second for each of them."""
 
@@ -58,6 +61,7 @@ class ComputeService:
         kind = DRIVERS[compute.driver]
         self.faults = FaultRegistry(ports.clock, ports.random, kind.faulty | {uploads.VERB})
         self.agents: dict[str, Agent] = {}
+        at_once = asyncio.Semaphore(CONCURRENT_REPORTS)
         for host in hosts:
             clock = HostClock(ports.clock)
             driver = kind.make(host, compute, clock, self.faults)
@@ -69,6 +73,7 @@ class ComputeService:
                 clock=clock,
                 faults=self.faults,
                 spread_s=SPREAD_S + SPREAD_PER_HOST_S * len(hosts),
+                at_once=at_once,
             )
         self._bus = ports.bus
         self._tasks = Tasks(ports.clock)

@@ -83,8 +83,11 @@ class Reports:
         tasks: Tasks,
         settings: Settings,
         spread_s: float,
+        at_once: asyncio.Semaphore,
     ) -> None:
-        """After an outage of the broker the host reports at a random time within `spread_s`."""
+        """After an outage of the broker the host reports at a random time within `spread_s`; hosts
+        that share `at_once` do not all report at the same moment, e.g. after a gap of theirs."""
+        self._at_once = at_once
         self._host = host
         self._host_id = host_id
         self._epoch = epoch
@@ -288,15 +291,17 @@ class Reports:
             told.set()
 
     async def _tell_all(self, kind: Kind) -> tuple[list[GuestInfo], int, HostVerdicts]:
-        as_of = self.now().holds
-        guests = await self._driver.list_guests()
-        resources = await self._driver.resources()
-        answer = await self._ask(
-            kind,
-            [_reported(guest) for guest in guests],
-            resources,
-            inventory=self._inventory.digest(guests, resources),
-        )
+        async with self._at_once:
+            as_of = self.now().holds
+            guests = await self._driver.list_guests()
+            resources = await self._driver.resources()
+            answer = await self._ask(
+                kind,
+                [_reported(guest) for guest in guests],
+                resources,
+                inventory=self._inventory.digest(guests, resources),
+            )
+        await self._clock.passage()  # not above: a frozen host is not to keep others waiting
         return guests, as_of, answer
 
     async def _ask_questions(self) -> None:
@@ -304,6 +309,7 @@ class Reports:
         asked = dict(self._questions)
         questions = [question for question, _ in asked.values()]
         answer = await self._ask("question", questions, await self._driver.resources())
+        await self._clock.passage()
         for uuid, (_, future) in asked.items():
             if not future.done():
                 future.set_result(answer.verdicts.get(uuid, "hold"))
@@ -326,7 +332,6 @@ class Reports:
             inventory=inventory,
         )
         answer = await self._bus.call(HOSTS, report, timeout_s=self._call_timeout_s)
-        await self._clock.passage()
         if not isinstance(answer, HostVerdicts):
             raise Unavailable(f"a conductor answered a report with {answer.TYPE}")
         if not answer.accepted:
