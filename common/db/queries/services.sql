@@ -104,12 +104,6 @@ returning id;
 -- name: host_exists(host)$
 select exists (select from services where host = :host and binary_name = 'nova-compute');
 
--- name: host_is_up(host)$
-select exists (
-    select 1 from services s
-     where s.host = :host and s.binary_name = 'nova-compute'
-       and not s.forced_down and is_fresh(s));
-
 -- name: host_standing(host)$
 -- Fenced: declared down, or said goodbye when its guests had stopped. Silence is neither.
 select case when s.forced_down or s.lease_expires_at = '-infinity' then 'fenced'

@@ -67,7 +67,7 @@ async def host_exists(pool: Pool, host: str) -> bool:
 
 async def host_is_up(pool: Pool, host: str) -> bool:
     """Fresh heartbeats and not forced down."""
-    return bool(await _sql.host_is_up(pool, host=host))
+    return await host_standing(pool, host) == "up"
 
 
 async def host_reports(pool: Pool, host: str) -> bool:

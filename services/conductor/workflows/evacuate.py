@@ -19,7 +19,6 @@ Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped"}
 from __future__ import annotations
 
 from common.db.stores import services as services_store
-from common.db.stores.claims import Release
 from common.db.stores.commit import CLAIMED_HOST, NOW
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, HostCommandFailed, MusterError
@@ -40,7 +39,6 @@ async def fence(context: Context) -> None:
     if server.host is None:
         return
     standing = await services_store.host_standing(context.deps.pool, server.host)
-    reports = await services_store.host_reports(context.deps.pool, server.host)
     if standing == "up":
         context.state["still_up"] = True
         raise Conflict(f"Compute service of {server.host} is still in use.")
@@ -49,7 +47,7 @@ async def fence(context: Context) -> None:
             f"host {server.host} is silent and may be running the server: declare it down "
             "(forced_down) once it is switched off"
         )
-    if not reports:
+    if not await services_store.host_reports(context.deps.pool, server.host):
         return
     try:
         await context.command("fence", host=server.host, generation=server.generation)
@@ -68,7 +66,7 @@ async def schedule(context: Context) -> None:
 
 
 async def schedule_undo(context: Context) -> None:
-    context.changes.release = Release(keep_host=context.server.host)
+    context.release_claims(keep_host=context.server.host)
 
 
 async def network(context: Context) -> None:
