@@ -1,0 +1,2 @@
+-- Expand: aggregates, availability zones of hosts, server groups.
+select 1;

@@ -1,0 +1,2 @@
+-- Expand: volumes of servers: the block device mappings.
+select 1;

@@ -1,0 +1,2 @@
+-- Expand: what servers keep of their addresses.
+select 1;

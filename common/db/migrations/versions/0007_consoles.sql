@@ -1,0 +1,2 @@
+-- Expand: tokens of consoles.
+select 1;

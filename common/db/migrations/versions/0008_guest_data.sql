@@ -1,0 +1,2 @@
+-- Expand: what a guest is given: files, passwords, vendor data.
+select 1;

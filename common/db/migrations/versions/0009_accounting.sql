@@ -1,0 +1,2 @@
+-- Expand: usage, quotas of users and projects.
+select 1;
