@@ -12,6 +12,8 @@ from __future__ import annotations
 MAJOR = 2
 MIN = 1
 MAX = 104
+NEVER = MAX + 1
+"""Later than every version."""
 
 
 class Change(int):
@@ -64,7 +66,7 @@ SOFT_AFFINITY = Change.at(15, "Server groups may have soft policies.")
 HOST_STATUS = Change.at(16, "A server says how its host is.")
 TRIGGER_CRASH_DUMP = Change.at(17, "A server can be told to dump its memory.")
 PROJECT_OPTIONAL_IN_URL = Change.at(18, "URLs need no project.")
-SERVER_DESCRIPTION = Change.at(19, "Servers have a description of their own.")
+OWN_DESCRIPTION = Change.at(19, "Servers have a description of their own.")
 VOLUMES_OF_SHELVED = Change.at(20, "Volumes come and go on shelved servers too.")
 ACTIONS_OF_DELETED = Change.at(21, "What was done to a server can be read after its end.")
 FORCE_COMPLETE = Change.at(22, "A live migration can be made to finish.")
