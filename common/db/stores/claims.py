@@ -80,11 +80,12 @@ class LedgerError:
 
 
 # Parts of the commit statement. They read `server` (the server's uuid, its row locked; empty: write
-# nothing), `grp` (the row of its group, locked), `nodes` (hosts, locked, in their newest version) and `done` (the workflow's row; empty:
+# nothing), `nodes` (hosts, locked, in their newest version) and `done` (the workflow's row; empty:
 # write nothing), which stores/commit.py puts before them. Who reads from a part comes after it;
 # nothing else in a WITH sets an order.
 
-NODE_COLUMNS = """n.host, n.hypervisor_hostname as node, n.service_id, n.failed_builds, n.availability_zone,
+NODE_COLUMNS = """n.host, n.hypervisor_hostname as node, n.service_id, n.failed_builds,
+           n.availability_zone,
            n.vcpus, n.vcpus_used, n.reserved_vcpus,
            n.memory_mib, n.memory_mib_used, n.reserved_memory_mib,
            n.disk_gib, n.disk_gib_used, n.reserved_disk_gib"""

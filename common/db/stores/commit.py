@@ -23,9 +23,10 @@ How it reads. Each part feeds on the one before; nothing else orders the parts o
 Why it holds. A statement sees what was committed when it began. What may have changed while it
 waited for a lock is therefore read from the row that the lock returned, the newest version: the
 epoch and the cancel request in `held`, the capacity and the zone in `nodes`. Where the members of a
-group are is not in one row; a function that looks anew each time tells it, under `grp`. All hosts of a walk are locked
-before one is chosen: walking in the order of preference would keep the locks of hosts found full
-while it waits for the next, and two walks in opposite directions would wait for each other.
+group are is in no one row; a function that looks anew each time tells it, once `grp` is locked. All
+hosts of a walk are locked before one is chosen: walking in the order of preference would keep the
+locks of hosts found full while it waits for the next, and two walks in opposite directions would
+wait for each other.
 """
 
 from __future__ import annotations
