@@ -98,8 +98,10 @@ async def test_a_second_zone_is_refused(pool: Pool) -> None:
         "update aggregates set availability_zone = 'east' where name = 'plain'",
         "update compute_nodes set availability_zone = 'east'",
         "update compute_nodes set availability_zone = null",
-        "insert into aggregate_hosts select id, 'a', availability_zone from aggregates"
-        " where name = 'east'",
+        (
+            "insert into aggregate_hosts select id, 'a', availability_zone from aggregates"
+            " where name = 'east'"
+        ),
         "insert into aggregate_hosts select id, 'a', '' from aggregates where name = 'east'",
     ],
 )
