@@ -7,7 +7,7 @@ select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host
   left join services c on c.host = s.host and c.binary_name = 'nova-compute'
  where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);
 
--- name: create_context(flavorid, project_id, user_id, key_name, is_admin, class_row)^
+-- name: create_context(flavorid, project_id, user_id, key_name, every_flavor, class_row)^
 -- What a create request refers to: the flavor, the key and the limits, in one look.
 select to_jsonb(f) as flavor, k.name as key_name, k.public_key,
        coalesce((select limits from quota_projects where project_id = :project_id), '{}') as own,
@@ -15,7 +15,7 @@ select to_jsonb(f) as flavor, k.name as key_name, k.public_key,
   from (select 1) one
   left join flavors f
          on f.flavorid = :flavorid
-        and (:is_admin or f.is_public
+        and (:every_flavor or f.is_public
              or exists (select 1 from flavor_access a
                          where a.flavor_id = f.id and a.project_id = :project_id))
   left join keypairs k on k.user_id = :user_id and k.name = :key_name;

@@ -101,7 +101,7 @@ async def create_context(
     key_name: str | None,
     project_id: str,
     user_id: str,
-    is_admin: bool,
+    every_flavor: bool,
     quota: QuotaSettings,
 ) -> CreateContext:
     row = await _sql.create_context(
@@ -110,7 +110,7 @@ async def create_context(
         key_name=key_name,
         project_id=project_id,
         user_id=user_id,
-        is_admin=is_admin,
+        every_flavor=every_flavor,
         class_row=quotas.CLASS_ROW,
     )
     return CreateContext(

@@ -12,6 +12,7 @@ from services.api.paging import cut, next_links
 from services.api.request import Request
 from services.api.schemas import flavors as schemas
 from services.api.schemas.parts import truth
+from services.api.servers.flavors import SEES_PRIVATE
 from services.api.views.fields import View
 from services.api.views.flavors import DETAIL, SUMMARY
 
@@ -37,7 +38,7 @@ async def get_visible(request: Request, flavorid: str) -> Flavor:
     """A flavor the caller may see; raises `NotFound`."""
     ctx = request.ctx
     return await flavors.get(
-        request.app.pool, flavorid, project_id=ctx.project_id, everything=ctx.is_admin
+        request.app.pool, flavorid, project_id=ctx.project_id, everything=request.can(SEES_PRIVATE)
     )
 
 
@@ -74,7 +75,7 @@ def _sortable(value: Any) -> tuple[bool, Any]:
 
 def _filter(request: Request) -> FlavorFilter:
     is_public: bool | None = True
-    if request.ctx.is_admin:
+    if request.can(SEES_PRIVATE):
         is_public = _is_public(request.q("is_public"))
     return FlavorFilter(
         project_id=request.ctx.project_id,

@@ -23,6 +23,7 @@ from services.api.request import Request
 from services.api.schemas.parts import truth
 from services.api.servers import access_ip, devices, images, names, networks
 from services.api.servers.destination import Destination, destination
+from services.api.servers.flavors import SEES_PRIVATE, SIZES, stored_flavor
 from services.api.servers.placing import place_and_wake
 
 _TRUSTED_CERTS = "os_compute_api:servers:create:trusted_certs"
@@ -141,7 +142,7 @@ async def _look_up(
             key_name=server.get("key_name"),
             project_id=ctx.project_id,
             user_id=ctx.user_id,
-            is_admin=ctx.is_admin,
+            every_flavor=request.can(SEES_PRIVATE),
             quota=app.settings.quota,
         ),
         images.fetch(request, server["imageRef"]),
@@ -197,7 +198,7 @@ def _columns(
         "pinned_availability_zone": found.destination.zone,
         "flavor": stored_flavor(flavor),
         "flavorid": flavor["flavorid"],
-        **{name: flavor[name] for name in _SIZES},
+        **{name: flavor[name] for name in SIZES},
         "image_ref": image_ref,
         "image_properties": properties,
         "kernel_id": properties.get("kernel_id", ""),
@@ -220,12 +221,3 @@ def _columns(
         "trusted_certs": server.get("trusted_image_certificates"),
         "server_group": None,
     }
-
-
-_SIZES = ("vcpus", "memory_mib", "root_gib", "ephemeral_gib", "swap_mib")
-
-
-def stored_flavor(flavor: dict[str, Any]) -> dict[str, Any]:
-    """The flavor as a server keeps it, from the columns of `flavors`; "id" is the one users see."""
-    kept = ("name", *_SIZES, "extra_specs", "disabled", "rxtx_factor", "is_public")
-    return {"id": flavor["flavorid"], **{name: flavor[name] for name in kept}}

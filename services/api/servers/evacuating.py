@@ -26,7 +26,7 @@ HOST_IS_CHECKED = 29
 STAYS_STOPPED = 95
 
 
-async def evacuate(request: Request, placed: PlacedServer) -> str | None:
+async def evacuate(request: Request) -> str | None:
     """Begin; returns the admin password of the answers that have one."""
     body: dict[str, Any] = request.body["evacuate"]
     host = body.get("host")
@@ -35,21 +35,20 @@ async def evacuate(request: Request, placed: PlacedServer) -> str | None:
     if force and not host:
         raise InvalidInput("Can't force to a non-provided destination")
     if host:
-        await _check_target(request, placed, host)
-    check(EVACUATE, placed, is_admin=request.ctx.is_admin)
-    if placed.host_up:
-        raise InvalidInput(f"Compute service of {placed.server.host} is still in use.")
-    if not placed.host_fenced:
+        await _check_target(request, request.server, host)
+    check(request, EVACUATE)
+    if request.server.host_up:
+        raise InvalidInput(f"Compute service of {request.server.server.host} is still in use.")
+    if not request.server.host_fenced:
         # It may be running the server, cut off from us: a second one must not be started.
         raise InvalidInput(
-            f"Compute service of {placed.server.host} is silent but not declared down. Make sure "
-            "that the host is switched off, then set forced_down on its nova-compute service "
-            "(PUT /os-services/{service_id}) and evacuate again."
+            f"Compute service of {request.server.server.host} is silent but not declared down. "
+            "Make sure that the host is switched off, then set forced_down on its nova-compute "
+            "service (PUT /os-services/{service_id}) and evacuate again."
         )
     migration = MigrationStart(request.app.ids.uuid(), "evacuation", host)
     await start_action(
         request,
-        placed,
         EVACUATE,
         {
             "host": host,

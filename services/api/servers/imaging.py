@@ -15,7 +15,6 @@ import structlog
 
 from common.db.stores import quotas
 from common.db.stores.quotas import UNLIMITED
-from common.db.stores.servers import PlacedServer
 from common.domain.actions import Action
 from common.domain.server import Server
 from common.errors import MusterError, NotFound, OverQuota
@@ -37,7 +36,6 @@ _NOT_INHERITED = frozenset(
 
 async def start(
     request: Request,
-    placed: PlacedServer,
     action: Action,
     asked: dict[str, Any],
     extra: dict[str, Any] | None = None,
@@ -48,14 +46,14 @@ async def start(
     the state forbids it (the record is removed again when another request came first), `OverQuota`
     for too much metadata, and what the image service says.
     """
-    check(action, placed, is_admin=request.ctx.is_admin)
+    check(request, action)
     extra, metadata = extra or {}, asked.get("metadata", {})
     await check_quota(request, metadata)
-    own = _properties(request, placed.server, extra)
+    own = _properties(request, request.server.server, extra)
     properties = {"image_type": "snapshot", **metadata, **own}
-    image = await _record(request, placed.server, asked["name"], properties)
+    image = await _record(request, request.server.server, asked["name"], properties)
     try:
-        await start_action(request, placed, action, {"image_id": image.id, **extra})
+        await start_action(request, action, {"image_id": image.id, **extra})
     except Exception:
         with contextlib.suppress(MusterError):
             await request.app.image.delete(image.id, token=request.ctx.token)

@@ -16,9 +16,9 @@ from common.db.stores.server_lists import Criteria, Lifetime, Order
 from common.db.stores.servers import PlacedServer
 from common.domain.states import VmState, states_of_status
 from common.errors import Forbidden, InvalidInput
+from services.api.identifiers import parse_uuid
 from services.api.request import Request
 from services.api.schemas.servers_query import IGNORED_SORT_KEYS, LOCKED, SORT_KEYS
-from services.api.servers.load import parse_id
 
 _ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
 
@@ -116,7 +116,7 @@ def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria |
         return None
     criteria.lifetime = _lifetime(given, criteria)
     if (marker := request.q("marker")) is not None:
-        criteria.marker = parse_id(marker)
+        criteria.marker = parse_uuid(marker)
         if criteria.marker is None:
             raise InvalidInput(f"marker [{marker}] not found")
     return criteria
@@ -198,7 +198,7 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
         if request.v >= UNKNOWN_STATUS_REFUSED:
             raise InvalidInput(f"Invalid status value: {', '.join(wanted)}")
         return False
-    if vm_states == {VmState.DELETED} and not request.ctx.is_admin:
+    if vm_states == {VmState.DELETED} and not request.can(_ALL_FILTERS):
         raise Forbidden("Only administrators may list deleted instances")
     criteria.exact.pop("vm_state", None)
     criteria.vm_states = vm_states
@@ -209,7 +209,7 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
 
 def _by_uuid(given: dict[str, str], criteria: Criteria) -> bool:
     if "uuid" in given:
-        criteria.exact["uuid"] = parse_id(given["uuid"])
+        criteria.exact["uuid"] = parse_uuid(given["uuid"])
         return criteria.exact["uuid"] is not None
     return True
 
@@ -245,7 +245,7 @@ def _order(request: Request) -> list[Order]:
         locked = key == "locked" and request.v >= LOCKED
         if key in IGNORED_SORT_KEYS and not locked:
             continue
-        if key in {"host", "node"} and not request.ctx.is_admin:
+        if key in {"host", "node"} and not request.can(_ALL_FILTERS):
             raise Forbidden("Policy doesn't allow sorting by host or node to be performed.")
         if (key in SORT_KEYS or locked) and key not in {o.key for o in orders}:
             orders.append(Order(key, direction == "desc"))

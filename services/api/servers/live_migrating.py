@@ -23,24 +23,24 @@ CHECKED_LATER = 34
 """From here the answer does not wait for what the hosts say."""
 
 
-async def migrate_live(request: Request, placed: PlacedServer, host: str | None) -> None:
+async def migrate_live(request: Request, host: str | None) -> None:
     """Begin; raises `InvalidInput` for a host that is not known and, below 2.34, for a source or
     destination that cannot be used."""
     force = truth(request.body[LIVE_MIGRATE.key].get("force", False))
-    check(LIVE_MIGRATE, placed, is_admin=request.ctx.is_admin)
+    check(request, LIVE_MIGRATE)
     if force and not host:
         raise InvalidInput("Can't force to a non-provided destination")
     if host and await store.compute_node_find(request.app.pool, host=host, node=None) is None:
         raise InvalidInput(f"Compute host {host} could not be found.")
     if request.v < CHECKED_LATER:
-        await _check_hosts(request, placed, host)
+        await _check_hosts(request, request.server, host)
     migration = MigrationStart(request.app.ids.uuid(), "live-migration", host)
     state = {
         "host": host,
         "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
         "migration_uuid": str(migration.uuid),
     }
-    await start_action(request, placed, LIVE_MIGRATE, state, migration=migration)
+    await start_action(request, LIVE_MIGRATE, state, migration=migration)
 
 
 async def _check_hosts(request: Request, placed: PlacedServer, host: str | None) -> None:

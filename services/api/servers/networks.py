@@ -12,8 +12,8 @@ from typing import Any
 
 from common.errors import Conflict, Forbidden, InvalidInput, NotFound
 from common.neighbours.network import Network, Port
+from services.api.identifiers import parse_uuid
 from services.api.request import Request
-from services.api.servers.load import parse_id
 
 _ATTACH = "os_compute_api:servers:create:attach_network"
 _EXTERNAL = "network:attach_external_network"
@@ -63,7 +63,7 @@ def _entry(asked: dict[str, Any]) -> dict[str, Any]:
         return {**entry, "port": port}
     if uuid is None:
         raise InvalidInput("Bad network format: missing 'uuid'")
-    parsed = parse_id(uuid)
+    parsed = parse_uuid(uuid)
     if parsed is None:
         raise InvalidInput(f"Bad networks format: network uuid is not in proper format ({uuid})")
     entry["uuid"] = str(parsed)

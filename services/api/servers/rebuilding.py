@@ -21,7 +21,7 @@ from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.schemas.parts import truth
 from services.api.servers import access_ip, devices, images, names
-from services.api.servers.load import not_found
+from services.api.targets import server_not_found
 
 _TRUSTED_CERTS = "os_compute_api:servers:rebuild:trusted_certs"
 _COLUMNS = {
@@ -35,13 +35,13 @@ _COLUMNS = {
 """Body keys to columns that take the value as it is."""
 
 
-async def rebuild(request: Request, placed: PlacedServer) -> tuple[PlacedServer, str]:
+async def rebuild(request: Request) -> tuple[PlacedServer, str]:
     """Begin; returns the server as it is to be and its admin password."""
     asked: dict[str, Any] = request.body["rebuild"]
-    server = placed.server
-    check(REBUILD, placed, is_admin=request.ctx.is_admin)
+    server = request.server.server
+    check(request, REBUILD)
     if asked.get("trusted_image_certificates"):
-        request.require(_TRUSTED_CERTS, server.project_id, server.user_id)
+        request.require(_TRUSTED_CERTS)
     if truth(asked.get("preserve_ephemeral", False)) and server.ephemeral_gib:
         raise InvalidInput("preserve_ephemeral: the host makes all disks of a server anew.")
     await _check_quotas(request, server, asked)
@@ -57,10 +57,10 @@ async def rebuild(request: Request, placed: PlacedServer) -> tuple[PlacedServer,
         columns["auto_disk_config"] = images.auto_disk_config(
             asked["OS-DCF:diskConfig"], image.properties, image.id
         )
-    await start_action(request, placed, REBUILD, columns=columns)
+    await start_action(request, REBUILD, columns=columns)
     now = await store.server_get(request.app.pool, server.uuid)
     if now is None:
-        raise not_found(server.uuid)
+        raise server_not_found(server.uuid)
     return now, asked.get("adminPass") or names.password()
 
 

@@ -113,7 +113,7 @@ def _fault(placed: PlacedServer, request: Request) -> Any:
         "message": fault["message"],
     }
     # Details of our own failures may name hosts, which are not the user's business.
-    if fault.get("details") and (request.ctx.is_admin or fault["code"] != 500):
+    if fault.get("details") and (fault["code"] != 500 or request.can(_EXTENDED)):
         shown["details"] = fault["details"]
     return shown
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from common.errors import InvalidInput
+from services.api.identifiers import parse_uuid
 from services.api.servers import devices, names
 from services.api.servers.destination import _parse
 from services.api.servers.images import auto_disk_config
-from services.api.servers.load import parse_id
 
 ID = UUID("0c0ffee0-0000-4000-8000-000000000000")
 
@@ -121,6 +121,6 @@ def test_disk_config_that_the_image_forbids() -> None:
 
 
 def test_ids() -> None:
-    assert parse_id(str(ID)) == parse_id(ID.hex) == parse_id(str(ID).upper()) == ID
+    assert parse_uuid(str(ID)) == parse_uuid(ID.hex) == parse_uuid(str(ID).upper()) == ID
     for text in ("", "x", f"{{{ID}}}", f"urn:uuid:{ID}", "g" * 32):
-        assert parse_id(text) is None
+        assert parse_uuid(text) is None
