@@ -241,6 +241,8 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    image_max_bytes: int = Field(default=1 << 40, ge=1)
+    """Largest image that can be uploaded; a larger one is refused with 413."""
     region: str = "RegionOne"
 
 
