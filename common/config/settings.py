@@ -139,13 +139,14 @@ class IdentitySettings(Section):
 
 
 class NeighbourSettings(Section):
-    """How image and network services are called."""
+    """How image, network and volume services are called."""
 
     timeout_s: float = Field(default=10.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     image_endpoint: str | None = None
     """Overrides the catalog."""
     network_endpoint: str | None = None
+    volume_endpoint: str | None = None
 
 
 class ConductorSettings(Section):
