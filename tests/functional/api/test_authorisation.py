@@ -30,6 +30,7 @@ OPEN = {
     # The image service decides what the caller sees.
     "GET /images",
     "GET /images/detail",
+    "GET /limits",
     # Gone for everybody alike.
     "POST /servers/{server_id}/action#resetNetwork",
 }
