@@ -57,6 +57,7 @@ class Deployment:
     http: aiohttp.ClientSession
     identity_url: str
     base_url: str
+    database_url: str
     tokens: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
 
@@ -226,7 +227,7 @@ async def deployment(
     service = api.create(Settings(**sections), ports)
     await service.start()
     async with aiohttp.ClientSession() as http:
-        made = Deployment(pool, bus, http, identity_url, f"http://127.0.0.1:{service.port}")
+        made = Deployment(pool, bus, http, identity_url, f"http://127.0.0.1:{service.port}", url)
         await made.login("admin", "admin")
         await _add_people(made)
         for user, (project, _) in PEOPLE.items():
