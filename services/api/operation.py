@@ -66,6 +66,8 @@ class Operation:
     """The single key of the body, for POST .../action."""
     may_answer: tuple[int, ...] = ()
     """Statuses beside `success` and the refusals that every operation may answer with."""
+    removed: int | None = None
+    """The status with which an operation that once was says that it is no more."""
 
     @property
     def id(self) -> str:
