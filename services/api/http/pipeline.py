@@ -46,6 +46,8 @@ _CONTENT_TYPES = frozenset(
     {"text/plain", "application/json", "application/vnd.openstack.compute+json"}
 )
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+MOST_LEVELS = 64
+"""Deeper than any request is; what comes after parsing goes down level by level."""
 _NOWHERE = "(unknown path)"
 
 
@@ -258,9 +260,26 @@ def _check_content_type(http: web.BaseRequest) -> None:
 
 def _decode(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidInput("Malformed request body") from error
+    if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS and _levels(body) > MOST_LEVELS:
+        raise InvalidInput("Malformed request body")
+    return body
+
+
+def _levels(body: Any) -> int:
+    """How deep lists and objects stand in each other."""
+    levels, inside = 0, [body]
+    while inside:
+        levels += 1
+        inside = [
+            part
+            for each in inside
+            if isinstance(each, dict | list)
+            for part in (each.values() if isinstance(each, dict) else each)
+        ]
+    return levels
 
 
 def _check_project(project: str | None, ctx: RequestContext) -> None:
