@@ -1,8 +1,9 @@
-"""The front door: what happens to every HTTP request, in order.
+"""What happens to every HTTP request, in order.
 
 The path of a request: size limit -> 401 token -> 429 rate -> 404 route -> 400 malformed version ->
 406 version nobody speaks -> 415 content type -> 400 body and action -> 400 project in the URL ->
-404 not in this version -> 400 schema of query and body -> 403 policy -> handler -> answer.
+404 not in this version -> 400 schema of query and body -> typed values -> 404 target -> 403
+policy -> handler -> answer.
 Clients rely on this order, so it stands here in one place.
 
 Owns: that order, and turning every outcome into an answer. May not: know any resource.
@@ -21,17 +22,18 @@ import structlog
 from aiohttp import web
 
 from common.errors import InvalidInput, Unauthorized
-from services.api import answers, documents, faults, metrics, microversion
-from services.api.faults import HttpError
-from services.api.links import Links
+from services.api import versions
+from services.api.http import documents, faults, metrics, negotiation, responses
+from services.api.http.faults import HttpError
+from services.api.http.links import Links
+from services.api.http.router import Router, Target, choose_action, choose_version
+from services.api.http.validation import Validators, as_v2, known_parameters
 from services.api.operation import Operation, Reply
 from services.api.request import Deps, Request, RequestContext
-from services.api.router import Router, Target, choose_action, choose_version
-from services.api.validation import Validators, as_v2, known_parameters
 
 if TYPE_CHECKING:
-    from services.api.auth import Authenticator
-    from services.api.ratelimit import RateLimit
+    from services.api.http.authentication import Authenticator
+    from services.api.http.ratelimit import RateLimit
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +67,7 @@ class Exchange:
     operation: str = _NOWHERE
     shown_version: str | None = None
     """For the version headers, once there is one to show."""
-    version: int = microversion.MIN
+    version: int = versions.MIN
     project: str | None = None
     """The project the URL names."""
     params: dict[str, str] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Exchange:
         return self.version_segment == LEGACY
 
 
-class Front:
+class Pipeline:
     """Answers requests; one per process."""
 
     def __init__(
@@ -125,19 +127,19 @@ class Front:
         try:
             operation, reply = await self._perform(exchange)
             status = reply.status or operation.status(exchange.version)
-            return answers.reply(
+            return responses.reply(
                 status, reply.body, reply.headers, request_id, exchange.shown_version
             )
         except Unauthorized as error:
-            return answers.unauthorized(str(error), request_id, self._www_authenticate_url)
+            return responses.unauthorized(str(error), request_id, self._www_authenticate_url)
         except UnknownPath:
-            return answers.unknown_path(accept, request_id)
+            return responses.unknown_path(accept, request_id)
         except BodyTooLarge:
-            return answers.too_large(self._max_body_bytes, accept, request_id)
+            return responses.too_large(self._max_body_bytes, accept, request_id)
         except Exception as error:
             if not faults.expected(error):
                 log.exception("request_failed", operation=exchange.operation)
-            return answers.fault(error, request_id, exchange.shown_version)
+            return responses.fault(error, request_id, exchange.shown_version)
 
     async def _perform(self, exchange: Exchange) -> tuple[Operation, Reply]:
         http = exchange.http
@@ -158,8 +160,8 @@ class Front:
         _check_project(exchange.project, ctx)
         operation = choose_version(rows, exchange.version)
         request = self._validated(exchange, operation, ctx)
-        if operation.policy is not None:
-            request.require(operation.policy)
+        rule = operation.policy(request) if callable(operation.policy) else operation.policy
+        await operation.target(request, rule)
         return operation, await operation.handler(request)
 
     def _route(self, exchange: Exchange) -> Target:
@@ -175,13 +177,13 @@ class Front:
 
     def _negotiate(self, exchange: Exchange) -> int:
         if exchange.legacy:
-            return microversion.MIN
+            return versions.MIN
         try:
-            version = microversion.requested(exchange.http.headers)
-        except microversion.VersionOutOfRange as error:
+            version = negotiation.requested(exchange.http.headers)
+        except negotiation.VersionOutOfRange as error:
             exchange.shown_version = error.version
             raise
-        exchange.shown_version = microversion.show(version)
+        exchange.shown_version = versions.show(version)
         return version
 
     def _refuse_large(self, http: web.BaseRequest) -> None:
@@ -197,7 +199,7 @@ class Front:
             raise BodyTooLarge from error
 
     def _validated(self, exchange: Exchange, operation: Operation, ctx: RequestContext) -> Request:
-        query = self._query(exchange, operation)
+        query, typed_query = self._query(exchange, operation)
         body = None
         if operation.body is not None:
             validator = self._validators.body(operation, exchange.version)
@@ -205,26 +207,38 @@ class Front:
             if exchange.legacy:
                 body = as_v2(validator.schema, body)
             validator.check(body)
+            body = validator.typed(body)
         links = Links(
             host=documents.host(exchange.http),
             version=exchange.version_segment,
             project=f"/{exchange.project}" if exchange.project else "",
             query=query,
         )
-        return Request(self._deps, ctx, exchange.version, exchange.params, body, query, links)
+        return Request(
+            self._deps,
+            ctx,
+            exchange.version,
+            exchange.params,
+            body,
+            typed_query,
+            links,
+            owner_project_id=ctx.project_id,
+            owner_user_id=ctx.user_id,
+        )
 
-    def _query(self, exchange: Exchange, operation: Operation) -> dict[str, list[str]]:
-        """The declared parameters, checked."""
+    def _query(
+        self, exchange: Exchange, operation: Operation
+    ) -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+        """The declared parameters, checked: as given, and typed."""
         query: dict[str, list[str]] = {}
         for name, value in exchange.http.rel_url.query.items():
             query.setdefault(name, []).append(value)
-        if not query:
-            return query
-        validator = self._validators.query(operation, exchange.version)
+        validator = self._validators.query(operation, exchange.version) if query else None
         if validator is None:
-            return {}
+            return {}, {}
         validator.check(query)
-        return known_parameters(validator, query)
+        known = known_parameters(validator, query)
+        return known, validator.typed(known)
 
 
 def _segments(rest: str) -> list[str]:

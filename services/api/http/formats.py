@@ -56,8 +56,10 @@ def _loose_name(text: str) -> bool:
     return _printable(text) and not all(map(_is_blank, text))
 
 
-def _parse_time(text: str) -> None:
-    dt.datetime.fromisoformat(text)
+def moment(text: str) -> dt.datetime:
+    """A time as text, UTC unless it says otherwise; raises ValueError or OverflowError."""
+    time = dt.datetime.fromisoformat(text)
+    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
 
 
 def _parse_base64(text: str) -> None:
@@ -81,7 +83,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "az_name_with_leading_trailing_spaces": lambda text: _loose_name(text) and ":" not in text,
     "nova-printable": _printable,
     "uuid": _succeeds(uuid.UUID),
-    "date-time": _succeeds(_parse_time),
+    "date-time": _succeeds(moment),
     "cidr": _succeeds(lambda text: ipaddress.ip_network(text, strict=False)),
     "ipv4": _succeeds(ipaddress.IPv4Address),
     "ipv6": _succeeds(ipaddress.IPv6Address),

@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from services.api import answers, microversion
+from services.api import versions
+from services.api.http import negotiation, responses
 
 _DOCUMENTED_AT = "http://docs.openstack.org/"
 _VERSIONS: dict[str, dict[str, Any]] = {
@@ -27,8 +28,8 @@ _VERSIONS: dict[str, dict[str, Any]] = {
         "segment": "v2.1",
         "media": "2.1",
         "status": "CURRENT",
-        "version": microversion.show(microversion.MAX),
-        "min_version": microversion.show(microversion.MIN),
+        "version": versions.show(versions.MAX),
+        "min_version": versions.show(versions.MIN),
         "updated": "2013-07-23T11:33:21Z",
     },
 }
@@ -70,15 +71,15 @@ def root(http: web.BaseRequest, segment: str, request_id: str) -> web.Response:
     """GET /v2.1/ and /v2/."""
     current = segment == "v2.1"
     document = version_document("v2.1" if current else "v2.0", host(http))
-    version = microversion.show(microversion.MIN)
+    version = versions.show(versions.MIN)
     if current:
         try:
-            version = microversion.show(microversion.requested(http.headers))
-        except microversion.VersionOutOfRange as error:
-            return answers.fault(error, request_id, error.version)
-        except microversion.MalformedVersion as error:
-            return answers.fault(error, request_id, None)
-    return answers.reply(200, document, {}, request_id, version if current else None)
+            version = versions.show(negotiation.requested(http.headers))
+        except negotiation.VersionOutOfRange as error:
+            return responses.fault(error, request_id, error.version)
+        except negotiation.MalformedVersion as error:
+            return responses.fault(error, request_id, None)
+    return responses.reply(200, document, {}, request_id, version if current else None)
 
 
 def outside(http: web.BaseRequest, path: str) -> web.Response:
@@ -86,7 +87,7 @@ def outside(http: web.BaseRequest, path: str) -> web.Response:
     base = host(http)
     if path == "/":
         body: dict[str, Any] = {"versions": [_summary(version, base) for version in _VERSIONS]}
-        return answers.reply(200, body, {}, None, None)
+        return responses.reply(200, body, {}, None, None)
     choices = [
         {
             "id": version,
@@ -96,4 +97,4 @@ def outside(http: web.BaseRequest, path: str) -> web.Response:
         }
         for version, facts in _VERSIONS.items()
     ]
-    return answers.reply(300, {"choices": choices}, {}, None, None)
+    return responses.reply(300, {"choices": choices}, {}, None, None)

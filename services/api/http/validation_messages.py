@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
-from services.api.formats import FORMATS
+from services.api.http.formats import FORMATS
 
 
 def _checker() -> FormatChecker:
@@ -28,7 +28,7 @@ def _checker() -> FormatChecker:
 def _text_range(
     _validator: Any, limits: list[float], instance: Any, _schema: Any
 ) -> Iterator[ValidationError]:
-    from services.api.validation import _TextRange
+    from services.api.http.validation import _TextRange
 
     try:
         _TextRange(None, limits, None).validate(instance)

@@ -2,7 +2,8 @@
 
 Owns: compiled schemas, one per (operation, distinct schema). A fast engine decides; the standard
 one is only asked for the words of a failure, because clients match on them.
-May not: change input, except for the v2 dialect that drops what it does not know.
+May not: change input, except for the v2 dialect that drops what it does not know; what valid
+values become is in coercion.py.
 Crash story: none; compiled again by the next process.
 """
 
@@ -17,11 +18,11 @@ import jsonschema_rs
 import orjson
 
 from common.errors import InvalidInput
-from services.api.formats import FORMATS
+from services.api.http import coercion
+from services.api.http.formats import FORMATS
 from services.api.operation import Operation, Schema
+from services.api.versions import EVERY_QUERY_CLOSED
 
-CLOSED_QUERIES = 102
-"""From here every read refuses query parameters it does not know."""
 _NO_PARAMETERS: Schema = {"type": "object", "additionalProperties": False}
 ANY_PARAMETERS: Schema = {"type": "object"}
 
@@ -62,6 +63,7 @@ class Validator:
         """`subject` is how a failure names a value: "field/attribute" or "query parameters"."""
         self.schema = schema
         self._subject = subject
+        self._coerce = coercion.compiled(schema)
         self._engine: _Engine = jsonschema_rs.Draft202012Validator(
             schema, formats=FORMATS, validate_formats=True, keywords={"textRange": _TextRange}
         )
@@ -71,10 +73,16 @@ class Validator:
         if not self._engine.is_valid(instance):
             raise InvalidInput(self._explain(instance))
 
-    def _explain(self, instance: Any) -> str:
-        from services.api import wording  # slow to import and needed by failures only
+    def typed(self, instance: Any) -> Any:
+        """What `check` has found valid, as handlers read it (services/api/http/coercion.py)."""
+        return instance if self._coerce is None else self._coerce(instance, "")
 
-        return wording.explain(self.schema, instance, self._subject)
+    def _explain(self, instance: Any) -> str:
+        from services.api.http import (
+            validation_messages,  # slow to import and needed by failures only
+        )
+
+        return validation_messages.explain(self.schema, instance, self._subject)
 
 
 class Validators:
@@ -114,7 +122,7 @@ class Validators:
 def _query_schema(operation: Operation, version: int) -> Any:
     if operation.query is not None:
         return operation.query(version)
-    closed = operation.method == "GET" and version >= CLOSED_QUERIES
+    closed = operation.method == "GET" and version >= EVERY_QUERY_CLOSED
     return _NO_PARAMETERS if closed else None
 
 

@@ -14,8 +14,8 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
-from services.api import faults
-from services.api.microversion import LEGACY_HEADER, STANDARD_HEADER
+from services.api.http import faults
+from services.api.http.negotiation import LEGACY_HEADER, STANDARD_HEADER
 
 JSON = "application/json"
 _FAULT_JSON = "application/json; charset=UTF-8"

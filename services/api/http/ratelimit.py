@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 from common.runtime.ports import Clock
-from services.api.faults import HttpError
+from services.api.http.faults import HttpError
 
 MAX_BUCKETS = 10_000
 

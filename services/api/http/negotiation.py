@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from services.api.faults import HttpError
+from services.api.http.faults import HttpError
+from services.api.versions import MAJOR, MAX, MIN, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MIN = 1
-MAX = 104
-MAJOR = 2
 
 STANDARD_HEADER = "OpenStack-API-Version"
 LEGACY_HEADER = "X-OpenStack-Nova-API-Version"
@@ -44,11 +41,6 @@ class VersionOutOfRange(HttpError):
             f"Minimum is {show(MIN)} and maximum is {show(MAX)}.",
         )
         self.version = text
-
-
-def show(version: int) -> str:
-    """The text form, "2.96"."""
-    return f"{MAJOR}.{version}"
 
 
 def requested(headers: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from common.errors import InvalidInput, NotFound
-from services.api import microversion
+from services.api import versions
 from services.api.operation import Operation
 
 Ranges = list[Operation]
@@ -100,4 +100,4 @@ def choose_version(rows: Ranges, version: int) -> Operation:
     for row in rows:
         if row.since <= version <= row.until:
             return row
-    raise NotFound(f"API version '{microversion.show(version)}' is not supported on this method.")
+    raise NotFound(f"API version '{versions.show(version)}' is not supported on this method.")
