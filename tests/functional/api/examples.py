@@ -57,10 +57,12 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /servers/{server_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /servers/{server_id}/metadata/{id}": {"meta": {"a": "b"}},
     "PUT /servers/{server_id}/tags": {"tags": ["a"]},
+    "POST /os-volumes": {"volume": {"size": 1}},
+    "POST /os-snapshots": {"snapshot": {"volume_id": _UUID}},
 }
 
 
 def example(operation_id: str, version: int) -> Body | None:
     """The body to send; None for an operation without an example."""
-    found = EXAMPLES.get(operation_id)
+    found = EXAMPLES.get(operation_id.replace("/os-volumes_boot", "/servers"))
     return found(version) if callable(found) else found
