@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,14 +22,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.scheduler import SchedulerSettings
+from common.config.section import Section
+
 log = structlog.get_logger(__name__)
 
 DOWN_TIME_FACTOR = 2.5
 """A host must be allowed to miss a report: service_down_time is at least this many intervals."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -180,22 +179,6 @@ class ConductorSettings(Section):
         """For this long a new workflow is left to the conductor that was woken for it. Conductors
         renew leases twice as often, so a run that goes on has its lease before that."""
         return self.lease_s / 2
-
-
-class SchedulerSettings(Section):
-    host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
-    cpu_allocation_ratio: float = Field(default=4.0, gt=0)
-    ram_allocation_ratio: float = Field(default=1.0, gt=0)
-    disk_allocation_ratio: float = Field(default=1.0, gt=0)
-    snapshot_max_age_s: float = Field(default=0.25, ge=0)
-    promise_s: float = Field(default=2.0, ge=0)
-    """A host that was answered counts as filled for this long, unless its claim is seen before."""
-    max_alternates: int = Field(default=2, ge=0)
-    """Other hosts named with the best; the claim takes the first that has room."""
-    ram_weight_multiplier: float = 1.0
-    cpu_weight_multiplier: float = 1.0
-    disk_weight_multiplier: float = 1.0
-    build_failure_weight_multiplier: float = 1_000_000.0
 
 
 class SimulatedDriverSettings(Section):

@@ -158,6 +158,7 @@ EXAMPLES: list[Message] = [
         force_host="compute-1",
         requested_host="compute-2",
         exclude_hosts=["compute-3"],
+        image_id=SERVER,
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
