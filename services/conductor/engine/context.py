@@ -8,7 +8,7 @@ May not: write the server directly. Crash story: everything here is rebuilt from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ from common.db.stores import services as services_store
 from common.db.stores.claims import Release
 from common.db.stores.commit import Changes, Event
 from common.db.stores.workflows import Workflow
+from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 from common.domain.states import VmState
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
@@ -120,6 +121,15 @@ class Context:
     def change_server(self, **columns: Any) -> None:
         """Columns of the server to write with this step."""
         self.changes.server.update(columns)
+
+    def change_device(self, device: BlockDevice, **fields: Any) -> None:
+        """A disk of the server as it is with this step."""
+        now = self.changes.devices.get(device.uuid) or device
+        self.changes.devices[device.uuid] = replace(now, **fields)
+
+    def remove_device(self, device: BlockDevice) -> None:
+        """With this step the server has this disk no more."""
+        self.changes.devices[device.uuid] = None
 
     def release_claims(self, *, purpose: Any = None, keep_host: str | None = None) -> None:
         """Give back, with this step, the server's claims that match; None matches all."""

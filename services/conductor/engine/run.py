@@ -385,6 +385,12 @@ class Run:
             for column, value in changes.server.items()
             if not isinstance(value, Sql) or value in claimed
         }
+        if changes.devices:
+            known["block_devices"] = tuple(
+                now
+                for device in self._server.block_devices
+                if (now := changes.devices.get(device.uuid, device)) is not None
+            )
         self._server = dataclasses.replace(self._server, **known)
 
     def _names(self) -> dict[str, str]:

@@ -29,6 +29,7 @@ PROTOCOL_OF = {
     "migrate": base.Migrate,
     "live_migrate": base.LiveMigrate,
     "fencing": base.Fencing,
+    "volumes": base.Volumes,
 }
 
 

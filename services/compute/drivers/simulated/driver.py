@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
 from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
-from common.messages.compute import GuestSpec
+from common.messages.compute import GuestSpec, VolumeDevice
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
@@ -26,9 +26,9 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
-from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.drivers.simulated.volumes import SimulatedVolumes, with_volumes
 from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
@@ -50,7 +50,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(SimulatedHost):
+class SimulatedDriver(SimulatedVolumes):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -63,6 +63,7 @@ class SimulatedDriver(SimulatedHost):
         migrate=True,
         live_migrate=True,
         fencing=True,
+        volumes=True,
     )
 
     def __init__(
@@ -184,6 +185,8 @@ class SimulatedDriver(SimulatedHost):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
         as_of = self._execution.holds
 
@@ -197,6 +200,8 @@ class SimulatedDriver(SimulatedHost):
             self._hold_or_release(guest, as_of, held=held)
             spec = guest.spec.model_copy(update={"generation": new_generation})
             guest = replace(guest, spec=spec, phase=Phase.READY)
+            if volumes is not None:
+                guest = with_volumes(guest, volumes)
             if power_on:
                 self._boot(guest)
             else:
