@@ -21,3 +21,11 @@ update block_devices set delete_on_termination = :value
  where server_uuid = :server_uuid and volume_id = :volume_id
 returning uuid;
 
+
+-- name: attachments(server_uuid)^
+-- Those that are the server's, and volumes that requests are about to reserve for it.
+select (select coalesce(array_agg(d.attachment_id), '{}') from block_devices d
+         where d.server_uuid = :server_uuid and d.attachment_id is not null) as named,
+       (select coalesce(array_agg(l.detail ->> 'volume_id'), '{}') from leftovers l
+         where l.server_uuid = :server_uuid and l.kind = 'attachments'
+           and l.detail ? 'volume_id') as reserving;

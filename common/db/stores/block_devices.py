@@ -7,7 +7,7 @@ Crash story: each function is one statement.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -27,6 +27,22 @@ async def add(db: Executor, server_uuid: UUID, device: BlockDevice) -> bool:
         db, server_uuid=server_uuid, device={**asdict(device), "uuid": str(device.uuid)}
     )
     return row is not None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What may stay in the volume service for a server."""
+
+    attachments: frozenset[str]
+    """Those its disks name."""
+    reserving: frozenset[str]
+    """Volumes that requests are about to reserve: their attachments are not over."""
+
+
+async def known(pool: Pool, server_uuid: UUID) -> Known:
+    """As it is now, whatever a workflow has read before."""
+    row = await _sql.attachments(pool, server_uuid=server_uuid)
+    return Known(frozenset(row["named"]), frozenset(row["reserving"]))
 
 
 async def set_delete_on_termination(

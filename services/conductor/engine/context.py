@@ -38,6 +38,9 @@ from services.conductor.engine.lease import Lease
 log = structlog.get_logger(__name__)
 
 
+RESUME = "resume_step"
+"""Key of a workflow's state: the step from which an unwinding workflow goes forward again."""
+
 _RESEND_MOST_S = 5.0
 """A host that has gone down meanwhile is noticed within this."""
 
@@ -112,6 +115,11 @@ class Context:
     def failed_step(self) -> str | None:
         """The step because of which the workflow unwinds."""
         return (self.workflow.error or {}).get("step")
+
+    @property
+    def goes_on(self) -> bool:
+        """It unwinds to go forward again from an earlier step, unless a delete comes."""
+        return RESUME in self.state
 
     @property
     def reason(self) -> str:
