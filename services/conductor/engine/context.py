@@ -130,10 +130,11 @@ class Context:
         """Columns of the server to write with this step."""
         self.changes.server.update(columns)
 
-    def change_device(self, device: BlockDevice, **fields: Any) -> None:
+    def change_device(self, device: BlockDevice, **fields: Any) -> BlockDevice:
         """A disk of the server as it is with this step."""
-        now = self.changes.devices.get(device.uuid) or device
-        self.changes.devices[device.uuid] = replace(now, **fields)
+        now = replace(self.changes.devices.get(device.uuid) or device, **fields)
+        self.changes.devices[device.uuid] = now
+        return now
 
     def remove_device(self, device: BlockDevice) -> None:
         """With this step the server has this disk no more."""

@@ -24,6 +24,8 @@ from common.db.pool import Pool
 from common.db.stores import block_devices as store
 from common.db.stores.commit import Leftover
 from common.domain.block_devices import BlockDevice
+from common.domain.server import Server
+from common.errors import NotFound
 from common.messages.compute import VolumeDevice
 from common.neighbours.volume import Attachment, VolumeClient
 from services.conductor.engine.context import Context
@@ -42,6 +44,11 @@ def left(context: Context) -> list[Leftover]:
     return [Leftover("attachments", {}, "")] if needed(context) else []
 
 
+def disk(server: Server, uuid: str) -> BlockDevice | None:
+    """The server's disk that a workflow's state names; None when it has it no more."""
+    return next((device for device in server.block_devices if str(device.uuid) == uuid), None)
+
+
 # Connecting
 
 
@@ -55,13 +62,26 @@ async def connector(context: Context, host: str) -> Mapping[str, Any]:
 
 
 async def connect(
-    context: Context, attachment_id: str, how: Mapping[str, Any], *, complete: bool = True
+    context: Context, device: BlockDevice, attachment_id: str, how: Mapping[str, Any]
 ) -> None:
-    """Connect the host to the volume; repeatable."""
-    volume = context.deps.volume
-    await volume.attachment_update(attachment_id, how)
-    if complete:
-        await volume.attachment_complete(attachment_id)
+    """Connect a host to the volume; repeatable. Completed once the host says that it has it."""
+    where = {} if device.device_name is None else {"mountpoint": device.device_name}
+    await context.deps.volume.attachment_update(attachment_id, {**how, **where})
+
+
+async def reserve(
+    context: Context, devices: Sequence[BlockDevice]
+) -> list[tuple[BlockDevice, str]]:
+    """The attachment of each disk; made for those that have none."""
+    spare: dict[str, list[Attachment]] = defaultdict(list)
+    if context.resumed or context.workflow.attempt:
+        spare = await _spare(context)
+    reserved = []
+    for device in devices:
+        attachment_id = device.attachment_id or await _reserved(context, device, spare)
+        context.change_device(device, attachment_id=attachment_id)
+        reserved.append((device, attachment_id))
+    return reserved
 
 
 async def attach_at(context: Context, host: str) -> None:
@@ -74,7 +94,8 @@ async def attach_at(context: Context, host: str) -> None:
     made: dict[str, str] = {}
     for device in devices:
         attachment_id = await _reserved(context, device, spare)
-        await connect(context, attachment_id, how)
+        await connect(context, device, attachment_id, how)
+        await context.deps.volume.attachment_complete(attachment_id)
         made[str(device.uuid)] = attachment_id
     context.state[ATTACHMENTS] = made
 
@@ -95,17 +116,32 @@ async def let_go(context: Context) -> None:
         await settle(context.deps.pool, context.deps.volume, context.server.uuid)
 
 
-async def reserve_anew(context: Context) -> None:
-    """Replace each attachment by one without a host: the volume stays the server's."""
-    devices = _with_volumes(context.server.volumes)
-    if not devices:
+async def reserve_anew(context: Context, devices: Sequence[BlockDevice] | None = None) -> None:
+    """Replace each attachment, or those of `devices`, by one without a host: the volume stays the
+    server's."""
+    chosen = _with_volumes(context.server.volumes if devices is None else devices)
+    if not chosen:
         return
     spare = await _spare(context)
-    for device in devices:
+    for device in chosen:
         attachment_id = await _reserved(context, device, spare)
         if device.attachment_id is not None:
             await context.deps.volume.attachment_delete(device.attachment_id)
         context.change_device(device, attachment_id=attachment_id)
+
+
+async def mend(context: Context, device: BlockDevice, host: str) -> None:
+    """Have an attachment of the disk, connected to `host`, whatever a step has left of it."""
+    try:
+        if device.attachment_id is not None:
+            await context.deps.volume.attachment(device.attachment_id)
+            return
+    except NotFound:
+        pass
+    attachment_id = await _reserved(context, device, await _spare(context))
+    await connect(context, device, attachment_id, await connector(context, host))
+    await context.deps.volume.attachment_complete(attachment_id)
+    context.change_device(device, attachment_id=attachment_id)
 
 
 async def _spare(context: Context) -> dict[str, list[Attachment]]:

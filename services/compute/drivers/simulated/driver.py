@@ -289,7 +289,8 @@ class SimulatedDriver(SimulatedVolumes):
             if guest.phase is Phase.BUILDING:
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
-                ready = replace(guest, phase=Phase.READY, power_state=power_state)
+                # Prepared long before perhaps: what it is to be is what is said now.
+                ready = replace(guest, spec=spec, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
                 self._execution.release(guest, as_of)
