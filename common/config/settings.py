@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,14 +22,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.section import Section
+
 log = structlog.get_logger(__name__)
 
 DOWN_TIME_FACTOR = 2.5
 """A host must be allowed to miss a report: service_down_time is at least this many intervals."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -224,6 +223,7 @@ class ComputeSettings(Section):
     truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
+    consoles: HostConsolesSettings = HostConsolesSettings()
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
@@ -242,6 +242,8 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    image_max_bytes: int = Field(default=1 << 40, ge=1)
+    """Largest image that can be uploaded; a larger one is refused with 413."""
     region: str = "RegionOne"
 
 
@@ -275,6 +277,7 @@ class Settings(BaseSettings):
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
+    consoles: ConsolesSettings = ConsolesSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

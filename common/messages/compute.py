@@ -30,10 +30,14 @@ class ErrorBody(Part):
 
 
 class NetworkInterface(Part):
+    """What a driver needs to make one network interface of a guest."""
+
     port_id: str
     mac_address: str
     network_id: str
     fixed_ips: list[str] = Field(default_factory=list)
+    tag: str | None = None
+    """By which the guest's software knows it, given by the user."""
 
 
 class VolumeDevice(Part):

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from common.auth.session import ServiceSession
 from common.errors import NotFound
-from common.neighbours.answers import accepted
+from common.neighbours.responses import accepted
 
 _SERVICE = "block-storage"
 _VERSION = "3.54"

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
-from common.messages.compute import HostCommand, VolumeDevice
+from common.messages.compute import HostCommand, NetworkInterface, VolumeDevice
 from services.compute.drivers.base import Driver
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
@@ -117,6 +119,8 @@ VERBS: Mapping[str, Verb] = {
                                     result=dataclasses.asdict),
     "live_migration_abort": Verb(_SERVER, needs="live_migrate", aside=True),
     "live_migration_force_complete": Verb(_SERVER, needs="live_migrate", aside=True),
+    "attach_interface": Verb(required=_names("interface"), needs="interfaces"),
+    "detach_interface": Verb(required=_names("port_id"), needs="interfaces"),
 }
 # fmt: on
 
@@ -171,16 +175,18 @@ def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
         raise InvalidInput(f"{command.verb}: params.{name} is not known")
     if not isinstance(params.get("held", True), bool):
         raise InvalidInput(f"{command.verb}: params.held is neither true nor false")
-    if "power_state" in params:
+    for name in params.keys() & _MADE_OF.keys():
         try:
-            params["power_state"] = PowerState(params["power_state"])
+            params[name] = _MADE_OF[name](params[name])
         except ValueError as error:
-            raise InvalidInput(f"{command.verb}: params.power_state: {error}") from None
-    try:
-        if "volume" in params:
-            params["volume"] = VolumeDevice.model_validate(params["volume"])
-        if params.get("volumes") is not None:
-            params["volumes"] = [VolumeDevice.model_validate(v) for v in params["volumes"]]
-    except ValueError as error:
-        raise InvalidInput(f"{command.verb}: params.volume: {error}") from None
+            raise InvalidInput(f"{command.verb}: params.{name}: {error}") from None
     return params
+
+
+_MADE_OF: Mapping[str, Callable[[Any], Any]] = {
+    "power_state": PowerState,
+    "interface": NetworkInterface.model_validate,
+    "volume": VolumeDevice.model_validate,
+    "volumes": TypeAdapter(list[VolumeDevice]).validate_python,
+}
+"""Parameters that are more than what JSON has; each raises ValueError for what is none."""

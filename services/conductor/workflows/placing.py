@@ -121,15 +121,7 @@ def guest_spec(
         flavor=server.flavor,
         image_id=server.image_ref,
         image_properties=server.image_properties,
-        interfaces=[
-            NetworkInterface(
-                port_id=vif["port_id"],
-                mac_address=vif["mac"],
-                network_id=vif["network_id"],
-                fixed_ips=[ip["address"] for ip in vif["fixed_ips"]],
-            )
-            for vif in server.network_info
-        ],
+        interfaces=[interface(vif) for vif in server.network_info],
         metadata=server.metadata,
         key_name=server.key_name,
         public_key=server.key_data,
@@ -151,6 +143,17 @@ def guest_spec(
             for disk in server.block_devices
             if not disk.is_volume
         ],
+    )
+
+
+def interface(vif: dict[str, Any]) -> NetworkInterface:
+    """One entry of network_info, as a driver needs to know it."""
+    return NetworkInterface(
+        port_id=vif["port_id"],
+        mac_address=vif["mac"],
+        network_id=vif["network_id"],
+        fixed_ips=[ip["address"] for ip in vif["fixed_ips"]],
+        tag=vif.get("tag"),
     )
 
 

@@ -47,6 +47,7 @@ _LINES = {
     "extended": "{stamp} hotplug: a disk has grown",
     "left": "{stamp} migration: leaving this host",
     "migrated": "{stamp} migration: running on a new host",
+    "interface": "{stamp} pci: network interfaces changed\n{interfaces}",
 }
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")

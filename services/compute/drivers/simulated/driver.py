@@ -26,9 +26,11 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
-from services.compute.drivers.simulated.volumes import SimulatedVolumes, with_volumes
+from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
 from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
@@ -50,7 +52,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(SimulatedVolumes):
+class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -62,6 +64,7 @@ class SimulatedDriver(SimulatedVolumes):
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        interfaces=True,
         fencing=True,
         volumes=True,
     )

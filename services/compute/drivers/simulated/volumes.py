@@ -17,8 +17,8 @@ from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest
 
 
-class SimulatedVolumes(SimulatedHost):
-    """The protocol `Volumes` of `drivers/base.py`."""
+class VolumeVerbs(SimulatedHost):
+    """`Volumes` of drivers/base.py."""
 
     async def volume_connector(self) -> dict[str, Any]:
         return {
