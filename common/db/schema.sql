@@ -294,6 +294,32 @@ select every.instances - soft.instances, every.cores - soft.cores, every.ram - s
                          and system_metadata ? 'soft_deleted_at' and vm_state = 'soft-delete') soft
 $$;
 
+-- Disks of servers, beside the one that is made of the image: volumes, and local disks that were
+-- asked for one by one. The rows go when their server is deleted.
+create table block_devices (
+    uuid                  uuid primary key,
+    server_uuid           uuid not null,
+    position              integer not null,          -- in the order in which they were asked for
+    source_type           text not null check (source_type in ('blank', 'image', 'snapshot', 'volume')),
+    destination_type      text not null check (destination_type in ('local', 'volume')),
+    boot_index            integer,                   -- 0: the root disk; null: not booted from
+    device_name           text,                      -- /dev/vdb
+    volume_id             text,                      -- null until it is made
+    attachment_id         text,                      -- the one that is the server's; others are over
+    image_id              text,
+    snapshot_id           text,
+    size                  integer,                   -- GiB; of swap, MiB
+    volume_type           text,
+    guest_format          text,                      -- 'swap', or the file system of an ephemeral disk
+    disk_bus              text,
+    device_type           text,
+    tag                   text,
+    delete_on_termination boolean not null default false,
+    created_at            timestamptz not null default clock_timestamp(),
+    constraint block_devices_volume_key unique (server_uuid, volume_id)
+);
+create index block_devices_volume_idx on block_devices (volume_id) where volume_id is not null;
+
 -- Instance actions --------------------------------------------------------------------------
 create table instance_actions (
     id          bigint generated always as identity primary key,
@@ -351,8 +377,8 @@ create index workflows_server_idx on workflows (server_uuid, id);
 create table leftovers (
     id          bigint generated always as identity primary key,
     server_uuid uuid not null,
-    kind        text not null check (kind in ('ports', 'image', 'guest')),
-    detail      jsonb not null default '{}',     -- image: {"id"}; guest: {"host", "generation"}
+    kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot')),
+    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}
     reason      text not null,                   -- why the latest attempt failed
     request_id  text,                            -- of the action that left it
     attempts    integer not null default 0,      -- of the reconciler

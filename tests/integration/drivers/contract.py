@@ -30,6 +30,7 @@ PROTOCOL_OF = {
     "live_migrate": base.LiveMigrate,
     "interfaces": base.Interfaces,
     "fencing": base.Fencing,
+    "volumes": base.Volumes,
 }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
 from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
-from common.messages.compute import GuestSpec
+from common.messages.compute import GuestSpec, VolumeDevice
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
@@ -30,6 +30,7 @@ from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
 from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
@@ -51,7 +52,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -65,6 +66,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         live_migrate=True,
         interfaces=True,
         fencing=True,
+        volumes=True,
     )
 
     def __init__(
@@ -186,6 +188,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
         as_of = self._execution.holds
 
@@ -199,6 +203,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             self._hold_or_release(guest, as_of, held=held)
             spec = guest.spec.model_copy(update={"generation": new_generation})
             guest = replace(guest, spec=spec, phase=Phase.READY)
+            if volumes is not None:
+                guest = with_volumes(guest, volumes)
             if power_on:
                 self._boot(guest)
             else:
@@ -286,7 +292,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             if guest.phase is Phase.BUILDING:
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
-                ready = replace(guest, phase=Phase.READY, power_state=power_state)
+                # Prepared long before perhaps: what it is to be is what is said now.
+                ready = replace(guest, spec=spec, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
                 self._execution.release(guest, as_of)
