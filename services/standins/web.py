@@ -61,7 +61,7 @@ class Caller:
 
 NOBODY = Caller()
 
-Authenticate = Callable[[str | None], Caller]
+Authenticate = Callable[[str | None], Awaitable[Caller]]
 """Token text to caller; raises Fault 401."""
 
 
@@ -153,7 +153,9 @@ def _serve(
     async def serve(request: web.Request) -> web.StreamResponse:
         base_url = f"{request.scheme}://{request.host}"
         try:
-            caller = NOBODY if route.public else authenticate(request.headers.get("X-Auth-Token"))
+            caller = NOBODY
+            if not route.public:
+                caller = await authenticate(request.headers.get("X-Auth-Token"))
             call = Call(request, caller, base_url)
             if route.stream is not None:
                 return await route.stream(call)
