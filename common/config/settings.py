@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,14 +22,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.section import Section
+
 log = structlog.get_logger(__name__)
 
 DOWN_TIME_FACTOR = 2.5
 """A host must be allowed to miss a report: service_down_time is at least this many intervals."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -140,13 +139,14 @@ class IdentitySettings(Section):
 
 
 class NeighbourSettings(Section):
-    """How image and network services are called."""
+    """How image, network and volume services are called."""
 
     timeout_s: float = Field(default=10.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     image_endpoint: str | None = None
     """Overrides the catalog."""
     network_endpoint: str | None = None
+    volume_endpoint: str | None = None
 
 
 class ConductorSettings(Section):
@@ -223,6 +223,7 @@ class ComputeSettings(Section):
     truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
+    consoles: HostConsolesSettings = HostConsolesSettings()
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
@@ -282,6 +283,7 @@ class Settings(BaseSettings):
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
+    consoles: ConsolesSettings = ConsolesSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -30,6 +30,7 @@ from common.messages.compute import GuestSpec, HostCommand, HostReply
 from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
 
@@ -77,6 +78,7 @@ class Deps:
     random: Random
     network: NetworkClient
     image: ImageClient
+    volume: VolumeClient
 
 
 @dataclass

@@ -27,6 +27,7 @@ from services.compute.drivers.base import (
 )
 from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
 from services.compute.faults import FaultRegistry
@@ -50,7 +51,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -62,6 +63,7 @@ class SimulatedDriver(SimulatedHost):
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        interfaces=True,
         fencing=True,
     )
 
