@@ -227,7 +227,13 @@ class ComputeSettings(Section):
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
+StandinName = Literal["identity", "image", "network", "volume"]
+
+
 class StandinSettings(Section):
+    serve: tuple[StandinName, ...] = ("identity", "image", "network", "volume")
+    """Which services are stood in for. Without `identity` tokens are checked with the service at
+    identity.auth_url, whose catalog must name the stand-ins that are left."""
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=5000, ge=0, le=65535)
     state_dir: Path = Path(".muster/standins")
