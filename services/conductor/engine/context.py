@@ -192,7 +192,7 @@ class Context:
                 SCHEDULER, message, timeout_s=self.deps.settings.bus.call_timeout_s
             )
         except (BusClosed, Unroutable) as error:
-            raise Unavailable(f"no scheduler answers: {error}") from error
+            raise Unavailable("no scheduler answers", reason=str(error)) from error
 
     async def command(
         self,

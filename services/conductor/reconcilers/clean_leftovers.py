@@ -18,7 +18,7 @@ from common.db.stores import leftovers as store
 from common.db.stores import servers
 from common.db.stores import services as services_store
 from common.db.stores.leftovers import Row
-from common.errors import MusterError, NotFound
+from common.errors import MusterError, NotFound, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
 from services.conductor.reconcilers.beginning import MOST
@@ -46,7 +46,7 @@ async def clean_leftovers(deps: Deps) -> int:
                 error=repr(error),
                 exc_info=None if expected else error,
             )
-            await store.failed(deps.pool, row.id, str(error) if expected else repr(error))
+            await store.failed(deps.pool, row.id, reason(error) if expected else repr(error))
             continue
         if over:
             log.info("leftover_cleaned_up", kind=row.kind, id=row.id, server=str(row.server_uuid))
