@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,14 +22,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.network import NetworkSettings
+from common.config.section import Section
+
 log = structlog.get_logger(__name__)
 
 DOWN_TIME_FACTOR = 2.5
 """A host must be allowed to miss a report: service_down_time is at least this many intervals."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -241,6 +240,8 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    port_up_delay_s: float = Field(default=0.0, ge=0)
+    """A port carries traffic this long after it was bound to a host; 0: at once."""
     region: str = "RegionOne"
 
 
@@ -271,6 +272,7 @@ class Settings(BaseSettings):
     quota: QuotaSettings = QuotaSettings()
     identity: IdentitySettings = IdentitySettings()
     neighbours: NeighbourSettings = NeighbourSettings()
+    network: NetworkSettings = NetworkSettings()
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()

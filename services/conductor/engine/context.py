@@ -32,6 +32,7 @@ from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
+from services.conductor.port_news import PortNews
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class Deps:
     random: Random
     network: NetworkClient
     image: ImageClient
+    port_news: PortNews
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from services.conductor.engine.definition import Definition
+from services.conductor.workflows.attach_interface import ATTACH_INTERFACE
 from services.conductor.workflows.build import BUILD
 from services.conductor.workflows.change_password import CHANGE_PASSWORD
 from services.conductor.workflows.confirm_resize import CONFIRM_RESIZE
 from services.conductor.workflows.create_backup import CREATE_BACKUP
 from services.conductor.workflows.create_image import CREATE_IMAGE
 from services.conductor.workflows.delete import DELETE
+from services.conductor.workflows.detach_interface import DETACH_INTERFACE
 from services.conductor.workflows.evacuate import EVACUATE
 from services.conductor.workflows.live_migrate import LIVE_MIGRATE
 from services.conductor.workflows.migrate import MIGRATE
@@ -34,12 +36,14 @@ from services.conductor.workflows.unshelve import UNSHELVE
 DEFINITIONS: dict[str, Definition] = {
     definition.kind: definition
     for definition in (
+        ATTACH_INTERFACE,
         BUILD,
         CHANGE_PASSWORD,
         CONFIRM_RESIZE,
         CREATE_BACKUP,
         CREATE_IMAGE,
         DELETE,
+        DETACH_INTERFACE,
         EVACUATE,
         LIVE_MIGRATE,
         MIGRATE,
