@@ -30,6 +30,7 @@ from common.messages.compute import GuestSpec, HostCommand, HostReply
 from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
 from services.conductor.port_news import PortNews
@@ -78,6 +79,7 @@ class Deps:
     random: Random
     network: NetworkClient
     image: ImageClient
+    volume: VolumeClient
     port_news: PortNews
 
 
