@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.network import NetworkSettings
 from common.config.section import Section
 
 log = structlog.get_logger(__name__)
@@ -250,6 +251,8 @@ class StandinSettings(Section):
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
     image_max_bytes: int = Field(default=1 << 40, ge=1)
     """Largest image that can be uploaded; a larger one is refused with 413."""
+    port_up_delay_s: float = Field(default=0.0, ge=0)
+    """A port carries traffic this long after it was bound to a host; 0: at once."""
     region: str = "RegionOne"
 
 
@@ -280,6 +283,7 @@ class Settings(BaseSettings):
     quota: QuotaSettings = QuotaSettings()
     identity: IdentitySettings = IdentitySettings()
     neighbours: NeighbourSettings = NeighbourSettings()
+    network: NetworkSettings = NetworkSettings()
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()

@@ -332,7 +332,8 @@ create table instance_actions (
     updated_at  timestamptz,
     finish_time timestamptz,
     message     text,
-    constraint instance_actions_server_request_key unique (server_uuid, request_id)
+    constraint instance_actions_server_request_key unique (server_uuid, request_id),
+    outcome     jsonb                            -- for a request that waits: {"port_id"} or {"error": {"code", "message"}}
 );
 
 create table instance_action_events (
@@ -377,8 +378,8 @@ create index workflows_server_idx on workflows (server_uuid, id);
 create table leftovers (
     id          bigint generated always as identity primary key,
     server_uuid uuid not null,
-    kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot')),
-    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}
+    kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot', 'interface')),
+    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}; interface: {"port_id"}
     reason      text not null,                   -- why the latest attempt failed
     request_id  text,                            -- of the action that left it
     attempts    integer not null default 0,      -- of the reconciler
@@ -387,6 +388,13 @@ create table leftovers (
     constraint leftovers_what_key unique (server_uuid, kind, detail)
 );
 create index leftovers_due_idx on leftovers (due_at);
+
+-- Whose turn it is with what is looked at page by page: one page at a time, whichever conductor.
+create table reconciler_turns (
+    name     text primary key,
+    position text,                               -- the last one looked at; null: begin anew
+    due_at   timestamptz not null                -- of the next page
+);
 
 -- Migrations --------------------------------------------------------------------------------
 create table migrations (

@@ -25,6 +25,7 @@ from common.messages.compute import (
     VolumeDevice,
 )
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
+from common.messages.network import PortsChanged, VifPlugged
 from common.messages.scheduler import HostSelected, SelectHost
 from common.messages.workflow import CancelWorkflow, RunWorkflow
 
@@ -194,4 +195,6 @@ EXAMPLES: list[Message] = [
         wakes=True,
     ),
     PROPOSAL,
+    PortsChanged(request_id=REQUEST, servers=[SERVER]),
+    VifPlugged(request_id=REQUEST, server_uuid=SERVER, port_id=SERVER, failed=True),
 ]
