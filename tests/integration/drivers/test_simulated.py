@@ -10,7 +10,7 @@ import pytest
 
 from common.runtime.ports import Clock
 from services.compute.drivers.simulated import SimulatedDriver
-from tests.integration.drivers import contract
+from tests.integration.drivers import console_contract, contract
 from tests.integration.drivers.support import make_settings
 
 
@@ -23,6 +23,7 @@ class TestSimulatedDriver(
     contract.GuestAgentContract,
     contract.LiveMigrateContract,
     contract.FencingContract,
+    console_contract.ConsolesContract,
 ):
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], SimulatedDriver]:

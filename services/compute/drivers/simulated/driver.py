@@ -26,7 +26,8 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
-from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.consoles import PROTOCOLS
+from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
 from services.compute.faults import FaultRegistry
@@ -50,7 +51,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(SimulatedHost):
+class SimulatedDriver(ConsoleVerbs):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -63,6 +64,7 @@ class SimulatedDriver(SimulatedHost):
         migrate=True,
         live_migrate=True,
         fencing=True,
+        consoles=PROTOCOLS,
     )
 
     def __init__(
@@ -88,6 +90,7 @@ class SimulatedDriver(SimulatedHost):
             self._store.bury(uuid, generation, self._execution.now())
             if guest is not None:
                 self._execution.destroyed(guest)
+                self._consoles.end(uuid)
 
         await self._run("destroy", uuid, apply, pretend=_nothing)
 
@@ -318,6 +321,7 @@ class SimulatedDriver(SimulatedHost):
             made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
             self._store.save(made)
             self._execution.update(made, "replaced")
+            self._consoles.end(spec.uuid)
 
     def _hold_or_release(self, guest: Guest, as_of: int, *, held: bool) -> None:
         """For one that does not want to run yet and is about to be made: whether it may then."""
