@@ -16,6 +16,7 @@ from typing import Any
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
@@ -30,6 +31,7 @@ class Actors:
     uploads: Uploads
     reports: Reports
     secrets: Secrets
+    consoles: Consoles
 
 
 class Target(Enum):
@@ -94,6 +96,9 @@ VERBS: Mapping[str, Verb] = {
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
+    "offers_console": Verb(actor="consoles", required=_names("protocol"), aside=True),
+    "connect_console": Verb(actor="consoles", required=_names("protocol"),
+                            optional=_names("secret", "ttl_s"), aside=True, result=dict),
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),
