@@ -139,13 +139,14 @@ class IdentitySettings(Section):
 
 
 class NeighbourSettings(Section):
-    """How image and network services are called."""
+    """How image, network and volume services are called."""
 
     timeout_s: float = Field(default=10.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     image_endpoint: str | None = None
     """Overrides the catalog."""
     network_endpoint: str | None = None
+    volume_endpoint: str | None = None
 
 
 class ConductorSettings(Section):
@@ -241,6 +242,8 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    image_max_bytes: int = Field(default=1 << 40, ge=1)
+    """Largest image that can be uploaded; a larger one is refused with 413."""
     region: str = "RegionOne"
 
 

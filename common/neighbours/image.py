@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from common.auth.session import ServiceSession
-from common.neighbours.answers import accepted
+from common.neighbours.responses import accepted
 
 _FIXED = frozenset(
     {

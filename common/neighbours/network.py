@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.auth.session import ServiceSession
-from common.neighbours.answers import accepted
+from common.neighbours.responses import accepted
 
 _SERVICE = "network"
 

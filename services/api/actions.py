@@ -23,27 +23,39 @@ from common.domain.server import Server
 from common.errors import Conflict
 from common.messages.scheduler import SelectHost
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
-from services.api.operation import Handler, Operation, Reply, SchemaOf
+from services.api import versions
+from services.api.operation import Handler, Operation, Reply, Rule, SchemaOf
 from services.api.request import Deps, Request
 from services.api.schemas.servers_actions import bare
-from services.api.servers.load import load, not_found
+from services.api.targets import SERVER, server_not_found
 
 log = structlog.get_logger(__name__)
 
 ACTION_PATH = "/servers/{server_id}/action"
+LOCK_OVERRIDE = "os_compute_api:os-lock-server:unlock:unlock_override"
+"""Who may open an administrator's lock is not stopped by any lock."""
 
 
 def action_operation(
-    action: Action, handler: Handler, body: SchemaOf, *, success: int = 202
+    action: Action,
+    handler: Handler,
+    body: SchemaOf,
+    *,
+    success: int = 202,
+    policy: Rule | None = None,
+    since: int = versions.MIN,
+    until: int = versions.MAX,
 ) -> Operation:
-    """The operation of a row: POST .../action with its key, checked by the handler."""
+    """The operation of a row: POST .../action with its key. `policy` where the rule depends on
+    what the request says; else it is the row's."""
     return Operation(
         "POST",
         ACTION_PATH,
         handler,
-        policy=None,
-        since=action.since,
-        until=action.until,
+        policy=policy or action.policy,
+        target=SERVER,
+        since=since,
+        until=until,
         body=body,
         success=success,
         action=action.key,
@@ -51,15 +63,22 @@ def action_operation(
 
 
 def simple_operation(
-    action: Action, body: SchemaOf | None = None, *, success: int = 202
+    action: Action,
+    body: SchemaOf | None = None,
+    *,
+    success: int = 202,
+    since: int = versions.MIN,
+    until: int = versions.MAX,
 ) -> Operation:
     """The whole operation of a row whose request says nothing but what is to be done."""
 
     async def handler(request: Request) -> Reply:
-        await start_action(request, await load(request, action.policy), action)
+        await start_action(request, action)
         return Reply()
 
-    return action_operation(action, handler, body or bare(action.key), success=success)
+    return action_operation(
+        action, handler, body or bare(action.key), success=success, since=since, until=until
+    )
 
 
 def requester(request: Request) -> Requester:
@@ -68,11 +87,13 @@ def requester(request: Request) -> Requester:
     return Requester(ctx.request_id, ctx.user_id, ctx.project_id)
 
 
-def check(action: Action, placed: PlacedServer, *, is_admin: bool) -> None:
-    """Raises `Conflict` with the first reason why the action is refused."""
+def check(request: Request, action: Action, now: PlacedServer | None = None) -> None:
+    """Raises `Conflict` with the first reason why the action is refused to the request's server,
+    or to what it is `now`."""
     checks = {"lock": _check_lock, "host": _check_host, "state": _check_state}
+    placed = now or request.server
     for name in action.checks:
-        if name == "lock" and is_admin:
+        if name == "lock" and placed.server.locked_by and request.can(LOCK_OVERRIDE):
             continue
         checks[name](action, placed)
 
@@ -109,7 +130,6 @@ def refusal(action: Action, server: Server, attribute: str, value: str | None) -
 
 async def start_action(
     request: Request,
-    placed: PlacedServer,
     action: Action,
     state: dict[str, Any] | None = None,
     *,
@@ -117,13 +137,14 @@ async def start_action(
     columns: dict[str, Any] | None = None,
     adds: dict[str, int] | None = None,
 ) -> None:
-    """Check the row, begin the action, wake a conductor. `state` is the workflow's input, `columns`
-    are written to the server with it, `adds` is what the server will count for more in the quota.
+    """Check the row, begin the action on the request's server, wake a conductor. `state` is the
+    workflow's input, `columns` are written to the server with it, `adds` is what the server will
+    count for more in the quota.
 
     Raises `Conflict` when the row forbids it, also when another request came first, `OverQuota`.
     """
-    check(action, placed, is_admin=request.ctx.is_admin)
-    app, server = request.app, placed.server
+    check(request, action)
+    app, server = request.app, request.server.server
     uuid = server.uuid
     begin = store.begin_action
     if adds is not None:
@@ -146,28 +167,29 @@ async def start_action(
         columns=columns,
     )
     if workflow_id is None:
-        await _explain_lost_race(request, placed, action)
+        await _explain_lost_race(request, action)
     else:
         wake(request.app, request.ctx.request_id, {uuid: workflow_id})
 
 
-async def _explain_lost_race(request: Request, placed: PlacedServer, action: Action) -> None:
+async def _explain_lost_race(request: Request, action: Action) -> None:
     """Raise what a request that came a moment later would have got."""
-    uuid = placed.server.uuid
+    uuid = request.server.server.uuid
     now = await servers.server_get(request.app.pool, uuid)
     if now is None:
-        raise not_found(uuid)
-    check(action, now, is_admin=request.ctx.is_admin)
+        raise server_not_found(uuid)
+    check(request, action, now)
     raise Conflict(refusal(action, now.server, "task_state", now.server.task_state))
 
 
-async def start_delete(request: Request, placed: PlacedServer, action: Action) -> None:
+async def start_delete(request: Request, action: Action) -> None:
     """Deletion overtakes whatever runs on the server; asking again changes nothing.
 
     Where deleted servers can be restored for a while, DELETE only switches off and hides one that
     has run and has a place."""
-    check(action, placed, is_admin=request.ctx.is_admin)
-    uuid, settings = placed.server.uuid, request.app.settings.conductor
+    check(request, action)
+    server, settings = request.server.server, request.app.settings.conductor
+    uuid = server.uuid
     existed, workflow_id = await store.begin_delete(
         request.app.pool,
         uuid,
@@ -177,14 +199,14 @@ async def start_delete(request: Request, placed: PlacedServer, action: Action) -
         soft=(
             action is DELETE
             and settings.reclaim_instance_interval_s > 0
-            and placed.server.launched_at is not None
-            and placed.server.host is not None
+            and server.launched_at is not None
+            and server.host is not None
         ),
     )
     if not existed:
-        raise not_found(uuid)
+        raise server_not_found(uuid)
     if workflow_id is not None:
-        await announce_overtaking(request, placed.server)
+        await announce_overtaking(request, server)
         wake(request.app, request.ctx.request_id, {uuid: workflow_id})
 
 

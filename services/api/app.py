@@ -24,14 +24,14 @@ from common.neighbours.network import NetworkClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from common.telemetry.health import HealthServer
-from services.api.auth import Authenticator
-from services.api.front import Front
 from services.api.handlers import all_operations
+from services.api.http.authentication import Authenticator
+from services.api.http.pipeline import Pipeline
+from services.api.http.ratelimit import RateLimit
+from services.api.http.router import Router
 from services.api.policies import all_rules
 from services.api.policy import Policy
-from services.api.ratelimit import RateLimit
 from services.api.request import Deps
-from services.api.router import Router
 
 BINARY = "nova-osapi_compute"
 """How this process is called in table services; operators are not shown it."""
@@ -57,7 +57,7 @@ class ApiService:
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
         self._health = HealthServer("", 0, self._checks)
-        self._front: Front
+        self._pipeline: Pipeline
         self._ready = False
         self.port = 0
 
@@ -65,7 +65,7 @@ class ApiService:
         """Listen. Neighbours may come later: until then requests that need them get 503."""
         api = self._settings.api
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
-        self._front = self._build(self._http)
+        self._pipeline = self._build(self._http)
         self._server = web.Server(
             self._answer, request_factory=self._request_factory(), access_log=None
         )
@@ -109,7 +109,7 @@ class ApiService:
         if self._http is not None:
             await self._http.close()
 
-    def _build(self, http: aiohttp.ClientSession) -> Front:
+    def _build(self, http: aiohttp.ClientSession) -> Pipeline:
         settings, ports = self._settings, self._ports
         policy = Policy(all_rules(), settings.api.policy_file)
         session = ServiceSession(settings.identity, settings.neighbours, http, ports.clock)
@@ -129,7 +129,7 @@ class ApiService:
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
-        return Front(
+        return Pipeline(
             deps,
             Router(all_operations()),
             Authenticator(tokens, policy),
@@ -152,7 +152,7 @@ class ApiService:
         if request.path in _HEALTH_PATHS:
             status, kind, body = self._health.answer(request.method, request.path)
             return web.Response(status=status, body=body, headers={"Content-Type": kind})
-        return await self._front.answer(request)
+        return await self._pipeline.answer(request)
 
 
 def create(settings: Settings, ports: Ports) -> ApiService:

@@ -1,6 +1,7 @@
 """The one declaration of an operation, from which everything else about it follows.
 
-Owns: the shape of a row. Router, policy check, validation, metrics and the coverage test read it.
+Owns: the shape of a row. Router, preparation, policy, validation, metrics, the coverage table and
+the tests read it.
 May not: hold behaviour. Crash story: none.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.api.microversion import MAX, MIN
 from services.api.request import Request
+from services.api.targets import OWN, Target
+from services.api.versions import MAX, MIN
 
 Schema = dict[str, Any]
 SchemaOf = Callable[[int], Schema]
@@ -29,6 +31,8 @@ class Reply:
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
+Rule = str | Callable[[Request], str]
+"""The name of a policy rule, or which one it is for what the request says."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,10 @@ class Operation:
     path: str
     """Relative to /v2.1[/{project_id}], e.g. "/servers/{server_id}"."""
     handler: Handler
-    policy: str | None
-    """Rule checked before the handler with the caller's own project as target; None: the handler
-    checks after it has loaded the target."""
+    policy: Rule | None
+    """Decided against `target` before the handler runs. None: everybody with a token may."""
+    target: Target = OWN
+    """What the operation is about; found, and policy decided against it, before the handler."""
     since: int = MIN
     until: int = MAX
     body: SchemaOf | None = None
@@ -52,6 +57,8 @@ class Operation:
     success: int | Callable[[int], int] = 200
     action: str | None = None
     """The single key of the body, for POST .../action."""
+    may_answer: tuple[int, ...] = ()
+    """Statuses beside `success` and the refusals that every operation may answer with."""
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Forbidden
+from common.errors import Bug, Forbidden
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from common.auth.session import ServiceSession
     from common.bus.port import Bus
     from common.config.settings import Settings
+    from common.db.stores.servers import PlacedServer
     from common.neighbours.image import ImageClient
     from common.neighbours.network import NetworkClient
     from common.runtime.ports import Clock, Ids, Random
     from common.runtime.tasks import Tasks
-    from services.api.links import Links
+    from services.api.http.links import Links
     from services.api.policy import Policy
 
 
@@ -63,9 +64,13 @@ class RequestContext:
     """For calls to neighbours in the caller's own name."""
 
 
-@dataclass(frozen=True)
+ALL_PROJECTS = "os_compute_api:servers:index:get_all_tenants"
+"""Who may list the servers of all projects may know that a server of another project exists."""
+
+
+@dataclass(slots=True)
 class Request:
-    """One request, after authentication and validation."""
+    """One request, prepared: valid, typed, its target found and policy decided against it."""
 
     app: Deps
     ctx: RequestContext
@@ -74,25 +79,47 @@ class Request:
     params: dict[str, str]
     """Values of the path's {names}."""
     body: Any
-    """The decoded body as its schema allows it; None where the operation takes none."""
-    query: dict[str, list[str]]
-    """Known query parameters in order of appearance."""
+    """The body as its schema allows it, with typed values; None where the operation takes none."""
+    query: dict[str, list[Any]]
+    """Known query parameters in order of appearance, with typed values."""
     links: Links
+    owner_project_id: str
+    """Whose target this is; written by the operation's target (services/api/targets.py)."""
+    owner_user_id: str
+    found: Any = None
+    """What the operation's target has loaded."""
 
-    def q(self, name: str) -> str | None:
-        """The last value of a query parameter."""
+    @property
+    def server(self) -> PlacedServer:
+        """The server of the path, for operations whose target is a server."""
+        if self.found is None:
+            raise Bug("the operation's row does not have a server as its target")
+        server: PlacedServer = self.found
+        return server
+
+    def q(self, name: str) -> Any:
+        """The last value of a query parameter; None: it is not there."""
         values = self.query.get(name)
         return values[-1] if values else None
 
-    def qs(self, name: str) -> list[str]:
+    def qs(self, name: str) -> list[Any]:
         """All values of a query parameter."""
         return self.query.get(name, [])
 
     def can(self, rule: str, project_id: str | None = None, user_id: str | None = None) -> bool:
-        """Whether policy allows `rule` on a target; the target defaults to the caller's own."""
-        return self.app.policy.allows(rule, self.ctx, project_id, user_id)
+        """Whether policy allows `rule` on the request's target, or on another one."""
+        return self.app.policy.allows(
+            rule,
+            self.ctx,
+            self.owner_project_id if project_id is None else project_id,
+            self.owner_user_id if user_id is None else user_id,
+        )
 
     def require(self, rule: str, project_id: str | None = None, user_id: str | None = None) -> None:
         """Raises `Forbidden` unless `can`."""
         if not self.can(rule, project_id, user_id):
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+    @property
+    def sees_all_projects(self) -> bool:
+        return self.can(ALL_PROJECTS, self.ctx.project_id, self.ctx.user_id)

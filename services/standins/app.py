@@ -16,10 +16,13 @@ from aiohttp import web
 from common.config.settings import Settings
 from common.errors import Unavailable
 from common.runtime.ports import Ports
+from services.standins.events import Events
 from services.standins.identity.service import Identity
 from services.standins.image.service import Image
-from services.standins.network.events import Events
+from services.standins.network.events import Events as NetworkEvents
 from services.standins.network.service import Network
+from services.standins.volume.compute import Compute
+from services.standins.volume.service import Volume
 from services.standins.web import StandIn, mount
 
 log = structlog.get_logger(__name__)
@@ -40,17 +43,21 @@ class Standins:
         self._runner: web.AppRunner | None = None
         self._stand_ins: list[StandIn] = []
         self._events: Events | None = None
+        self._compute: Compute | None = None
 
     async def start(self) -> None:
         settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
         identity = Identity(settings, clock, ids)
         compute_url = settings.compute_internal_url or settings.compute_public_url
         self._events = Events(compute_url, identity.service_token, clock)
-        # Another stand-in (volumes) is one more entry here and a row of the seeded catalog.
+        self._compute = Compute(compute_url, identity.service_token)
+        image = Image(settings, clock, ids)
+        # Another stand-in is one more entry here and a row of the seeded catalog.
         self._stand_ins = [
             identity,
-            Image(settings, clock, ids),
-            Network(settings, clock, ids, self._events),
+            image,
+            Network(settings, clock, ids, NetworkEvents(self._events)),
+            Volume(settings, clock, ids, events=self._events, compute=self._compute, images=image),
         ]
         app = web.Application()
         app.router.add_get("/healthz", self._health)
@@ -92,12 +99,16 @@ class Standins:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._compute is not None:
+            await self._compute.close()
         self._close_stores()
 
     async def crash(self) -> None:
         self._close_stores()
         if self._events is not None:
             await self._events.stop()
+        if self._compute is not None:
+            await self._compute.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             if runner.server is not None:

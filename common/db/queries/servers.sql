@@ -1,13 +1,15 @@
 -- name: server(uuid, include_deleted)^
--- A server with the facts about its host as they are now.
+-- A server with its disks and the facts about its host as they are now.
 select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
        coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh,
-       coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced
+       coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from servers s
   left join services c on c.host = s.host and c.binary_name = 'nova-compute'
  where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);
 
--- name: create_context(flavorid, project_id, user_id, key_name, is_admin, class_row)^
+-- name: create_context(flavorid, project_id, user_id, key_name, every_flavor, class_row)^
 -- What a create request refers to: the flavor, the key and the limits, in one look.
 select to_jsonb(f) as flavor, k.name as key_name, k.public_key,
        coalesce((select limits from quota_projects where project_id = :project_id), '{}') as own,
@@ -15,7 +17,7 @@ select to_jsonb(f) as flavor, k.name as key_name, k.public_key,
   from (select 1) one
   left join flavors f
          on f.flavorid = :flavorid
-        and (:is_admin or f.is_public
+        and (:every_flavor or f.is_public
              or exists (select 1 from flavor_access a
                          where a.flavor_id = f.id and a.project_id = :project_id))
   left join keypairs k on k.user_id = :user_id and k.name = :key_name;
@@ -27,10 +29,11 @@ select host, hypervisor_hostname as node from compute_nodes
    and (:node::text is null or hypervisor_hostname = :node)
  limit 1;
 
--- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram)
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, group_members)
 -- All servers of one request: they differ in id, names and index only. As many as the quota allows,
 -- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
--- counted. Exact only while the project is locked (lock_project) by an earlier statement.
+-- counted. Exact only while the project is locked (lock_project) by an earlier statement. Of a group
+-- that would get too many members of this user none are made.
 with used as materialized (
     select u.* from (select) one left join lateral
            (select * from usage_of(:common::jsonb ->> 'project_id')
@@ -40,6 +43,10 @@ with used as materialized (
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
                  (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
       from used, jsonb_populate_record(null::servers, :common::jsonb) as c
+), crowd as (
+    select count(*) as members from servers s, jsonb_populate_record(null::servers, :common::jsonb) c
+     where :group_members::bigint is not null and s.server_group = c.server_group
+       and s.user_id = c.user_id and s.deleted_at is null
 ), sv as (
     insert into servers (
         uuid, name, hostname, launch_index, project_id, user_id, description, reservation_id,
@@ -57,8 +64,10 @@ with used as materialized (
            c.access_ip_v4, c.access_ip_v6, c.scheduler_hints, c.trusted_certs, c.server_group
       from unnest(:uuids::uuid[], :names::text[], :hostnames::text[])
            with ordinality as n (uuid, name, hostname, index),
-           jsonb_populate_record(null::servers, :common::jsonb) as c, fits
+           jsonb_populate_record(null::servers, :common::jsonb) as c, fits, crowd
      where n.index <= fits.number and fits.number >= :at_least
+       and (:group_members::bigint is null
+            or crowd.members + fits.number <= :group_members::bigint)
     returning uuid, user_id, project_id
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)

@@ -1,7 +1,7 @@
 """The one statement that moves a workflow on, with everything the step has changed.
 
-Owns: every write a workflow makes: its progress, its server, migration and action, leftovers, and
-the claims on hosts (whose SQL is in stores/claims.py).
+Owns: every write a workflow makes: its progress, its server with its disks, migration and action,
+leftovers, and the claims on hosts (whose SQL is in stores/claims.py).
 May not: decide anything; the engine and the workflows do.
 Crash story: one statement, so progress and effects happen together or not at all. A conductor that
 has lost the lease, or has been overtaken by a delete, writes nothing.
@@ -13,6 +13,7 @@ How it reads. Each part feeds on the one before; nothing else orders the parts o
     server     its server, locked       | only where rows that others
     migration  the move's row, locked   | write as well come after them
     gone       claims given back
+    grp        the server's group, locked | only with a claim
     nodes      every host concerned, locked in the order of names
     claimed    the first host of the claim's walk that has room
     done       the workflow; no row where the claim was refused
@@ -21,9 +22,11 @@ How it reads. Each part feeds on the one before; nothing else orders the parts o
 
 Why it holds. A statement sees what was committed when it began. What may have changed while it
 waited for a lock is therefore read from the row that the lock returned, the newest version: the
-epoch and the cancel request in `held`, the capacity in `nodes`. All hosts of a walk are locked
-before one is chosen: walking in the order of preference would keep the locks of hosts found full
-while it waits for the next, and two walks in opposite directions would wait for each other.
+epoch and the cancel request in `held`, the capacity and the zone in `nodes`. Where the members of a
+group are is in no one row; a function that looks anew each time tells it, once `grp` is locked. All
+hosts of a walk are locked before one is chosen: walking in the order of preference would keep the
+locks of hosts found full while it waits for the next, and two walks in opposite directions would
+wait for each other.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from common.db.statement import Sql, Statement
 from common.db.stores import commit_parts as parts
 from common.db.stores.claims import Claim, Executor, Release
 from common.db.stores.workflows import Workflow
+from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 
 NOW = Sql("clock_timestamp()")
@@ -60,7 +64,7 @@ class Event:
 class Leftover:
     """What the workflow could not clean up; a reconciler does. See table leftovers."""
 
-    kind: Literal["ports", "image", "guest"]
+    kind: Literal["ports", "image", "guest", "attachments", "volume", "snapshot"]
     detail: dict[str, Any]
     reason: str
 
@@ -71,6 +75,8 @@ class Changes:
 
     server: dict[str, Any] = field(default_factory=dict)
     """Columns of `servers` by name."""
+    devices: dict[UUID, BlockDevice | None] = field(default_factory=dict)
+    """Disks of the server as they are from now on; None: it is no longer there."""
     claim: Claim | None = None
     """Without it nothing is written. Not together with `release` or `promote`."""
     claimed_state: dict[str, Literal["host", "node"]] = field(default_factory=dict)
@@ -106,7 +112,7 @@ class Outcome(Enum):
 
     WRITTEN = "written"
     REFUSED = "refused"
-    """No host of the claim has room and is in service."""
+    """No host of the claim has room, is in service and is let by the server's group."""
     CANCELLED = "cancelled"
     """A delete asks the workflow to give way."""
     LOST = "lost"
@@ -147,6 +153,7 @@ async def commit(
     parts.lock(s, workflow, changes, even_if_cancelled=even_if_cancelled)
     parts.write_progress(s, workflow, changes, ended=ended, take_lease=take_lease)
     parts.write_server(s, changes, known)
+    parts.write_devices(s, changes)
     parts.write_hosts(s, changes)
     parts.write_events(s, changes)
     parts.write_leftovers(s, workflow, changes)

@@ -40,6 +40,9 @@ def lock(s: Statement, workflow: Workflow, changes: Changes, *, even_if_cancelle
     if gives_back:
         assert changes.claim is None, "a commit claims or gives back, not both"
         claims.add_gone(s, changes.release, changes.promote)
+    if changes.claim is not None and changes.claim.group is not None:
+        claims.add_group(s, changes.claim.group, before)
+        before = "grp"
     if touches_nodes:
         before = _lock_nodes(s, changes, before, gives_back=gives_back)
     if changes.claim:
@@ -164,6 +167,38 @@ def write_server(s: Statement, changes: Changes, known: Server | None) -> None:
             f"""
     update migrations m set {s.assignments(changes.migration)}, updated_at = clock_timestamp()
       from done where m.uuid = {s.value(changes.migration_uuid)}""",
+        )
+
+
+def write_devices(s: Statement, changes: Changes) -> None:
+    """What workflows change of a disk: which volume it is, and by which attachment."""
+    gone = [uuid for uuid, device in changes.devices.items() if device is None]
+    if gone:
+        s.part(
+            "dg",
+            f"""
+    delete from block_devices d using done
+     where d.server_uuid = done.server_uuid and d.uuid = any({s.value(gone, "uuid[]")})""",
+        )
+    kept = [
+        {
+            "uuid": str(device.uuid),
+            "volume_id": device.volume_id,
+            "attachment_id": device.attachment_id,
+            "size": device.size,
+        }
+        for device in changes.devices.values()
+        if device is not None
+    ]
+    if kept:
+        s.part(
+            "dv",
+            f"""
+    update block_devices d
+       set volume_id = n.volume_id, attachment_id = n.attachment_id, size = n.size
+      from done, jsonb_to_recordset({s.value(kept, "jsonb")})
+           as n (uuid uuid, volume_id text, attachment_id text, size integer)
+     where d.server_uuid = done.server_uuid and d.uuid = n.uuid""",
         )
 
 

@@ -101,7 +101,7 @@ async def create_context(
     key_name: str | None,
     project_id: str,
     user_id: str,
-    is_admin: bool,
+    every_flavor: bool,
     quota: QuotaSettings,
 ) -> CreateContext:
     row = await _sql.create_context(
@@ -110,7 +110,7 @@ async def create_context(
         key_name=key_name,
         project_id=project_id,
         user_id=user_id,
-        is_admin=is_admin,
+        every_flavor=every_flavor,
         class_row=quotas.CLASS_ROW,
     )
     return CreateContext(
@@ -148,6 +148,8 @@ async def servers_create(
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
     limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
+    grouped = common.get("server_group") is not None
+    limited["group_members"] = _or_none(limits["server_group_members"]) if grouped else None
 
     async def insert(db: Executor) -> dict[UUID, int]:
         rows = _sql.insert_servers(
@@ -173,7 +175,8 @@ async def servers_create(
         await quotas.lock(connection, project_id)
         if not (ids := await insert(connection)):
             used = await quotas.usage(connection, project_id)
-            raise OverQuota(_over(limits, used, wanted, common["vcpus"], common["memory_mib"]))
+            over = _over(limits, used, wanted, common["vcpus"], common["memory_mib"])
+            raise OverQuota(over or "Quota exceeded, too many servers in group.")
     return ids
 
 

@@ -13,8 +13,11 @@ from services.api.operation import Operation
 
 
 def all_operations() -> list[Operation]:
-    """The rows of all resources."""
+    """The rows of all resources; raises ValueError for a module without."""
     rows: list[Operation] = []
     for module in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
-        rows.extend(getattr(importlib.import_module(module.name), "OPERATIONS", ()))
+        declared = getattr(importlib.import_module(module.name), "OPERATIONS", None)
+        if not declared:
+            raise ValueError(f"{module.name} declares no OPERATIONS; every module here must")
+        rows.extend(declared)
     return rows

@@ -7,11 +7,13 @@ from typing import Any
 from common.db.stores import flavors
 from common.db.stores.flavors import Flavor, FlavorFilter
 from common.errors import InvalidInput
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.paging import cut, next_links
 from services.api.request import Request
 from services.api.schemas import flavors as schemas
 from services.api.schemas.parts import truth
+from services.api.servers.flavors import SEES_PRIVATE
 from services.api.views.fields import View
 from services.api.views.flavors import DETAIL, SUMMARY
 
@@ -37,7 +39,7 @@ async def get_visible(request: Request, flavorid: str) -> Flavor:
     """A flavor the caller may see; raises `NotFound`."""
     ctx = request.ctx
     return await flavors.get(
-        request.app.pool, flavorid, project_id=ctx.project_id, everything=ctx.is_admin
+        request.app.pool, flavorid, project_id=ctx.project_id, everything=request.can(SEES_PRIVATE)
     )
 
 
@@ -74,7 +76,7 @@ def _sortable(value: Any) -> tuple[bool, Any]:
 
 def _filter(request: Request) -> FlavorFilter:
     is_public: bool | None = True
-    if request.ctx.is_admin:
+    if request.can(SEES_PRIVATE):
         is_public = _is_public(request.q("is_public"))
     return FlavorFilter(
         project_id=request.ctx.project_id,
@@ -154,6 +156,7 @@ OPERATIONS = [
     Operation("GET", "/flavors/detail", detail, policy=None, query=schemas.list_query),
     Operation("GET", _ONE, show, policy=None),
     Operation("POST", "/flavors", create, policy=f"{_MANAGE}:create", body=schemas.create),
-    Operation("PUT", _ONE, update, policy=f"{_MANAGE}:update", since=55, body=schemas.update),
+    Operation("PUT", _ONE, update, policy=f"{_MANAGE}:update", since=versions.FLAVOR_DESCRIPTION,
+              body=schemas.update),
     Operation("DELETE", _ONE, delete, policy=f"{_MANAGE}:delete", success=202),
 ]

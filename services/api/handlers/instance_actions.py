@@ -9,21 +9,21 @@ from common.db.stores import instance_actions as store
 from common.db.stores.instance_actions import InstanceAction
 from common.domain.server import Server
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers_query
 from services.api.servers.listing import time_of
-from services.api.servers.load import load
+from services.api.targets import SERVER, SERVER_OR_DELETED
+from services.api.versions import MAX, MIN, before
 from services.api.views import instance_actions as views
 
 _LIST = "os_compute_api:os-instance-actions:list"
 _SHOW = "os_compute_api:os-instance-actions:show"
-DELETED_TOO = 21
-PAGED = 58
 
 
 async def index(request: Request) -> Reply:
-    placed = await load(request, _LIST, include_deleted=request.v >= DELETED_TOO)
+    placed = request.server
     server = placed.server
     most = request.app.settings.api.max_limit
     limit = min(int(request.q("limit") or most), most)
@@ -40,9 +40,9 @@ async def index(request: Request) -> Reply:
         after=await _marker(request, server),
         most=limit,
     )
-    render = views.ACTION.renderer(request, project_id=server.project_id)
+    render = views.ACTION.renderer(request)
     body: dict[str, Any] = {"instanceActions": [render(action) for action in found]}
-    if request.v >= PAGED and found and len(found) == limit:
+    if request.v >= versions.ACTIONS_PAGED and found and len(found) == limit:
         path = ("servers", str(server.uuid), "os-instance-actions")
         body["links"] = request.links.next(found[-1].request_id, *path)
     return Reply(body)
@@ -64,21 +64,32 @@ async def _marker(request: Request, server: Server) -> InstanceAction | None:
 
 
 async def show(request: Request) -> Reply:
-    placed = await load(request, _SHOW, include_deleted=request.v >= DELETED_TOO)
+    placed = request.server
     server, request_id = placed.server, request.params["id"]
     action = await store.action_get(request.app.pool, server.uuid, request_id)
     if action is None:
         raise NotFound(f"Action {request_id} not found")
-    shown = views.ACTION.renderer(request, project_id=server.project_id)(action)
-    if request.v >= views.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
-        render = views.EVENT.renderer(request, project_id=server.project_id)
+    shown = views.ACTION.renderer(request)(action)
+    if request.v >= versions.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
+        render = views.EVENT.renderer(request)
         events = await store.events_list(request.app.pool, action.id)
         shown["events"] = [render((event, server.project_id)) for event in events]
     return Reply({"instanceAction": shown})
 
 
+# fmt: off
 _PATH = "/servers/{server_id}/os-instance-actions"
 OPERATIONS = [
-    Operation("GET", _PATH, index, policy=None, query=servers_query.instance_actions),
-    Operation("GET", _PATH + "/{id}", show, policy=None),
+    *(
+        operation
+        for since, until, target in (
+            (MIN, before(versions.ACTIONS_OF_DELETED), SERVER),
+            (versions.ACTIONS_OF_DELETED, MAX, SERVER_OR_DELETED),
+        )
+        for operation in (
+            Operation("GET", _PATH, index, _LIST, target, since, until,
+                      query=servers_query.instance_actions),
+            Operation("GET", _PATH + "/{id}", show, _SHOW, target, since, until),
+        )
+    ),
 ]

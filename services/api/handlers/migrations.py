@@ -8,12 +8,13 @@ from typing import Any
 from common.db.stores import migrations as store
 from common.db.stores.migrations import Criteria, Migration
 from common.errors import Forbidden, InvalidInput
+from services.api import versions
+from services.api.identifiers import parse_uuid
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
 from services.api.request import Request
 from services.api.schemas import migrations as schemas
 from services.api.servers.listing import time_of
-from services.api.servers.load import parse_id
 from services.api.views.migrations import LISTED
 
 _RULE = "os_compute_api:os-migrations:index"
@@ -26,7 +27,7 @@ async def index(request: Request) -> Reply:
     found = [] if criteria is None else await store.find(request.app.pool, criteria)
     render = LISTED.renderer(request)
     body: dict[str, Any] = {"migrations": [render(each) for each in found]}
-    if request.v >= schemas.PAGED:
+    if request.v >= versions.MIGRATIONS_PAGED:
         body |= next_links(request, "migrations_links", found, _id_of, "os-migrations")
     return Reply(body)
 
@@ -43,7 +44,7 @@ async def _criteria(request: Request) -> Criteria | None:
             "The value of changes-since must be less than or equal to changes-before."
         )
     server_uuid = request.q("instance_uuid")
-    parsed = server_uuid and parse_id(server_uuid)
+    parsed = server_uuid and parse_uuid(server_uuid)
     if server_uuid is not None and parsed is None:
         return None
     if request.q("host") is not None or request.q("source_compute") is not None:
@@ -69,7 +70,7 @@ async def _criteria(request: Request) -> Criteria | None:
 
 def _project(request: Request) -> str | None:
     """Whose migrations; raises `Forbidden` for those of others."""
-    asked = request.q("project_id")
+    asked: str | None = request.q("project_id")
     if request.can(_ALL_PROJECTS):
         return asked
     if asked not in {None, request.ctx.project_id}:
@@ -81,7 +82,7 @@ async def _after(request: Request, project_id: str | None) -> tuple[dt.datetime,
     marker = request.q("marker")
     if marker is None:
         return None
-    uuid = parse_id(marker)
+    uuid = parse_uuid(marker)
     found = uuid and await store.position(request.app.pool, uuid, project_id)
     if not found:
         raise unknown_marker(marker)

@@ -10,9 +10,8 @@ from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers as schemas
 from services.api.schemas import servers_query
-from services.api.servers import create as creation
-from services.api.servers import listing, updating
-from services.api.servers.load import load
+from services.api.servers import creating, listing, updating
+from services.api.targets import SERVER
 from services.api.views import servers as views
 
 _SHOW = "os_compute_api:servers:show"
@@ -20,7 +19,7 @@ _UPDATE = "os_compute_api:servers:update"
 
 
 async def create(request: Request) -> Reply:
-    created = await creation.create(request)
+    created = await creating.create(request)
     if created.reservation_only:
         return Reply({"reservation_id": created.reservation_id})
     path = ("servers", str(created.uuid))
@@ -48,20 +47,19 @@ async def detail(request: Request) -> Reply:
 
 
 async def show(request: Request) -> Reply:
-    placed = await load(request, _SHOW)
-    render = views.SHOW.renderer(request, project_id=placed.server.project_id)
+    placed = request.server
+    render = views.SHOW.renderer(request)
     return Reply({"server": render(placed)})
 
 
 async def update(request: Request) -> Reply:
-    placed = await updating.update(request, await load(request, _UPDATE))
-    render = views.UPDATED.renderer(request, project_id=placed.server.project_id)
+    placed = await updating.update(request)
+    render = views.UPDATED.renderer(request)
     return Reply({"server": render(placed)})
 
 
 async def delete(request: Request) -> Reply:
-    placed = await load(request, DELETE.policy)
-    await start_delete(request, placed, DELETE)
+    await start_delete(request, DELETE)
     return Reply()
 
 
@@ -84,7 +82,7 @@ OPERATIONS = [
         "os_compute_api:servers:detail",
         query=servers_query.listing,
     ),
-    Operation("GET", "/servers/{server_id}", show, policy=None),
-    Operation("PUT", "/servers/{server_id}", update, policy=None, body=schemas.update),
-    Operation("DELETE", "/servers/{server_id}", delete, policy=None, success=204),
+    Operation("GET", "/servers/{server_id}", show, _SHOW, SERVER),
+    Operation("PUT", "/servers/{server_id}", update, _UPDATE, SERVER, body=schemas.update),
+    Operation("DELETE", "/servers/{server_id}", delete, DELETE.policy, SERVER, success=204),
 ]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from common.domain.actions import CONSOLE_OUTPUT
 from services.api.actions import action_operation, check
-from services.api.asking import ask_host
+from services.api.host_calls import ask_host
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_console as schemas
-from services.api.servers.load import load
 
 EVERYTHING = -1
 
 
 async def output(request: Request) -> Reply:
     """The last `length` lines; all of them without it."""
-    placed = await load(request, CONSOLE_OUTPUT.policy)
-    check(CONSOLE_OUTPUT, placed, is_admin=request.ctx.is_admin)
+    placed = request.server
+    check(request, CONSOLE_OUTPUT)
     asked = request.body[CONSOLE_OUTPUT.key].get("length")
     length = None if asked is None or int(asked) == EVERYTHING else int(asked)
     found = await ask_host(request, placed, "console_output", length=length)

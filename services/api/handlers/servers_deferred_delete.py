@@ -7,15 +7,14 @@ from services.api.actions import action_operation, start_action
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas.servers_actions import bare
-from services.api.servers.load import load
 
 
 async def restore(request: Request) -> Reply:
     """While it was deleted it did not count in the quota."""
-    placed = await load(request, RESTORE.policy)
+    placed = request.server
     server = placed.server
     adds = {"instances": 1, "cores": server.vcpus, "ram": server.memory_mib}
-    await start_action(request, placed, RESTORE, adds=adds)
+    await start_action(request, RESTORE, adds=adds)
     return Reply()
 
 

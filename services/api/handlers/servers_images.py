@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from common.domain.actions import CREATE_BACKUP, CREATE_IMAGE
+from services.api import versions
 from services.api.actions import action_operation
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_images as schemas
 from services.api.servers import imaging
-from services.api.servers.load import load
-
-ID_IN_BODY = 45
-"""Below, the answer says where the image is in its Location header only."""
 
 
 async def create_image(request: Request) -> Reply:
-    placed = await load(request, CREATE_IMAGE.policy)
     asked = request.body["createImage"]
-    return _accepted(request, await imaging.start(request, placed, CREATE_IMAGE, asked))
+    return _accepted(request, await imaging.start(request, CREATE_IMAGE, asked))
 
 
 async def create_backup(request: Request) -> Reply:
-    placed = await load(request, CREATE_BACKUP.policy)
     asked, rotation = request.body["createBackup"], int(request.body["createBackup"]["rotation"])
     extra = {"backup_type": asked["backup_type"], "rotation": rotation}
-    return _accepted(request, await imaging.start(request, placed, CREATE_BACKUP, asked, extra))
+    return _accepted(request, await imaging.start(request, CREATE_BACKUP, asked, extra))
 
 
 def _accepted(request: Request, image_id: str) -> Reply:
-    if request.v >= ID_IN_BODY:
+    if request.v >= versions.IMAGE_ID_IN_BODY:
         return Reply({"image_id": image_id})
     return Reply(headers={"Location": request.links.self("images", image_id)})
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from common.errors import NotFound
 from services.api.operation import Operation, Reply
 from services.api.request import Request
-from services.api.servers.load import load
+from services.api.targets import SERVER
 from services.api.views.servers import addresses
 
 _RULE = "os_compute_api:ips:"
 
 
 async def index(request: Request) -> Reply:
-    placed = await load(request, _RULE + "index")
+    placed = request.server
     return Reply({"addresses": addresses(placed, full=False)})
 
 
 async def show(request: Request) -> Reply:
-    placed = await load(request, _RULE + "show")
+    placed = request.server
     label = request.params["id"]
     of_network = addresses(placed, full=False)
     if label not in of_network:
@@ -26,6 +26,6 @@ async def show(request: Request) -> Reply:
 
 
 OPERATIONS = [
-    Operation("GET", "/servers/{server_id}/ips", index, policy=None),
-    Operation("GET", "/servers/{server_id}/ips/{id}", show, policy=None),
+    Operation("GET", "/servers/{server_id}/ips", index, _RULE + "index", SERVER),
+    Operation("GET", "/servers/{server_id}/ips/{id}", show, _RULE + "show", SERVER),
 ]

@@ -11,37 +11,37 @@ from services.api.actions import check
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers_metadata as schemas
-from services.api.servers.load import load
+from services.api.targets import SERVER
 
 _RULE = "os_compute_api:server-metadata:"
 
 
 async def index(request: Request) -> Reply:
-    placed = await load(request, _RULE + "index")
+    placed = request.server
     return Reply({"metadata": placed.server.metadata})
 
 
 async def show(request: Request) -> Reply:
-    placed = await load(request, _RULE + "show")
+    placed = request.server
     key = request.params["id"]
     return Reply({"meta": {key: _value(placed, key)}})
 
 
 async def create(request: Request) -> Reply:
-    placed = await load(request, _RULE + "create")
+    placed = request.server
     written = await _write(request, placed, request.body["metadata"], replace=False)
     return Reply({"metadata": written})
 
 
 async def update_all(request: Request) -> Reply:
-    placed = await load(request, _RULE + "update_all")
+    placed = request.server
     written = await _write(request, placed, request.body["metadata"], replace=True)
     return Reply({"metadata": written})
 
 
 async def update(request: Request) -> Reply:
     meta, key = request.body["meta"], request.params["id"]
-    placed = await load(request, _RULE + "update")
+    placed = request.server
     if key not in meta:
         raise InvalidInput("Request body and URI mismatch")
     await _write(request, placed, meta, replace=False)
@@ -49,10 +49,10 @@ async def update(request: Request) -> Reply:
 
 
 async def delete(request: Request) -> Reply:
-    placed = await load(request, _RULE + "delete")
+    placed = request.server
     key = request.params["id"]
     _value(placed, key)
-    check(DELETE_METADATA, placed, is_admin=request.ctx.is_admin)
+    check(request, DELETE_METADATA)
     uuid, states = placed.server.uuid, DELETE_METADATA.vm_states
     if not await store.metadata_delete(request.app.pool, uuid, key, vm_states=states):
         raise Conflict(f"Instance {uuid} has changed meanwhile; try again.")
@@ -69,7 +69,7 @@ async def _write(
     request: Request, placed: PlacedServer, metadata: dict[str, str], *, replace: bool
 ) -> dict[str, str]:
     """The metadata afterwards; raises `OverQuota` for too many items, `Conflict` by state."""
-    check(UPDATE_METADATA, placed, is_admin=request.ctx.is_admin)
+    check(request, UPDATE_METADATA)
     app, server = request.app, placed.server
     limits = await quotas.limits(app.pool, server.project_id, app.settings.quota)
     most = limits.effective["metadata_items"]
@@ -92,10 +92,10 @@ async def _write(
 _PATH = "/servers/{server_id}/metadata"
 _ITEM = _PATH + "/{id}"
 OPERATIONS = [
-    Operation("GET", _PATH, index, policy=None),
-    Operation("POST", _PATH, create, policy=None, body=schemas.metadata),
-    Operation("PUT", _PATH, update_all, policy=None, body=schemas.metadata),
-    Operation("GET", _ITEM, show, policy=None),
-    Operation("PUT", _ITEM, update, policy=None, body=schemas.item),
-    Operation("DELETE", _ITEM, delete, policy=None, success=204),
+    Operation("GET", _PATH, index, _RULE + "index", SERVER),
+    Operation("POST", _PATH, create, _RULE + "create", SERVER, body=schemas.metadata),
+    Operation("PUT", _PATH, update_all, _RULE + "update_all", SERVER, body=schemas.metadata),
+    Operation("GET", _ITEM, show, _RULE + "show", SERVER),
+    Operation("PUT", _ITEM, update, _RULE + "update", SERVER, body=schemas.item),
+    Operation("DELETE", _ITEM, delete, _RULE + "delete", SERVER, success=204),
 ]

@@ -8,32 +8,31 @@ from common.db.stores.servers import PlacedServer
 from common.domain.actions import LIVE_MIGRATION_ABORT, LIVE_MIGRATION_FORCE
 from common.domain.migrations import NOT_YET_RUNNING, RUNNING, UNDER_WAY
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.actions import check
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import migrations as schemas
 from services.api.servers import interrupting
-from services.api.servers.load import load
+from services.api.targets import SERVER
 from services.api.views.migrations import LIVE_OF_SERVER
 
 _INDEX = "os_compute_api:servers:migrations:index"
 _SHOW = "os_compute_api:servers:migrations:show"
 _LIVE = "live-migration"
 _MOST_DIGITS = 18
-ABORT_EARLY = 65
-"""From here also before the copying has begun."""
 
 
 async def index(request: Request) -> Reply:
-    placed = await load(request, _INDEX)
+    placed = request.server
     server = placed.server
     found = await store.live_in_progress(request.app.pool, server.uuid)
-    render = LIVE_OF_SERVER.renderer(request, project_id=server.project_id)
+    render = LIVE_OF_SERVER.renderer(request)
     return Reply({"migrations": [render(each) for each in found]})
 
 
 async def show(request: Request) -> Reply:
-    placed = await load(request, _SHOW)
+    placed = request.server
     server = placed.server
     found = await _find(request, placed)
     if found is None:
@@ -42,25 +41,25 @@ async def show(request: Request) -> Reply:
         raise NotFound(f"Migration {found.id} of server {server.uuid} is no live migration.")
     if found.status not in UNDER_WAY:
         raise NotFound(f"Live migration {found.id} of server {server.uuid} is not in progress.")
-    render = LIVE_OF_SERVER.renderer(request, project_id=server.project_id)
+    render = LIVE_OF_SERVER.renderer(request)
     return Reply({"migration": render(found)})
 
 
 async def abort(request: Request) -> Reply:
-    placed = await load(request, LIVE_MIGRATION_ABORT.policy)
-    check(LIVE_MIGRATION_ABORT, placed, is_admin=request.ctx.is_admin)
+    placed = request.server
+    check(request, LIVE_MIGRATION_ABORT)
     found = await _find(request, placed)
     if found is None:
         raise _unknown(request, placed)
-    allowed = RUNNING | NOT_YET_RUNNING if request.v >= ABORT_EARLY else RUNNING
+    allowed = RUNNING | NOT_YET_RUNNING if request.v >= versions.ABORT_QUEUED_MIGRATION else RUNNING
     _check_status(placed, found, allowed, "abort")
     await interrupting.ask(request, placed, found, "abort", LIVE_MIGRATION_ABORT)
     return Reply()
 
 
 async def force_complete(request: Request) -> Reply:
-    placed = await load(request, LIVE_MIGRATION_FORCE.policy)
-    check(LIVE_MIGRATION_FORCE, placed, is_admin=request.ctx.is_admin)
+    placed = request.server
+    check(request, LIVE_MIGRATION_FORCE)
     found = await _find(request, placed)
     if found is None:
         raise InvalidInput(str(_unknown(request, placed)))
@@ -94,10 +93,11 @@ _PATH = "/servers/{server_id}/migrations"
 _ONE = _PATH + "/{id}"
 # fmt: off
 OPERATIONS = [
-    Operation("GET", _PATH, index, policy=None, since=23),
-    Operation("GET", _ONE, show, policy=None, since=23),
-    Operation("DELETE", _ONE, abort, policy=None, since=LIVE_MIGRATION_ABORT.since, success=202),
-    Operation("POST", _ONE + "/action", force_complete, policy=None,
-              since=LIVE_MIGRATION_FORCE.since, body=schemas.force_complete, success=202,
+    Operation("GET", _PATH, index, _INDEX, SERVER, since=versions.SERVER_MIGRATIONS),
+    Operation("GET", _ONE, show, _SHOW, SERVER, since=versions.SERVER_MIGRATIONS),
+    Operation("DELETE", _ONE, abort, LIVE_MIGRATION_ABORT.policy, SERVER,
+              since=versions.ABORT_LIVE_MIGRATION, success=202),
+    Operation("POST", _ONE + "/action", force_complete, LIVE_MIGRATION_FORCE.policy, SERVER,
+              since=versions.FORCE_COMPLETE, body=schemas.force_complete, success=202,
               action=LIVE_MIGRATION_FORCE.key),
 ]

@@ -8,13 +8,12 @@ from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_rebuild as schemas
 from services.api.servers import rebuilding
-from services.api.servers.load import load
 from services.api.views import servers as views
 
 
 async def rebuild(request: Request) -> Reply:
-    placed, password = await rebuilding.rebuild(request, await load(request, REBUILD.policy))
-    render = views.REBUILT.renderer(request, project_id=placed.server.project_id)
+    placed, password = await rebuilding.rebuild(request)
+    render = views.REBUILT.renderer(request)
     location = request.links.self("servers", str(placed.server.uuid))
     return Reply(
         {"server": {**render(placed), "adminPass": password}}, headers={"Location": location}

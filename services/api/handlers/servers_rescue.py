@@ -8,17 +8,15 @@ from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_rescue as schemas
 from services.api.servers import images, names
-from services.api.servers.load import load
 
 
 async def rescue(request: Request) -> Reply:
-    placed = await load(request, RESCUE.policy)
-    check(RESCUE, placed, is_admin=request.ctx.is_admin)
+    check(request, RESCUE)
     asked = request.body["rescue"] or {}
     image_ref = asked.get("rescue_image_ref")
     if image_ref is not None:
         images.check_active(await images.fetch(request, image_ref))
-    await start_action(request, placed, RESCUE, {"image_id": image_ref})
+    await start_action(request, RESCUE, {"image_id": image_ref})
     return Reply({"adminPass": asked.get("adminPass") or names.password()})
 
 

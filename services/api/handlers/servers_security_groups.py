@@ -15,7 +15,7 @@ from common.neighbours.network import Port, SecurityGroup
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas.servers_security_groups import named
-from services.api.servers.load import load
+from services.api.targets import SERVER
 from services.api.views.security_groups import render
 
 _RULE = "os_compute_api:os-security-groups:"
@@ -23,7 +23,7 @@ ADD, REMOVE = "addSecurityGroup", "removeSecurityGroup"
 
 
 async def index(request: Request) -> Reply:
-    placed = await load(request, _RULE + "list")
+    placed = request.server
     groups = await _of_ports(request, await _ports(request, placed))
     wanted = {rule.remote_group_id for group in groups for rule in group.rules}
     remote = {group.id: group for group in groups}
@@ -34,7 +34,7 @@ async def index(request: Request) -> Reply:
 
 
 async def add(request: Request) -> Reply:
-    placed = await load(request, _RULE + "add")
+    placed = request.server
     group, ports = await _asked(request, placed, request.body[ADD]["name"])
     lacking = [port for port in ports if group.id not in port.security_group_ids]
     await _change(request, {port: [*port.security_group_ids, group.id] for port in lacking})
@@ -43,7 +43,7 @@ async def add(request: Request) -> Reply:
 
 
 async def remove(request: Request) -> Reply:
-    placed = await load(request, _RULE + "remove")
+    placed = request.server
     group, ports = await _asked(request, placed, request.body[REMOVE]["name"])
     having = [port for port in ports if group.id in port.security_group_ids]
     if not having:
@@ -107,7 +107,9 @@ _ACTION = "/servers/{server_id}/action"
 
 # fmt: off
 OPERATIONS = [
-    Operation("GET", "/servers/{server_id}/os-security-groups", index, policy=None),
-    Operation("POST", _ACTION, add, policy=None, body=named(ADD), success=202, action=ADD),
-    Operation("POST", _ACTION, remove, policy=None, body=named(REMOVE), success=202, action=REMOVE),
+    Operation("GET", "/servers/{server_id}/os-security-groups", index, _RULE + "list", SERVER),
+    Operation("POST", _ACTION, add, _RULE + "add", SERVER, body=named(ADD), success=202,
+              action=ADD),
+    Operation("POST", _ACTION, remove, _RULE + "remove", SERVER, body=named(REMOVE), success=202,
+              action=REMOVE),
 ]

@@ -8,11 +8,10 @@ from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_shelve as schemas
 from services.api.servers import unshelving
-from services.api.servers.load import load
 
 
 async def unshelve(request: Request) -> Reply:
-    await unshelving.unshelve(request, await load(request, UNSHELVE.policy))
+    await unshelving.unshelve(request)
     return Reply()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.errors import NotFound
-from services.api.documents import version_document
+from services.api.http.documents import version_document
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas.query import any_parameters

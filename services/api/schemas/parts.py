@@ -8,39 +8,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.api.http.coercion import BECOMES, FALSE, TRUE
 from services.api.operation import Schema
 
 INT32_MAX = 2**31 - 1
 
-_TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
-_FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
-
-BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [*_TRUE, *_FALSE]}
-"""A boolean or one of the words for it; read it with `truth`."""
+BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [*TRUE, *FALSE], BECOMES: "boolean"}
+"""A boolean or one of the words for it; handlers read a bool."""
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
 DESCRIPTION: Schema = {"type": ["string", "null"], "maxLength": 65535, "format": "nova-printable"}
 HOST: Schema = {
     "type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9\-._]*$"
 }  # fmt: skip
 PROJECT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
-UUID: Schema = {"type": "string", "format": "uuid"}
+UUID: Schema = {"type": "string", "format": "uuid", BECOMES: "uuid"}
+"""Handlers read it in the canonical form."""
+TIME: Schema = {"type": "string", "format": "date-time", BECOMES: "time"}
+"""Handlers read an aware datetime in UTC."""
 TEXT: Schema = {"type": "string"}
 SHORT_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 
 
 def truth(value: bool | str) -> bool:
     """The meaning of a value that `BOOLEAN` allowed."""
-    return value in _TRUE
+    return value in TRUE
 
 
 def integer(low: int, high: int = INT32_MAX) -> Schema:
-    """A whole number, also as text."""
+    """A whole number, also as text; handlers read an int."""
     return {
         "type": ["integer", "string"],
         "pattern": "^-?[0-9]+$" if low < 0 else "^[0-9]+$",
         "minimum": low,
         "maximum": high,
         "textRange": [low, high],
+        BECOMES: "integer",
     }
 
 

@@ -5,6 +5,7 @@ Owns: the types parameters have. May not: know any resource. Crash story: none.
 
 from __future__ import annotations
 
+from services.api.http.coercion import BECOMES
 from services.api.operation import Schema, SchemaOf
 from services.api.schemas.parts import INT32_MAX
 
@@ -14,6 +15,7 @@ LIMIT: Schema = {
     "minLength": 1,
     "pattern": "^[0-9]*$",
     "textRange": [0, INT32_MAX],
+    BECOMES: "integer",
 }
 
 

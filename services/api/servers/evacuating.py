@@ -14,19 +14,14 @@ from common.db.stores.server_actions import MigrationStart
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import EVACUATE
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.schemas.parts import truth
 from services.api.servers import names
 
-NO_PASSWORD = 14
-"""From here the answer has no body."""
-HOST_IS_CHECKED = 29
-"""Below, a given host is used as it is; from here only with force."""
-STAYS_STOPPED = 95
 
-
-async def evacuate(request: Request, placed: PlacedServer) -> str | None:
+async def evacuate(request: Request) -> str | None:
     """Begin; returns the admin password of the answers that have one."""
     body: dict[str, Any] = request.body["evacuate"]
     host = body.get("host")
@@ -35,27 +30,26 @@ async def evacuate(request: Request, placed: PlacedServer) -> str | None:
     if force and not host:
         raise InvalidInput("Can't force to a non-provided destination")
     if host:
-        await _check_target(request, placed, host)
-    check(EVACUATE, placed, is_admin=request.ctx.is_admin)
-    if placed.host_up:
-        raise InvalidInput(f"Compute service of {placed.server.host} is still in use.")
-    if not placed.host_fenced:
+        await _check_target(request, request.server, host)
+    check(request, EVACUATE)
+    if request.server.host_up:
+        raise InvalidInput(f"Compute service of {request.server.server.host} is still in use.")
+    if not request.server.host_fenced:
         # It may be running the server, cut off from us: a second one must not be started.
         raise InvalidInput(
-            f"Compute service of {placed.server.host} is silent but not declared down. Make sure "
-            "that the host is switched off, then set forced_down on its nova-compute service "
-            "(PUT /os-services/{service_id}) and evacuate again."
+            f"Compute service of {request.server.server.host} is silent but not declared down. "
+            "Make sure that the host is switched off, then set forced_down on its nova-compute "
+            "service (PUT /os-services/{service_id}) and evacuate again."
         )
     migration = MigrationStart(request.app.ids.uuid(), "evacuation", host)
     await start_action(
         request,
-        placed,
         EVACUATE,
         {
             "host": host,
-            "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
+            "force": bool(host) and (force or request.v < versions.EVACUATE_FORCE),
             "migration_uuid": str(migration.uuid),
-            "stay_stopped": request.v >= STAYS_STOPPED,
+            "stay_stopped": request.v >= versions.EVACUATED_STOPPED,
         },
         migration=migration,
     )
@@ -64,7 +58,7 @@ async def evacuate(request: Request, placed: PlacedServer) -> str | None:
 
 def _password(request: Request, body: dict[str, Any]) -> str | None:
     given: str | None = body.get("adminPass")
-    if request.v >= NO_PASSWORD:
+    if request.v >= versions.SHARED_STORAGE_FOUND:
         return None
     if not truth(body["onSharedStorage"]):
         return given or names.password()

@@ -15,18 +15,16 @@ import structlog
 
 from common.db.stores import quotas
 from common.db.stores.quotas import UNLIMITED
-from common.db.stores.servers import PlacedServer
 from common.domain.actions import Action
 from common.domain.server import Server
 from common.errors import MusterError, NotFound, OverQuota
 from common.neighbours.image import Image
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 
 log = structlog.get_logger(__name__)
 
-QUOTA_ENDS = 39
-"""From here the number of properties is the image service's business."""
 _NOT_INHERITED_PREFIXES = ("img_signature",)
 _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "cinder_encryption_key_id",
@@ -37,7 +35,6 @@ _NOT_INHERITED = frozenset(
 
 async def start(
     request: Request,
-    placed: PlacedServer,
     action: Action,
     asked: dict[str, Any],
     extra: dict[str, Any] | None = None,
@@ -48,14 +45,14 @@ async def start(
     the state forbids it (the record is removed again when another request came first), `OverQuota`
     for too much metadata, and what the image service says.
     """
-    check(action, placed, is_admin=request.ctx.is_admin)
+    check(request, action)
     extra, metadata = extra or {}, asked.get("metadata", {})
     await check_quota(request, metadata)
-    own = _properties(request, placed.server, extra)
+    own = _properties(request, request.server.server, extra)
     properties = {"image_type": "snapshot", **metadata, **own}
-    image = await _record(request, placed.server, asked["name"], properties)
+    image = await _record(request, request.server.server, asked["name"], properties)
     try:
-        await start_action(request, placed, action, {"image_id": image.id, **extra})
+        await start_action(request, action, {"image_id": image.id, **extra})
     except Exception:
         with contextlib.suppress(MusterError):
             await request.app.image.delete(image.id, token=request.ctx.token)
@@ -65,7 +62,7 @@ async def start(
 
 async def check_quota(request: Request, metadata: dict[str, str]) -> None:
     """Raises `OverQuota` for an image with too much metadata."""
-    if request.v >= QUOTA_ENDS or not metadata:
+    if request.v >= versions.IMAGE_METADATA_GONE or not metadata:
         return
     app = request.app
     found = await quotas.limits(app.pool, request.ctx.project_id, app.settings.quota)

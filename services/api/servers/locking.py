@@ -7,17 +7,15 @@ Crash story: one transaction with the instance action.
 from __future__ import annotations
 
 from common.db.stores import server_actions as store
-from common.db.stores.servers import PlacedServer
-from services.api.actions import requester
+from services.api.actions import LOCK_OVERRIDE, requester
 from services.api.request import Request
 
-_OVERRIDE = "os_compute_api:os-lock-server:unlock:unlock_override"
 OWNER, ADMIN = "owner", "admin"
 
 
-async def lock(request: Request, placed: PlacedServer) -> None:
+async def lock(request: Request) -> None:
     """The owner's second lock changes nothing; an administrator may lock again."""
-    server = placed.server
+    server = request.server.server
     is_owner = server.project_id == request.ctx.project_id
     if server.locked_by is not None and is_owner:
         return
@@ -32,11 +30,11 @@ async def lock(request: Request, placed: PlacedServer) -> None:
     )
 
 
-async def unlock(request: Request, placed: PlacedServer) -> None:
+async def unlock(request: Request) -> None:
     """Raises `Forbidden` for an administrator's lock, unless policy lets the caller open it."""
-    server = placed.server
-    if server.locked_by == ADMIN and not request.ctx.is_admin:
-        request.require(_OVERRIDE, server.project_id, server.user_id)
+    server = request.server.server
+    if server.locked_by == ADMIN:
+        request.require(LOCK_OVERRIDE)
     await store.lock_set(
         request.app.pool,
         server.uuid,

@@ -19,9 +19,8 @@ from common.errors import InvalidInput, NotFound, OverQuota
 from common.neighbours.image import Image
 from services.api.actions import check, start_action
 from services.api.request import Request
-from services.api.schemas.parts import truth
-from services.api.servers import access_ip, devices, images, names
-from services.api.servers.load import not_found
+from services.api.servers import access_ip, files, images, names
+from services.api.targets import server_not_found
 
 _TRUSTED_CERTS = "os_compute_api:servers:rebuild:trusted_certs"
 _COLUMNS = {
@@ -35,18 +34,22 @@ _COLUMNS = {
 """Body keys to columns that take the value as it is."""
 
 
-async def rebuild(request: Request, placed: PlacedServer) -> tuple[PlacedServer, str]:
+async def rebuild(request: Request) -> tuple[PlacedServer, str]:
     """Begin; returns the server as it is to be and its admin password."""
     asked: dict[str, Any] = request.body["rebuild"]
-    server = placed.server
-    check(REBUILD, placed, is_admin=request.ctx.is_admin)
+    server = request.server.server
+    check(request, REBUILD)
     if asked.get("trusted_image_certificates"):
-        request.require(_TRUSTED_CERTS, server.project_id, server.user_id)
-    if truth(asked.get("preserve_ephemeral", False)) and server.ephemeral_gib:
+        request.require(_TRUSTED_CERTS)
+    if asked.get("preserve_ephemeral", False) and server.ephemeral_gib:
         raise InvalidInput("preserve_ephemeral: the host makes all disks of a server anew.")
     await _check_quotas(request, server, asked)
     image = await images.fetch(request, asked["imageRef"])
-    images.check(request, image, {"memory_mib": server.memory_mib, "root_gib": server.root_gib})
+    images.check(
+        image,
+        {"memory_mib": server.memory_mib, "root_gib": server.root_gib},
+        zero_disk_allowed=request.can(images.ZERO_DISK),
+    )
     columns = {
         **{_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS},
         **access_ip.columns(asked),
@@ -57,16 +60,16 @@ async def rebuild(request: Request, placed: PlacedServer) -> tuple[PlacedServer,
         columns["auto_disk_config"] = images.auto_disk_config(
             asked["OS-DCF:diskConfig"], image.properties, image.id
         )
-    await start_action(request, placed, REBUILD, columns=columns)
+    await start_action(request, REBUILD, columns=columns)
     now = await store.server_get(request.app.pool, server.uuid)
     if now is None:
-        raise not_found(server.uuid)
+        raise server_not_found(server.uuid)
     return now, asked.get("adminPass") or names.password()
 
 
 async def _check_quotas(request: Request, server: Server, asked: dict[str, Any]) -> None:
-    metadata, files = asked.get("metadata", {}), asked.get("personality", [])
-    if not metadata and not files:
+    metadata, injected = asked.get("metadata", {}), asked.get("personality", [])
+    if not metadata and not injected:
         return
     app = request.app
     found = await quotas.limits(app.pool, server.project_id, app.settings.quota)
@@ -74,7 +77,7 @@ async def _check_quotas(request: Request, server: Server, asked: dict[str, Any])
     most = limits["metadata_items"]
     if most != UNLIMITED and len(metadata) > most:
         raise OverQuota(f"Maximum number of metadata items exceeds {most}")
-    devices.check_files(files, limits)
+    files.check(injected, limits)
 
 
 def _of_image(image: Image) -> dict[str, Any]:

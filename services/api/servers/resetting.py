@@ -7,17 +7,16 @@ May not: touch the guest. Crash story: one transaction.
 from __future__ import annotations
 
 from common.db.stores import server_actions as store
-from common.db.stores.servers import PlacedServer
 from services.api.actions import announce_overtaking, requester
 from services.api.request import Request
-from services.api.servers.load import not_found
+from services.api.targets import server_not_found
 
 
-async def reset(request: Request, placed: PlacedServer) -> None:
-    server = placed.server
+async def reset(request: Request) -> None:
+    server = request.server.server
     state = request.body["os-resetState"]["state"]
     if not await store.state_reset(
         request.app.pool, server.uuid, state, requester=requester(request)
     ):
-        raise not_found(server.uuid)
+        raise server_not_found(server.uuid)
     await announce_overtaking(request, server)

@@ -11,28 +11,27 @@ from typing import Any
 from common.db.stores import migrations
 from common.db.stores import servers as store
 from common.db.stores.server_actions import MigrationStart
-from common.db.stores.servers import PlacedServer
 from common.domain.actions import MIGRATE, RESIZE, Action
 from common.domain.server import Server
 from common.errors import InvalidInput
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.servers import images
-from services.api.servers.create import stored_flavor
+from services.api.servers.flavors import SEES_PRIVATE, stored_flavor
 
 
-async def resize(request: Request, placed: PlacedServer) -> None:
+async def resize(request: Request) -> None:
     """Begin; raises `InvalidInput` for a flavor the server cannot have, `OverQuota`."""
     asked: dict[str, Any] = request.body["resize"]
-    server, ctx = placed.server, request.ctx
-    check(RESIZE, placed, is_admin=ctx.is_admin)
+    server = request.server.server
+    check(request, RESIZE)
     context = await store.create_context(
         request.app.pool,
         flavorid=str(asked["flavorRef"]),
         key_name=None,
         project_id=server.project_id,
         user_id=server.user_id,
-        is_admin=ctx.is_admin,
+        every_flavor=request.can(SEES_PRIVATE),
         quota=request.app.settings.quota,
     )
     flavor = _checked(context.flavor, asked["flavorRef"], server)
@@ -44,7 +43,6 @@ async def resize(request: Request, placed: PlacedServer) -> None:
     migration = MigrationStart(request.app.ids.uuid(), "resize", new_flavorid=flavor["flavorid"])
     await start_action(
         request,
-        placed,
         RESIZE,
         {
             "flavor": stored_flavor(flavor),
@@ -76,23 +74,23 @@ def _checked(flavor: dict[str, Any] | None, flavorid: Any, server: Server) -> di
     return flavor
 
 
-async def migrate(request: Request, placed: PlacedServer, host: str | None) -> None:
+async def migrate(request: Request, host: str | None) -> None:
     """Begin; raises `InvalidInput` for a host that is unknown or the server's own."""
-    check(MIGRATE, placed, is_admin=request.ctx.is_admin)
+    check(request, MIGRATE)
     if host is not None:
         if await store.compute_node_find(request.app.pool, host=host, node=None) is None:
             raise InvalidInput(f"Compute host {host} could not be found.")
-        if host == placed.server.host:
+        if host == request.server.server.host:
             raise InvalidInput("Cannot migrate to the host where the server exists.")
     migration = MigrationStart(request.app.ids.uuid(), "migration", host)
     state = {"flavor": None, "host": host, "migration_uuid": str(migration.uuid)}
-    await start_action(request, placed, MIGRATE, state, migration=migration)
+    await start_action(request, MIGRATE, state, migration=migration)
 
 
-async def settle(request: Request, placed: PlacedServer, action: Action) -> None:
+async def settle(request: Request, action: Action) -> None:
     """Confirm or revert; raises `InvalidInput` when there is nothing to settle (any more)."""
-    check(action, placed, is_admin=request.ctx.is_admin)
-    waiting = await migrations.unsettled(request.app.pool, placed.server.uuid)
+    check(request, action)
+    waiting = await migrations.unsettled(request.app.pool, request.server.server.uuid)
     migration = next((each for each in waiting if each.status == "finished"), None)
     if migration is None:
         raise InvalidInput("Instance has not been resized.")
@@ -102,4 +100,4 @@ async def settle(request: Request, placed: PlacedServer, action: Action) -> None
         "source_node": migration.source_node,
         "source_generation": migration.source_generation,
     }
-    await start_action(request, placed, action, state)
+    await start_action(request, action, state)

@@ -10,26 +10,25 @@ from __future__ import annotations
 from typing import Any
 
 from common.db.stores import servers as store
-from common.db.stores.servers import PlacedServer
 from common.domain.actions import UNSHELVE
 from common.domain.states import VmState
 from common.errors import Conflict, InvalidInput
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 
 _TO_HOST = "os_compute_api:os-shelve:unshelve_to_host"
-WITH_ARGUMENTS = 77
 
 
-async def unshelve(request: Request, placed: PlacedServer) -> None:
+async def unshelve(request: Request) -> None:
     """Begin; raises `Conflict` for a place the server cannot have, `InvalidInput` for one that
     does not exist."""
-    argument = request.body["unshelve"] if request.v >= WITH_ARGUMENTS else None
+    argument = request.body["unshelve"] if request.v >= versions.UNSHELVE_ZONE else None
     asked: dict[str, Any] = argument or {}
-    server = placed.server
+    server = request.server.server
     if "host" in asked:
-        request.require(_TO_HOST, server.project_id, server.user_id)
-    check(UNSHELVE, placed, is_admin=request.ctx.is_admin)
+        request.require(_TO_HOST)
+    check(request, UNSHELVE)
     if asked and server.vm_state != VmState.SHELVED_OFFLOADED:
         raise Conflict(
             "An availability zone or a host can be given only for a server in status "
@@ -51,4 +50,4 @@ async def unshelve(request: Request, placed: PlacedServer) -> None:
         if zone is not None and zone != present:
             raise Conflict(f"Host {host} is not in availability zone {zone}.")
     state = {"availability_zone": zone, "host": host}
-    await start_action(request, placed, UNSHELVE, state, columns=columns)
+    await start_action(request, UNSHELVE, state, columns=columns)

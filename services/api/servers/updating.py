@@ -13,7 +13,7 @@ from common.db.stores.servers import PlacedServer
 from common.errors import Conflict
 from services.api.request import Request
 from services.api.servers import access_ip, images
-from services.api.servers.load import not_found
+from services.api.targets import server_not_found
 
 _COLUMNS = {
     "name": "name",
@@ -24,10 +24,10 @@ _COLUMNS = {
 """Body keys to columns that take the value as it is."""
 
 
-async def update(request: Request, placed: PlacedServer) -> PlacedServer:
+async def update(request: Request) -> PlacedServer:
     """The server as it is afterwards; raises `Conflict` for a zone it is not in."""
     asked: dict[str, Any] = request.body["server"]
-    server = placed.server
+    server = request.server.server
     columns = {_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS}
     columns |= access_ip.columns(asked)
     if "OS-DCF:diskConfig" in asked:
@@ -35,12 +35,12 @@ async def update(request: Request, placed: PlacedServer) -> PlacedServer:
             asked["OS-DCF:diskConfig"], server.image_properties, server.image_ref
         )
     if "pinned_availability_zone" in columns:
-        _check_zone(request, placed, columns["pinned_availability_zone"])
+        _check_zone(request, request.server, columns["pinned_availability_zone"])
     if not await store.server_update(request.app.pool, server.uuid, columns):
-        raise not_found(server.uuid)
+        raise server_not_found(server.uuid)
     now = await store.server_get(request.app.pool, server.uuid)
     if now is None:
-        raise not_found(server.uuid)
+        raise server_not_found(server.uuid)
     return now
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.api.microversion import MAX, MIN
 from services.api.request import Request
+from services.api.versions import MAX, MIN
 
 Getter = Callable[[Any, Request], Any]
 """(item, request) -> value of the field."""

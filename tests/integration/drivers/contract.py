@@ -28,8 +28,10 @@ PROTOCOL_OF = {
     "crash_dump": base.CrashDump,
     "migrate": base.Migrate,
     "live_migrate": base.LiveMigrate,
+    "interfaces": base.Interfaces,
     "fencing": base.Fencing,
     "consoles": base.Consoles,
+    "volumes": base.Volumes,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.microversion import MalformedVersion, VersionOutOfRange, requested
+from services.api.http.negotiation import MalformedVersion, VersionOutOfRange, requested
 
 STANDARD = "OpenStack-API-Version"
 LEGACY = "X-OpenStack-Nova-API-Version"

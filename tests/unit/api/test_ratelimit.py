@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from common.runtime.ports import Clock
-from services.api.faults import HttpError
-from services.api.ratelimit import RateLimit
+from services.api.http.faults import HttpError
+from services.api.http.ratelimit import RateLimit
 
 
 class StoppedClock(Clock):

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidInput, NotFound
+from services.api.http.router import Router, choose_action, choose_version
 from services.api.operation import Operation, Reply
 from services.api.request import Request
-from services.api.router import Router, choose_action, choose_version
 
 
 async def _handler(_request: Request) -> Reply:

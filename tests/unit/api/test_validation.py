@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from common.errors import InvalidInput
-from services.api import wording
 from services.api.handlers import all_operations
+from services.api.http import validation_messages
+from services.api.http.validation import Validator, as_v2
 from services.api.operation import Schema
 from services.api.schemas import parts, query
-from services.api.validation import Validator, as_v2
 
 
 def _refused(schema: Schema, instance: Any, subject: str = "field/attribute") -> str:
@@ -104,7 +104,7 @@ def test_engines_agree(schema: Schema, value: Any) -> None:
         Validator(schema, subject="x").check(value)
     except InvalidInput:
         decided = False
-    words = wording.explain(schema, value, "x")
+    words = validation_messages.explain(schema, value, "x")
     # The one known difference: in Python `$` also matches before a line break at the end.
     if not (isinstance(value, str) and value.endswith("\n")):
         assert decided == (words == "Invalid input.")

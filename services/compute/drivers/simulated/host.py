@@ -282,6 +282,8 @@ class SimulatedHost:
             since=dt.datetime.fromtimestamp(guest.since, dt.UTC),
             phase=guest.phase,
             hold=self._execution.held.get(guest.uuid),
+            volumes=tuple((v.volume_id, v.attachment_id) for v in guest.spec.volumes),
+            port_ids=tuple(interface.port_id for interface in guest.spec.interfaces),
         )
 
     def _gap(self, gap: Gap) -> None:

@@ -1,0 +1,268 @@
+"""What happens to every HTTP request, in order.
+
+The path of a request: size limit -> 401 token -> 429 rate -> 404 route -> 400 malformed version ->
+406 version nobody speaks -> 415 content type -> 400 body and action -> 400 project in the URL ->
+404 not in this version -> 400 schema of query and body -> typed values -> 404 target -> 403
+policy -> handler -> answer.
+Clients rely on this order, so it stands here in one place.
+
+Owns: that order, and turning every outcome into an answer. May not: know any resource.
+Crash story: a request in progress is lost with its connection; the client sees no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import orjson
+import structlog
+from aiohttp import web
+
+from common.errors import InvalidInput, Unauthorized
+from services.api import versions
+from services.api.http import documents, faults, metrics, negotiation, responses
+from services.api.http.faults import HttpError
+from services.api.http.links import Links
+from services.api.http.router import Router, Target, choose_action, choose_version
+from services.api.http.validation import Validators, as_v2, known_parameters
+from services.api.operation import Operation, Reply
+from services.api.request import Deps, Request, RequestContext
+
+if TYPE_CHECKING:
+    from services.api.http.authentication import Authenticator
+    from services.api.http.ratelimit import RateLimit
+
+log = structlog.get_logger(__name__)
+
+LEGACY = "v2"
+"""The v2.0 look: fixed at 2.1, no version headers, unknown body keys dropped."""
+CURRENT = "v2.1"
+_PROJECT = re.compile(r"[0-9a-f-]+")
+_CONTENT_TYPES = frozenset(
+    {"text/plain", "application/json", "application/vnd.openstack.compute+json"}
+)
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_NOWHERE = "(unknown path)"
+
+
+class UnknownPath(Exception):
+    """No operation has this path with this method."""
+
+
+class BodyTooLarge(Exception):
+    """The body is over the limit."""
+
+
+@dataclass
+class Exchange:
+    """A request on its way through the steps below; filled in as they learn about it."""
+
+    http: web.BaseRequest
+    request_id: str
+    version_segment: str
+    segments: list[str]
+    operation: str = _NOWHERE
+    shown_version: str | None = None
+    """For the version headers, once there is one to show."""
+    version: int = versions.MIN
+    project: str | None = None
+    """The project the URL names."""
+    params: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def legacy(self) -> bool:
+        return self.version_segment == LEGACY
+
+
+class Pipeline:
+    """Answers requests; one per process."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        router: Router,
+        authenticator: Authenticator,
+        rate_limit: RateLimit,
+        www_authenticate_url: str,
+    ) -> None:
+        self._deps = deps
+        self._router = router
+        self._authenticator = authenticator
+        self._rate_limit = rate_limit
+        self._validators = Validators()
+        self._www_authenticate_url = www_authenticate_url
+        self._max_body_bytes = deps.settings.api.max_body_bytes
+
+    async def answer(self, http: web.BaseRequest) -> web.Response:
+        """Never raises; every outcome is an answer."""
+        path = http.rel_url.raw_path
+        version_segment, _, rest = path.lstrip("/").partition("/")
+        if version_segment not in {CURRENT, LEGACY}:
+            return documents.outside(http, path)
+        if http.method == "GET" and not rest.strip("/"):
+            return documents.root(http, version_segment, self._deps.ids.request_id())
+        started = self._deps.clock.monotonic()
+        exchange = Exchange(http, self._deps.ids.request_id(), version_segment, _segments(rest))
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        response = await self._answer_operation(exchange)
+        took_s = self._deps.clock.monotonic() - started
+        metrics.observe(exchange.operation, response.status, took_s)
+        say = log.debug if http.method == "GET" else log.info
+        say(
+            "request",
+            operation=exchange.operation,
+            path=path,
+            status=response.status,
+            took_ms=round(took_s * 1000, 2),
+        )
+        return response
+
+    async def _answer_operation(self, exchange: Exchange) -> web.Response:
+        request_id = exchange.request_id
+        accept = exchange.http.headers.get("Accept", "")
+        try:
+            operation, reply = await self._perform(exchange)
+            status = reply.status or operation.status(exchange.version)
+            return responses.reply(
+                status, reply.body, reply.headers, request_id, exchange.shown_version
+            )
+        except Unauthorized as error:
+            return responses.unauthorized(str(error), request_id, self._www_authenticate_url)
+        except UnknownPath:
+            return responses.unknown_path(accept, request_id)
+        except BodyTooLarge:
+            return responses.too_large(self._max_body_bytes, accept, request_id)
+        except Exception as error:
+            if not faults.expected(error):
+                log.exception("request_failed", operation=exchange.operation)
+            return responses.fault(error, request_id, exchange.shown_version)
+
+    async def _perform(self, exchange: Exchange) -> tuple[Operation, Reply]:
+        http = exchange.http
+        self._refuse_large(http)
+        ctx = await self._authenticator.context(http.headers, exchange.request_id)
+        self._rate_limit.take(ctx.project_id)
+        target = self._route(exchange)
+        exchange.version = self._negotiate(exchange)
+        _check_content_type(http)
+        raw = await self._read(http)
+        rows = target.plain
+        if target.actions:
+            exchange.body = _decode(raw)
+            rows = choose_action(target, exchange.body)
+        elif raw and http.method in _WITH_BODY:
+            exchange.body = _decode(raw)
+        exchange.operation = rows[0].id
+        _check_project(exchange.project, ctx)
+        operation = choose_version(rows, exchange.version)
+        request = self._validated(exchange, operation, ctx)
+        rule = operation.policy(request) if callable(operation.policy) else operation.policy
+        await operation.target(request, rule)
+        return operation, await operation.handler(request)
+
+    def _route(self, exchange: Exchange) -> Target:
+        """Finds the target; notes the path's parameters and the project the URL names."""
+        segments = exchange.segments
+        if segments and _PROJECT.fullmatch(segments[0]):
+            exchange.project, segments = segments[0], segments[1:] or [""]
+        found = self._router.find(exchange.http.method, segments)
+        if found is None:
+            raise UnknownPath
+        target, exchange.params = found
+        return target
+
+    def _negotiate(self, exchange: Exchange) -> int:
+        if exchange.legacy:
+            return versions.MIN
+        try:
+            version = negotiation.requested(exchange.http.headers)
+        except negotiation.VersionOutOfRange as error:
+            exchange.shown_version = error.version
+            raise
+        exchange.shown_version = versions.show(version)
+        return version
+
+    def _refuse_large(self, http: web.BaseRequest) -> None:
+        if (http.content_length or 0) > self._max_body_bytes:
+            raise BodyTooLarge
+
+    async def _read(self, http: web.BaseRequest) -> bytes:
+        if not http.body_exists:
+            return b""
+        try:
+            return await http.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise BodyTooLarge from error
+
+    def _validated(self, exchange: Exchange, operation: Operation, ctx: RequestContext) -> Request:
+        query, typed_query = self._query(exchange, operation)
+        body = None
+        if operation.body is not None:
+            validator = self._validators.body(operation, exchange.version)
+            body = exchange.body
+            if exchange.legacy:
+                body = as_v2(validator.schema, body)
+            validator.check(body)
+            body = validator.typed(body)
+        links = Links(
+            host=documents.host(exchange.http),
+            version=exchange.version_segment,
+            project=f"/{exchange.project}" if exchange.project else "",
+            query=query,
+        )
+        return Request(
+            self._deps,
+            ctx,
+            exchange.version,
+            exchange.params,
+            body,
+            typed_query,
+            links,
+            owner_project_id=ctx.project_id,
+            owner_user_id=ctx.user_id,
+        )
+
+    def _query(
+        self, exchange: Exchange, operation: Operation
+    ) -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+        """The declared parameters, checked: as given, and typed."""
+        query: dict[str, list[str]] = {}
+        for name, value in exchange.http.rel_url.query.items():
+            query.setdefault(name, []).append(value)
+        validator = self._validators.query(operation, exchange.version) if query else None
+        if validator is None:
+            return {}, {}
+        validator.check(query)
+        known = known_parameters(validator, query)
+        return known, validator.typed(known)
+
+
+def _segments(rest: str) -> list[str]:
+    """Decoded path segments; doubled slashes collapse, a slash at the end makes another path."""
+    segments = [unquote(part) for part in rest.split("/") if part]
+    return [*segments, ""] if rest.endswith("/") else segments
+
+
+def _check_content_type(http: web.BaseRequest) -> None:
+    given = http.headers.get("Content-Type")
+    if given and given.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
+        raise HttpError(415, "Unsupported Content-Type")
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput("Malformed request body") from error
+
+
+def _check_project(project: str | None, ctx: RequestContext) -> None:
+    if project is not None and project != ctx.project_id:
+        raise InvalidInput(
+            f"Malformed request URL: URL's project_id '{project}' "
+            f"doesn't match Context's project_id '{ctx.project_id}'"
+        )
