@@ -22,6 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
 from common.config.section import Section
 
@@ -139,13 +141,14 @@ class IdentitySettings(Section):
 
 
 class NeighbourSettings(Section):
-    """How image and network services are called."""
+    """How image, network and volume services are called."""
 
     timeout_s: float = Field(default=10.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     image_endpoint: str | None = None
     """Overrides the catalog."""
     network_endpoint: str | None = None
+    volume_endpoint: str | None = None
 
 
 class ConductorSettings(Section):
@@ -206,10 +209,17 @@ class ComputeSettings(Section):
     truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
+    consoles: HostConsolesSettings = HostConsolesSettings()
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
+StandinName = Literal["identity", "image", "network", "volume"]
+
+
 class StandinSettings(Section):
+    serve: tuple[StandinName, ...] = ("identity", "image", "network", "volume")
+    """Which services are stood in for. Without `identity` tokens are checked with the service at
+    identity.auth_url, whose catalog must name the stand-ins that are left."""
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=5000, ge=0, le=65535)
     state_dir: Path = Path(".muster/standins")
@@ -224,6 +234,10 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    image_max_bytes: int = Field(default=1 << 40, ge=1)
+    """Largest image that can be uploaded; a larger one is refused with 413."""
+    port_up_delay_s: float = Field(default=0.0, ge=0)
+    """A port carries traffic this long after it was bound to a host; 0: at once."""
     region: str = "RegionOne"
 
 
@@ -254,9 +268,11 @@ class Settings(BaseSettings):
     quota: QuotaSettings = QuotaSettings()
     identity: IdentitySettings = IdentitySettings()
     neighbours: NeighbourSettings = NeighbourSettings()
+    network: NetworkSettings = NetworkSettings()
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
+    consoles: ConsolesSettings = ConsolesSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -296,6 +296,32 @@ select every.instances - soft.instances, every.cores - soft.cores, every.ram - s
                          and system_metadata ? 'soft_deleted_at' and vm_state = 'soft-delete') soft
 $$;
 
+-- Disks of servers, beside the one that is made of the image: volumes, and local disks that were
+-- asked for one by one. The rows go when their server is deleted.
+create table block_devices (
+    uuid                  uuid primary key,
+    server_uuid           uuid not null,
+    position              integer not null,          -- in the order in which they were asked for
+    source_type           text not null check (source_type in ('blank', 'image', 'snapshot', 'volume')),
+    destination_type      text not null check (destination_type in ('local', 'volume')),
+    boot_index            integer,                   -- 0: the root disk; null: not booted from
+    device_name           text,                      -- /dev/vdb
+    volume_id             text,                      -- null until it is made
+    attachment_id         text,                      -- the one that is the server's; others are over
+    image_id              text,
+    snapshot_id           text,
+    size                  integer,                   -- GiB; of swap, MiB
+    volume_type           text,
+    guest_format          text,                      -- 'swap', or the file system of an ephemeral disk
+    disk_bus              text,
+    device_type           text,
+    tag                   text,
+    delete_on_termination boolean not null default false,
+    created_at            timestamptz not null default clock_timestamp(),
+    constraint block_devices_volume_key unique (server_uuid, volume_id)
+);
+create index block_devices_volume_idx on block_devices (volume_id) where volume_id is not null;
+
 -- Instance actions --------------------------------------------------------------------------
 create table instance_actions (
     id          bigint generated always as identity primary key,
@@ -308,7 +334,8 @@ create table instance_actions (
     updated_at  timestamptz,
     finish_time timestamptz,
     message     text,
-    constraint instance_actions_server_request_key unique (server_uuid, request_id)
+    constraint instance_actions_server_request_key unique (server_uuid, request_id),
+    outcome     jsonb                            -- for a request that waits: {"port_id"} or {"error": {"code", "message"}}
 );
 
 create table instance_action_events (
@@ -353,8 +380,8 @@ create index workflows_server_idx on workflows (server_uuid, id);
 create table leftovers (
     id          bigint generated always as identity primary key,
     server_uuid uuid not null,
-    kind        text not null check (kind in ('ports', 'image', 'guest')),
-    detail      jsonb not null default '{}',     -- image: {"id"}; guest: {"host", "generation"}
+    kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot', 'interface')),
+    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}; interface: {"port_id"}
     reason      text not null,                   -- why the latest attempt failed
     request_id  text,                            -- of the action that left it
     attempts    integer not null default 0,      -- of the reconciler
@@ -363,6 +390,13 @@ create table leftovers (
     constraint leftovers_what_key unique (server_uuid, kind, detail)
 );
 create index leftovers_due_idx on leftovers (due_at);
+
+-- Whose turn it is with what is looked at page by page: one page at a time, whichever conductor.
+create table reconciler_turns (
+    name     text primary key,
+    position text,                               -- the last one looked at; null: begin anew
+    due_at   timestamptz not null                -- of the next page
+);
 
 -- Migrations --------------------------------------------------------------------------------
 create table migrations (
@@ -398,6 +432,21 @@ create table quota_projects (
     project_id text primary key,
     limits     jsonb not null default '{}'       -- overrides of the configured defaults
 );
+
+-- Consoles ----------------------------------------------------------------------------------
+-- A token is good for the guest it was made for: the same server, on the same host, in the same
+-- generation. Whether that still is so is asked when it is used, so that nothing that ends a guest
+-- has to know of tokens.
+create table console_tokens (
+    token_sha256 bytea primary key,              -- the token itself is known to its user only
+    server_uuid  uuid not null,
+    host         text not null,
+    generation   integer not null,
+    console_type text not null,                  -- novnc, spice-html5, spice-direct, serial
+    created_at   timestamptz not null default now(),
+    expires_at   timestamptz not null
+);
+create index console_tokens_expires_idx on console_tokens (expires_at);
 
 -- Archive -----------------------------------------------------------------------------------
 -- What `muster db archive` has moved away: whole rows, so that no later migration has to know them.

@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from common.db.stores import instance_actions as store
 from common.db.stores.instance_actions import InstanceAction
 from common.domain.server import Server
-from common.errors import InvalidInput, NotFound
+from common.errors import NotFound
+from services.api import versions
 from services.api.operation import Operation, Reply
+from services.api.paging import limit_of, unknown_marker
+from services.api.periods import changed
 from services.api.request import Request
 from services.api.schemas import servers_query
-from services.api.servers.listing import time_of
 from services.api.targets import SERVER, SERVER_OR_DELETED
 from services.api.versions import MAX, MIN, before
 from services.api.views import instance_actions as views
 
 _LIST = "os_compute_api:os-instance-actions:list"
 _SHOW = "os_compute_api:os-instance-actions:show"
-DELETED_TOO = 21
-PAGED = 58
 
 
 async def index(request: Request) -> Reply:
     placed = request.server
     server = placed.server
-    most = request.app.settings.api.max_limit
-    limit = min(int(request.q("limit") or most), most)
-    since, before = _bound(request, "changes-since"), _bound(request, "changes-before")
-    if since and before and since > before:
-        raise InvalidInput(
-            "The value of changes-since must be less than or equal to changes-before."
-        )
+    limit, period = limit_of(request), changed(request)
     found = await store.actions_list(
         request.app.pool,
         server.uuid,
-        since=since,
-        before=before,
+        since=period.since,
+        before=period.before,
         after=await _marker(request, server),
         most=limit,
     )
     render = views.ACTION.renderer(request)
     body: dict[str, Any] = {"instanceActions": [render(action) for action in found]}
-    if request.v >= PAGED and found and len(found) == limit:
+    if request.v >= versions.ACTIONS_PAGED and found and len(found) == limit:
         path = ("servers", str(server.uuid), "os-instance-actions")
         body["links"] = request.links.next(found[-1].request_id, *path)
     return Reply(body)
-
-
-def _bound(request: Request, name: str) -> dt.datetime | None:
-    text = request.q(name)
-    return None if text is None else time_of(name, text)
 
 
 async def _marker(request: Request, server: Server) -> InstanceAction | None:
@@ -60,7 +48,7 @@ async def _marker(request: Request, server: Server) -> InstanceAction | None:
         return None
     action = await store.action_get(request.app.pool, server.uuid, marker)
     if action is None:
-        raise InvalidInput(f"marker [{marker}] not found")
+        raise unknown_marker(marker)
     return action
 
 
@@ -71,7 +59,7 @@ async def show(request: Request) -> Reply:
     if action is None:
         raise NotFound(f"Action {request_id} not found")
     shown = views.ACTION.renderer(request)(action)
-    if request.v >= views.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
+    if request.v >= versions.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
         render = views.EVENT.renderer(request)
         events = await store.events_list(request.app.pool, action.id)
         shown["events"] = [render((event, server.project_id)) for event in events]
@@ -84,8 +72,8 @@ OPERATIONS = [
     *(
         operation
         for since, until, target in (
-            (MIN, before(DELETED_TOO), SERVER),
-            (DELETED_TOO, MAX, SERVER_OR_DELETED),
+            (MIN, before(versions.ACTIONS_OF_DELETED), SERVER),
+            (versions.ACTIONS_OF_DELETED, MAX, SERVER_OR_DELETED),
         )
         for operation in (
             Operation("GET", _PATH, index, _LIST, target, since, until,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from common.domain.actions import CREATE_BACKUP, CREATE_IMAGE
+from services.api import versions
 from services.api.actions import action_operation
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_images as schemas
 from services.api.servers import imaging
-
-ID_IN_BODY = 45
-"""Below, the answer says where the image is in its Location header only."""
 
 
 async def create_image(request: Request) -> Reply:
@@ -19,13 +17,13 @@ async def create_image(request: Request) -> Reply:
 
 
 async def create_backup(request: Request) -> Reply:
-    asked, rotation = request.body["createBackup"], int(request.body["createBackup"]["rotation"])
-    extra = {"backup_type": asked["backup_type"], "rotation": rotation}
+    asked = request.body["createBackup"]
+    extra = {"backup_type": asked["backup_type"], "rotation": asked["rotation"]}
     return _accepted(request, await imaging.start(request, CREATE_BACKUP, asked, extra))
 
 
 def _accepted(request: Request, image_id: str) -> Reply:
-    if request.v >= ID_IN_BODY:
+    if request.v >= versions.IMAGE_ID_IN_BODY:
         return Reply({"image_id": image_id})
     return Reply(headers={"Location": request.links.self("images", image_id)})
 

@@ -6,9 +6,9 @@ May not: write SQL. Crash story: reads only.
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from common.db.stores import server_lists as store
@@ -16,26 +16,31 @@ from common.db.stores.server_lists import Criteria, Lifetime, Order
 from common.db.stores.servers import PlacedServer
 from common.domain.states import VmState, states_of_status
 from common.errors import Forbidden, InvalidInput
+from services.api import versions
 from services.api.identifiers import parse_uuid
+from services.api.paging import limit_of, unknown_marker
+from services.api.periods import changed
 from services.api.request import Request
-from services.api.schemas.servers_query import IGNORED_SORT_KEYS, LOCKED, SORT_KEYS
+from services.api.schemas.servers_query import IGNORED_SORT_KEYS, SORT_KEYS
 
+T = TypeVar("T")
 _ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
 
 FOR_EVERYBODY: dict[str, int] = {
     **dict.fromkeys(
         ("reservation_id", "name", "status", "image", "flavor", "ip", "changes-since",
-         "all_tenants", "limit", "marker", "sort_key", "sort_dir"), 1,
+         "all_tenants", "limit", "marker", "sort_key", "sort_dir"), versions.MIN,
     ),
-    "ip6": 5,
-    **dict.fromkeys(("tags", "tags-any", "not-tags", "not-tags-any"), 26),
-    "changes-before": 66,
-    "locked": 73,
+    "ip6": versions.IP6_FILTER_FOR_ALL,
+    **dict.fromkeys(("tags", "tags-any", "not-tags", "not-tags-any"), versions.SERVER_TAGS),
+    "changes-before": versions.CHANGES_BEFORE,
+    "locked": versions.LOCKED_FILTER,
     **dict.fromkeys(
         ("availability_zone", "config_drive", "key_name", "created_at", "launched_at",
-         "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id"), 83,
+         "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id"),
+        versions.SERVER_FILTERS_FOR_ALL,
     ),
-    "hostname": 90,
+    "hostname": versions.HOSTNAME,
 }  # fmt: skip
 """Parameters that need no policy, and since when; others are dropped for ordinary users."""
 
@@ -51,7 +56,6 @@ _JOINED = (
 """Names that are accepted and can never be filtered by."""
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
-UNKNOWN_STATUS_REFUSED = 38
 
 
 @dataclass
@@ -72,25 +76,29 @@ class Page:
 
 async def page(request: Request, all_tenants_rule: str) -> Page:
     """Ids and names."""
-    limit = _limit(request)
+    limit = limit_of(request)
     criteria = _criteria(request, all_tenants_rule, limit)
     if criteria is None:
         return Page(limit)
-    return Page(limit, summaries=await store.servers_index(request.app.pool, criteria))
+    found = await _found(request, store.servers_index(request.app.pool, criteria))
+    return Page(limit, summaries=found)
 
 
 async def detailed_page(request: Request, all_tenants_rule: str) -> Page:
-    limit = _limit(request)
+    limit = limit_of(request)
     criteria = _criteria(request, all_tenants_rule, limit)
     if criteria is None:
         return Page(limit)
-    return Page(limit, servers=await store.servers_detail(request.app.pool, criteria))
+    found = await _found(request, store.servers_detail(request.app.pool, criteria))
+    return Page(limit, servers=found)
 
 
-def _limit(request: Request) -> int:
-    most = request.app.settings.api.max_limit
-    asked = request.q("limit")
-    return most if asked is None else min(int(asked), most)
+async def _found(request: Request, asking: Awaitable[list[T]]) -> list[T]:
+    """Raises `InvalidInput` with the marker as it was given."""
+    try:
+        return await asking
+    except store.UnknownMarker as error:
+        raise unknown_marker(request.q("marker")) from error
 
 
 def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria | None:
@@ -107,33 +115,34 @@ def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria |
             criteria.addresses[4 if name == "ip" else 6] = value
         elif name in {"tags", "tags-any", "not-tags", "not-tags-any"}:
             criteria.tags[name] = value.split(",")
-        elif name in _JOINED:
+        elif name in _JOINED or name.startswith("_"):
             raise InvalidInput(f"Servers cannot be filtered by '{name}'.")
-    if "locked" in given and request.v >= LOCKED:
+    if "locked" in given and request.v >= versions.LOCKED_FILTER:
         criteria.locked = _strict_boolean("locked", given["locked"])
-    _between(given, criteria)
+    period = changed(request)
+    criteria.changed_since, criteria.changed_before = period.since, period.before
     if not (_by_status(request, criteria) and _by_uuid(given, criteria) and limit):
         return None
     criteria.lifetime = _lifetime(given, criteria)
     if (marker := request.q("marker")) is not None:
         criteria.marker = parse_uuid(marker)
         if criteria.marker is None:
-            raise InvalidInput(f"marker [{marker}] not found")
+            raise unknown_marker(marker)
     return criteria
 
 
-def _usable(request: Request) -> dict[str, str]:
+def _usable(request: Request) -> dict[str, Any]:
     """Parameters with their last values, without those the caller may not use."""
     everything = request.can(_ALL_FILTERS)
     return {
         name: values[-1]
         for name, values in request.query.items()
-        if everything or FOR_EVERYBODY.get(name, request.v + 1) <= request.v
+        if everything or FOR_EVERYBODY.get(name, versions.NEVER) <= request.v
     }
 
 
 def _only_own_projects(
-    request: Request, given: dict[str, str], all_tenants_rule: str, criteria: Criteria
+    request: Request, given: dict[str, Any], all_tenants_rule: str, criteria: Criteria
 ) -> None:
     if not _all_tenants(given):
         criteria.exact["project_id"] = request.ctx.project_id
@@ -144,7 +153,7 @@ def _only_own_projects(
         criteria.exact["project_id"] = project_id
 
 
-def _all_tenants(given: dict[str, str]) -> bool:
+def _all_tenants(given: dict[str, Any]) -> bool:
     value = given.get("all_tenants")
     return value is not None and (value == "" or _strict_boolean("all_tenants", value))
 
@@ -158,27 +167,6 @@ def _strict_boolean(name: str, value: str) -> bool:
             f"Unrecognized value '{value}', acceptable values are: {acceptable}"
         )
     return word in _TRUE
-
-
-def time_of(name: str, text: str) -> dt.datetime:
-    """The moment a parameter names, UTC unless it says otherwise; raises `InvalidInput`."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(f"Invalid input for query parameters {name}: {text}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _between(given: dict[str, str], criteria: Criteria) -> None:
-    if (since := given.get("changes-since")) is not None:
-        criteria.changed_since = time_of("changes-since", since)
-    if (before := given.get("changes-before")) is not None:
-        criteria.changed_before = time_of("changes-before", before)
-    since_at, before_at = criteria.changed_since, criteria.changed_before
-    if since_at and before_at and since_at > before_at:
-        raise InvalidInput(
-            "The value of changes-since must be less than or equal to changes-before."
-        )
 
 
 def _by_status(request: Request, criteria: Criteria) -> bool:
@@ -195,7 +183,7 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
         task_states |= of_task
         any_task |= bool(of_vm) and not of_task
     if not vm_states:
-        if request.v >= UNKNOWN_STATUS_REFUSED:
+        if request.v >= versions.UNKNOWN_STATUS_REFUSED:
             raise InvalidInput(f"Invalid status value: {', '.join(wanted)}")
         return False
     if vm_states == {VmState.DELETED} and not request.can(_ALL_FILTERS):
@@ -207,14 +195,14 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
     return True
 
 
-def _by_uuid(given: dict[str, str], criteria: Criteria) -> bool:
+def _by_uuid(given: dict[str, Any], criteria: Criteria) -> bool:
     if "uuid" in given:
         criteria.exact["uuid"] = parse_uuid(given["uuid"])
         return criteria.exact["uuid"] is not None
     return True
 
 
-def _lifetime(given: dict[str, str], criteria: Criteria) -> Lifetime:
+def _lifetime(given: dict[str, Any], criteria: Criteria) -> Lifetime:
     """Whether deleted servers count; a bad text is false."""
     wanted = set(criteria.vm_states or [criteria.exact.get("vm_state", "")])
     if wanted == {VmState.DELETED}:
@@ -242,7 +230,7 @@ def _order(request: Request) -> list[Order]:
     orders: list[Order] = []
     for n, key in enumerate(keys):
         direction = directions[n] if n < len(directions) else missing
-        locked = key == "locked" and request.v >= LOCKED
+        locked = key == "locked" and request.v >= versions.LOCKED_FILTER
         if key in IGNORED_SORT_KEYS and not locked:
             continue
         if key in {"host", "node"} and not request.can(_ALL_FILTERS):
