@@ -225,6 +225,15 @@ DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
     policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
+SNAPSHOT_VOLUME = Action(
+    "volume_snapshot_create", "volume_snapshot_create",
+    _rule("os-assisted-volume-snapshots:create"),
+    checks=("host", "state"), workflow="snapshot_volume",
+)  # fmt: skip
+DELETE_VOLUME_SNAPSHOT = replace(
+    SNAPSHOT_VOLUME, key="volume_snapshot_delete", records="volume_snapshot_delete",
+    policy=_rule("os-assisted-volume-snapshots:delete"), workflow="delete_volume_snapshot",
+)  # fmt: skip
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),
