@@ -170,6 +170,38 @@ def write_server(s: Statement, changes: Changes, known: Server | None) -> None:
         )
 
 
+def write_devices(s: Statement, changes: Changes) -> None:
+    """What workflows change of a disk: which volume it is, and by which attachment."""
+    gone = [uuid for uuid, device in changes.devices.items() if device is None]
+    if gone:
+        s.part(
+            "dg",
+            f"""
+    delete from block_devices d using done
+     where d.server_uuid = done.server_uuid and d.uuid = any({s.value(gone, "uuid[]")})""",
+        )
+    kept = [
+        {
+            "uuid": str(device.uuid),
+            "volume_id": device.volume_id,
+            "attachment_id": device.attachment_id,
+            "size": device.size,
+        }
+        for device in changes.devices.values()
+        if device is not None
+    ]
+    if kept:
+        s.part(
+            "dv",
+            f"""
+    update block_devices d
+       set volume_id = n.volume_id, attachment_id = n.attachment_id, size = n.size
+      from done, jsonb_to_recordset({s.value(kept, "jsonb")})
+           as n (uuid uuid, volume_id text, attachment_id text, size integer)
+     where d.server_uuid = done.server_uuid and d.uuid = n.uuid""",
+        )
+
+
 def write_hosts(s: Statement, changes: Changes) -> None:
     ledger = []
     if changes.claim:

@@ -27,11 +27,10 @@ async def show(request: Request) -> Reply:
 async def update(request: Request) -> Reply:
     asked = request.body["quota_class_set"]
     # Limits that nobody enforces are kept too: old clients read back what they have set.
-    changes = {name: int(limit) for name, limit in asked.items()}
     if request.params["id"] == DEFAULT:
         async with request.app.pool.acquire() as connection, connection.transaction():
-            await quotas.set_class_limits(connection, changes)
-    limits = {**await _limits(request), **changes}
+            await quotas.set_class_limits(connection, asked)
+    limits = {**await _limits(request), **asked}
     shown = {name: limits.get(name, UNLIMITED) for name in schemas.class_names(request.v)}
     return Reply({"quota_class_set": shown})
 
