@@ -225,6 +225,11 @@ DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
     policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
+ADD_FIXED_IP = Action(
+    "addFixedIp", None, _rule("os-multinic:add"),
+    task_states=None, checks=("lock",),
+)  # fmt: skip
+REMOVE_FIXED_IP = replace(ADD_FIXED_IP, key="removeFixedIp", policy=_rule("os-multinic:remove"))
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),

@@ -117,7 +117,9 @@ def _columns(asked: Asked, found: Found, flavor: dict[str, Any]) -> dict[str, An
         "user_data": asked.user_data,
         "metadata": asked.metadata,
         "tags": asked.tags,
-        "security_groups": [] if networks == "none" else list(asked.group_names),
+        "security_groups": planned_networks.shown_groups(
+            networks, asked.group_names, found.security_groups
+        ),
         "requested_networks": networks,
         "access_ip_v4": asked.access_ip_v4,
         "access_ip_v6": asked.access_ip_v6,
