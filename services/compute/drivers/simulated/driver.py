@@ -66,6 +66,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         interfaces=True,
         fencing=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,
