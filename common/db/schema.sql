@@ -140,7 +140,8 @@ create table aggregates (
 -- A host may be in many aggregates, but all that have a zone have the host's.
 create table aggregate_hosts (
     aggregate_id      bigint not null,
-    host              text not null references compute_nodes (host) on delete cascade,
+    node_id           bigint not null references compute_nodes (id) on delete cascade,
+    host              text not null,
     availability_zone text not null,             -- its aggregate's
     zone              text generated always as (nullif(availability_zone, '')) stored,
     created_at        timestamptz not null default clock_timestamp(),
@@ -151,6 +152,7 @@ create table aggregate_hosts (
         references compute_nodes (host, availability_zone) deferrable initially deferred
 );
 create index aggregate_hosts_host_idx on aggregate_hosts (host);
+create index aggregate_hosts_node_idx on aggregate_hosts (node_id);
 
 -- The members of a group are the servers whose server_group names it.
 create table server_groups (
@@ -286,6 +288,32 @@ begin
     return true;
 end $$;
 
+-- Disks of servers, beside the one that is made of the image: volumes, and local disks that were
+-- asked for one by one. The rows go when their server is deleted.
+create table block_devices (
+    uuid                  uuid primary key,
+    server_uuid           uuid not null,
+    position              integer not null,          -- in the order in which they were asked for
+    source_type           text not null check (source_type in ('blank', 'image', 'snapshot', 'volume')),
+    destination_type      text not null check (destination_type in ('local', 'volume')),
+    boot_index            integer,                   -- 0: the root disk; null: not booted from
+    device_name           text,                      -- /dev/vdb
+    volume_id             text,                      -- null until it is made
+    attachment_id         text,                      -- the one that is the server's; others are over
+    image_id              text,
+    snapshot_id           text,
+    size                  integer,                   -- GiB; of swap, MiB
+    volume_type           text,
+    guest_format          text,                      -- 'swap', or the file system of an ephemeral disk
+    disk_bus              text,
+    device_type           text,
+    tag                   text,
+    delete_on_termination boolean not null default false,
+    created_at            timestamptz not null default clock_timestamp(),
+    constraint block_devices_volume_key unique (server_uuid, volume_id)
+);
+create index block_devices_volume_idx on block_devices (volume_id) where volume_id is not null;
+
 -- Instance actions --------------------------------------------------------------------------
 create table instance_actions (
     id          bigint generated always as identity primary key,
@@ -298,7 +326,8 @@ create table instance_actions (
     updated_at  timestamptz,
     finish_time timestamptz,
     message     text,
-    constraint instance_actions_server_request_key unique (server_uuid, request_id)
+    constraint instance_actions_server_request_key unique (server_uuid, request_id),
+    outcome     jsonb                            -- for a request that waits: {"port_id"} or {"error": {"code", "message"}}
 );
 
 create table instance_action_events (
@@ -345,8 +374,8 @@ create index workflows_resizes_idx on workflows (server_uuid) where kind = 'resi
 create table leftovers (
     id          bigint generated always as identity primary key,
     server_uuid uuid not null,
-    kind        text not null check (kind in ('ports', 'image', 'guest')),
-    detail      jsonb not null default '{}',     -- image: {"id"}; guest: {"host", "generation"}
+    kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot', 'interface')),
+    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}; interface: {"port_id"}
     reason      text not null,                   -- why the latest attempt failed
     request_id  text,                            -- of the action that left it
     attempts    integer not null default 0,      -- of the reconciler
@@ -355,6 +384,13 @@ create table leftovers (
     constraint leftovers_what_key unique (server_uuid, kind, detail)
 );
 create index leftovers_due_idx on leftovers (due_at);
+
+-- Whose turn it is with what is looked at page by page: one page at a time, whichever conductor.
+create table reconciler_turns (
+    name     text primary key,
+    position text,                               -- the last one looked at; null: begin anew
+    due_at   timestamptz not null                -- of the next page
+);
 
 -- Migrations --------------------------------------------------------------------------------
 create table migrations (

@@ -219,11 +219,11 @@ SWAP_VOLUME = Action(
 )
 ATTACH_INTERFACE = Action(
     "attach_interface", "attach_interface", _rule("os-attach-interfaces:create"),
-    _states(_ACT, _PAU, _STO),
+    _states(_ACT, _PAU, _STO), workflow="attach_interface",
 )  # fmt: skip
 DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
-    policy=_rule("os-attach-interfaces:delete"),
+    policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),

@@ -7,7 +7,7 @@ repeats the step first looks for ports that already name the server (`ports(devi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -220,6 +220,13 @@ class NetworkClient:
         found = await self._list("security-groups", params, token)
         return [_security_group(group) for group in found]
 
+    async def security_group_names(self, ids: Sequence[str]) -> dict[str, str]:
+        """Names by id, of those that exist."""
+        if not ids:
+            return {}
+        params: dict[str, str | list[str]] = {"id": list(ids), "fields": ["id", "name"]}
+        return {g["id"]: g["name"] for g in await self._list("security-groups", params, None)}
+
     async def floating_ips(self, port_ids: Sequence[str]) -> list[FloatingIp]:
         """Floating addresses that lead to these ports."""
         if not port_ids:
@@ -242,11 +249,13 @@ class NetworkClient:
     async def _list(
         self, collection: str, params: dict[str, str | list[str]], token: str | None
     ) -> list[dict[str, Any]]:
-        status, body = await self._session.request(
-            _SERVICE, "GET", f"/v2.0/{collection}", params=params, token=token
-        )
-        found = accepted(_SERVICE, status, body, 200)[collection.replace("-", "_")]
-        return list(found)
+        found: list[dict[str, Any]] = []
+        for some in _in_portions(params):
+            status, body = await self._session.request(
+                _SERVICE, "GET", f"/v2.0/{collection}", params=some, token=token
+            )
+            found += accepted(_SERVICE, status, body, 200)[collection.replace("-", "_")]
+        return found
 
     async def _get(self, kind: str, resource_id: str, token: str | None) -> dict[str, Any]:
         status, body = await self._session.request(
@@ -259,6 +268,26 @@ class NetworkClient:
         status, answer = await self._session.request(_SERVICE, "POST", path, json=body)
         made: dict[str, Any] = accepted(_SERVICE, status, answer, 201)
         return made
+
+
+_Query = dict[str, str | list[str]]
+MOST_VALUES = 100
+"""Of one parameter in one request: an address may be some eight thousand characters long."""
+
+
+def _in_portions(params: _Query) -> Iterator[_Query]:
+    """The same query in as many requests as its longest list of values needs."""
+    longest = max(
+        (n for n, v in params.items() if isinstance(v, list)),
+        default=None,
+        key=lambda name: len(params[name]),
+    )
+    if longest is None:
+        yield params
+        return
+    values = params[longest]
+    for first in range(0, len(values), MOST_VALUES):
+        yield {**params, longest: list(values[first : first + MOST_VALUES])}
 
 
 def _port_body(request: PortRequest) -> dict[str, Any]:

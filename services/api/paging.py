@@ -19,7 +19,7 @@ def limit_of(request: Request) -> int:
     """How many items the page may have; 0 is an empty page."""
     most = request.app.settings.api.max_limit
     asked = request.q("limit")
-    return most if asked is None else min(int(asked), most)
+    return most if asked is None else min(asked, most)
 
 
 def unknown_marker(marker: str) -> InvalidInput:

@@ -16,11 +16,14 @@ from aiohttp import web
 from common.config.settings import Settings
 from common.errors import Unavailable
 from common.runtime.ports import Ports
+from services.standins.events import Events
 from services.standins.identity.service import Identity
 from services.standins.image.service import Image
-from services.standins.network.events import Events
+from services.standins.network.events import Events as NetworkEvents
 from services.standins.network.service import Network
 from services.standins.outside_identity import OutsideIdentity
+from services.standins.volume.compute import Compute
+from services.standins.volume.service import Volume
 from services.standins.web import StandIn, mount
 
 log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ class Standins:
         self._runner: web.AppRunner | None = None
         self._stand_ins: list[StandIn] = []
         self._events: Events | None = None
+        self._compute: Compute | None = None
         self._outside: OutsideIdentity | None = None
 
     async def start(self) -> None:
@@ -53,11 +57,17 @@ class Standins:
             self._outside = OutsideIdentity(self._all_settings, clock)
             authenticate, service_token = self._outside.authenticate, self._outside.service_token
         self._events = Events(compute_url, service_token, clock)
-        # Another stand-in (volumes) is one more entry here and a row of the seeded catalog.
+        self._compute = Compute(compute_url, service_token)
+        image = Image(settings, clock, ids)
+        volume = Volume(
+            settings, clock, ids, events=self._events, compute=self._compute, images=image
+        )
+        # Another stand-in is one more entry here and a row of the seeded catalog.
         offered: dict[str, StandIn] = {
             "identity": identity,
-            "image": Image(settings, clock, ids),
-            "network": Network(settings, clock, ids, self._events),
+            "image": image,
+            "network": Network(settings, clock, ids, NetworkEvents(self._events)),
+            "volume": volume,
         }
         self._stand_ins = [offered[name] for name in offered if name in settings.serve]
         app = web.Application()
@@ -102,6 +112,8 @@ class Standins:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._compute is not None:
+            await self._compute.close()
         if self._outside is not None:
             await self._outside.stop()
         self._close_stores()
@@ -110,6 +122,8 @@ class Standins:
         self._close_stores()
         if self._events is not None:
             await self._events.stop()
+        if self._compute is not None:
+            await self._compute.close()
         if self._outside is not None:
             await self._outside.stop()
         runner, self._runner = self._runner, None

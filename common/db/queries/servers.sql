@@ -1,8 +1,10 @@
 -- name: server(uuid, include_deleted)^
--- A server with the facts about its host as they are now.
+-- A server with its disks and the facts about its host as they are now.
 select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
        coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh,
-       coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced
+       coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from servers s
   left join services c on c.host = s.host and c.binary_name = 'nova-compute'
  where s.uuid = :uuid and (:include_deleted or s.deleted_at is null);

@@ -13,14 +13,14 @@ from services.api.projects import require_project
 from services.api.request import Request
 from services.api.schemas import quotas as schemas
 from services.api.schemas.query import any_parameters
+from services.api.targets import PATH_PROJECT
 
 _RULE = "os_compute_api:os-quota-sets"
 
 
-async def _begin(request: Request, action: str) -> str:
-    """The project of the path; raises `Forbidden`, or `InvalidInput` for an unknown one."""
+async def _project(request: Request) -> str:
+    """The project of the path; raises `InvalidInput` for an unknown one."""
     project_id = request.params["project_id"]
-    request.require(f"{_RULE}:{action}", project_id)
     await require_project(request, project_id)
     return project_id
 
@@ -30,14 +30,14 @@ def _visible(request: Request, values: Mapping[str, Any], missing: Any) -> dict[
 
 
 async def show(request: Request) -> Reply:
-    project_id = await _begin(request, "show")
+    project_id = await _project(request)
     limits = await quotas.limits(request.app.pool, project_id, request.app.settings.quota)
     shown = _visible(request, limits.of_user(request.q("user_id")), UNLIMITED)
     return Reply({"quota_set": {"id": project_id, **shown}})
 
 
 async def detail(request: Request) -> Reply:
-    project_id = await _begin(request, "detail")
+    project_id = await _project(request)
     pool, user_id = request.app.pool, request.q("user_id")
     limits = await quotas.limits(pool, project_id, request.app.settings.quota)
     used = vars(await quotas.usage(pool, project_id, user_id))
@@ -50,14 +50,13 @@ async def detail(request: Request) -> Reply:
 
 
 async def defaults(request: Request) -> Reply:
-    project_id = request.params["project_id"]
-    await require_project(request, project_id)
+    project_id = await _project(request)
     limits = await quotas.class_limits(request.app.pool, request.app.settings.quota)
     return Reply({"quota_set": {"id": project_id, **_visible(request, limits, UNLIMITED)}})
 
 
 async def update(request: Request) -> Reply:
-    project_id = await _begin(request, "update")
+    project_id = await _project(request)
     # Limits that nobody enforces are kept too: old clients read back what they have set.
     changes = dict(request.body["quota_set"])
     force = changes.pop("force", False)
@@ -93,7 +92,7 @@ def _refuse_above_project(changes: Limits, limits: ProjectLimits) -> None:
 
 
 async def delete(request: Request) -> Reply:
-    project_id = await _begin(request, "delete")
+    project_id = await _project(request)
     async with request.app.pool.acquire() as connection, connection.transaction():
         await quotas.lock(connection, project_id)
         await quotas.clear(connection, project_id, user_id=request.q("user_id"))
@@ -103,13 +102,13 @@ async def delete(request: Request) -> Reply:
 _ONE = "/os-quota-sets/{project_id}"
 _QUERY = schemas.set_query
 
-# The rules are about the project of the path, which the handlers name as the target.
 # fmt: off
 OPERATIONS = [
-    Operation("GET", _ONE, show, policy=None, query=_QUERY),
-    Operation("GET", f"{_ONE}/detail", detail, policy=None, query=_QUERY),
-    Operation("GET", f"{_ONE}/defaults", defaults, policy=f"{_RULE}:defaults",
+    Operation("GET", _ONE, show, f"{_RULE}:show", PATH_PROJECT, query=_QUERY),
+    Operation("GET", f"{_ONE}/detail", detail, f"{_RULE}:detail", PATH_PROJECT, query=_QUERY),
+    Operation("GET", f"{_ONE}/defaults", defaults, f"{_RULE}:defaults", PATH_PROJECT,
               query=any_parameters),
-    Operation("PUT", _ONE, update, policy=None, query=_QUERY, body=schemas.update_set),
-    Operation("DELETE", _ONE, delete, policy=None, query=_QUERY, success=202),
+    Operation("PUT", _ONE, update, f"{_RULE}:update", PATH_PROJECT, query=_QUERY,
+              body=schemas.update_set),
+    Operation("DELETE", _ONE, delete, f"{_RULE}:delete", PATH_PROJECT, query=_QUERY, success=202),
 ]

@@ -1,6 +1,7 @@
 """Migrate a running server live: it keeps running while its memory is copied.
 
     schedule   claim a destination                undo: give the claim back
+    volumes    a second attachment of each        undo: delete them
     prepare    reserve the guest there            undo: destroy it
     copy       the source copies the memory, then stops the guest; the destination lets it go on.
                With this commit the server is the new guest, and so is the claim.
@@ -8,6 +9,7 @@
                run it, or is fenced
     network    bind the ports to the destination
     clean      the source destroys what is left
+    let_volumes_go   the source's attachments are deleted
 
 This is the one move in which a guest executes before the database has made it the server's: the
 destination must take over at once. So its silence is waited out before the source goes on.
@@ -31,7 +33,7 @@ from common.domain.states import PowerState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports
+from services.conductor.workflows import moving, placing, ports, volumes
 
 log = structlog.get_logger(__name__)
 
@@ -84,13 +86,19 @@ async def copy(context: Context) -> None:
         "finish_migration",
         host=state["dest"],
         generation=state["generation"],
-        spec=placing.guest_spec(server, state["generation"], power_on=True),
+        spec=placing.guest_spec(
+            server,
+            state["generation"],
+            power_on=True,
+            disks=await volumes.for_destination(context),
+        ),
         power_state=int(PowerState.PAUSED if paused else PowerState.RUNNING),
         held=False,
     )
     context.event_finish(COPY_EVENT)
     context.event(FINISH_EVENT, state["dest"], started)
     context.changes.promote = state["dest"]
+    volumes.adopt(context)
     context.change_server(
         host=state["dest"],
         node=state["node"],
@@ -195,6 +203,7 @@ LIVE_MIGRATE = Definition(
     "live_migrate",
     (
         Step("schedule", schedule, moving.choose_destination_undo, deadline_s=60),
+        moving.CONNECT,
         Step(
             "prepare",
             prepare,
@@ -213,6 +222,7 @@ LIVE_MIGRATE = Definition(
         ),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("clean", clean, deadline_s=120, otherwise=clean_otherwise, left=clean_left),
+        moving.LET_GO,
     ),
     failed=failed,
     reroute=moving.another_destination,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
 from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
-from common.messages.compute import GuestSpec
+from common.messages.compute import GuestSpec, VolumeDevice
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
@@ -26,10 +26,13 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.consoles import PROTOCOLS
+from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
 from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
@@ -51,7 +54,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -65,6 +68,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         live_migrate=True,
         interfaces=True,
         fencing=True,
+        consoles=PROTOCOLS,
+        volumes=True,
     )
     snapshot_format = "raw"
 
@@ -91,6 +96,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             self._store.bury(uuid, generation, self._execution.now())
             if guest is not None:
                 self._execution.destroyed(guest)
+                self._consoles.end(uuid)
 
         await self._run("destroy", uuid, apply, pretend=_nothing)
 
@@ -187,6 +193,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
         as_of = self._execution.holds
 
@@ -200,6 +208,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             self._hold_or_release(guest, as_of, held=held)
             spec = guest.spec.model_copy(update={"generation": new_generation})
             guest = replace(guest, spec=spec, phase=Phase.READY)
+            if volumes is not None:
+                guest = with_volumes(guest, volumes)
             if power_on:
                 self._boot(guest)
             else:
@@ -287,7 +297,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             if guest.phase is Phase.BUILDING:
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
-                ready = replace(guest, phase=Phase.READY, power_state=power_state)
+                # Prepared long before perhaps: what it is to be is what is said now.
+                ready = replace(guest, spec=spec, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
                 self._execution.release(guest, as_of)
@@ -321,6 +332,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
             self._store.save(made)
             self._execution.update(made, "replaced")
+            self._consoles.end(spec.uuid)
 
     def _hold_or_release(self, guest: Guest, as_of: int, *, held: bool) -> None:
         """For one that does not want to run yet and is about to be made: whether it may then."""
