@@ -71,6 +71,7 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
         consoles=PROTOCOLS,
         volumes=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,
