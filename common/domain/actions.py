@@ -234,6 +234,11 @@ DELETE_VOLUME_SNAPSHOT = replace(
     SNAPSHOT_VOLUME, key="volume_snapshot_delete", records="volume_snapshot_delete",
     policy=_rule("os-assisted-volume-snapshots:delete"), workflow="delete_volume_snapshot",
 )  # fmt: skip
+ADD_FIXED_IP = Action(
+    "addFixedIp", None, _rule("os-multinic:add"),
+    task_states=None, checks=("lock",),
+)  # fmt: skip
+REMOVE_FIXED_IP = replace(ADD_FIXED_IP, key="removeFixedIp", policy=_rule("os-multinic:remove"))
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),

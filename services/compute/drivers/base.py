@@ -202,6 +202,9 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Snapshot(Protocol):
+    snapshot_format: str
+    """What the bytes are, as the image service names it: raw, qcow2, ..."""
+
     def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
         """The bytes of an image of the root disk, in chunks; the power state stays."""
 

@@ -75,6 +75,7 @@ class SimulatedDriver(
         volumes=True,
         volume_snapshots=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,
