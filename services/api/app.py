@@ -30,6 +30,7 @@ from services.api.http.authentication import Authenticator
 from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
+from services.api.operation import check_rules
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -112,7 +113,9 @@ class ApiService:
 
     def _build(self, http: aiohttp.ClientSession) -> Pipeline:
         settings, ports = self._settings, self._ports
-        policy = Policy(all_rules(), settings.api.policy_file)
+        operations, rules = all_operations(), all_rules()
+        check_rules(operations, rules)
+        policy = Policy(rules, settings.api.policy_file)
         session = ServiceSession(settings.identity, settings.neighbours, http, ports.clock)
         tokens = TokenChecker(settings.identity, session, ports.clock, self._tasks)
         deps = Deps(
@@ -133,7 +136,7 @@ class ApiService:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
         return Pipeline(
             deps,
-            Router(all_operations()),
+            Router(operations),
             Authenticator(tokens, policy),
             RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
             settings.identity.www_authenticate_url or settings.identity.auth_url,

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand, NetworkInterface, VolumeDevice
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
@@ -32,6 +33,7 @@ class Actors:
     uploads: Uploads
     reports: Reports
     secrets: Secrets
+    consoles: Consoles
 
 
 class Target(Enum):
@@ -97,6 +99,9 @@ VERBS: Mapping[str, Verb] = {
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
+    "offers_console": Verb(actor="consoles", required=_names("protocol"), aside=True),
+    "connect_console": Verb(actor="consoles", required=_names("protocol"),
+                            optional=_names("secret", "ttl_s"), aside=True, result=dict),
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),

@@ -63,7 +63,7 @@ class Caller:
 
 NOBODY = Caller()
 
-Authenticate = Callable[[str | None], Caller]
+Authenticate = Callable[[str | None], Awaitable[Caller]]
 """Token text to caller; raises Fault 401."""
 
 
@@ -161,10 +161,12 @@ def _serve(
     async def serve(request: web.Request) -> web.StreamResponse:
         base_url = f"{request.scheme}://{request.host}"
         try:
-            caller = NOBODY if route.public else authenticate(request.headers.get("X-Auth-Token"))
+            caller = NOBODY
+            if not route.public:
+                caller = await authenticate(request.headers.get("X-Auth-Token"))
             call = Call(request, caller, base_url)
             if not route.public and (own := request.headers.get("X-Service-Token")):
-                call.service = authenticate(own)
+                call.service = await authenticate(own)
             if route.stream is not None:
                 return await route.stream(call)
             if request.body_exists:

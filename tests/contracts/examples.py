@@ -25,6 +25,7 @@ from common.messages.compute import (
     VolumeDevice,
 )
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
+from common.messages.network import PortsChanged, VifPlugged
 from common.messages.scheduler import HostSelected, SelectHost
 from common.messages.workflow import CancelWorkflow, RunWorkflow
 
@@ -187,6 +188,7 @@ EXAMPLES: list[Message] = [
         force_host="compute-1",
         requested_host="compute-2",
         exclude_hosts=["compute-3"],
+        image_id=SERVER,
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
@@ -194,4 +196,6 @@ EXAMPLES: list[Message] = [
         wakes=True,
     ),
     PROPOSAL,
+    PortsChanged(request_id=REQUEST, servers=[SERVER]),
+    VifPlugged(request_id=REQUEST, server_uuid=SERVER, port_id=SERVER, failed=True),
 ]

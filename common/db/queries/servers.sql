@@ -29,20 +29,29 @@ select host, hypervisor_hostname as node from compute_nodes
    and (:node::text is null or hypervisor_hostname = :node)
  limit 1;
 
--- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, group_members, devices)
--- All servers of one request: they differ in id, names and index only. As many as the quota allows,
--- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
--- counted. Each has disks of its own, described by `devices`. Exact only while the project is locked (lock_project) by an earlier statement. Of a group
--- that would get too many members of this user none are made.
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, user_instances, user_cores, user_ram, group_members, devices)
+-- All servers of one request: they differ in id, names and index only, and each has disks like
+-- `devices`. As many as the quota allows, none when these are fewer than `at_least`. A limit of null
+-- is none; without limits nothing is counted; the user's own limits are for what the user has. Exact
+-- only while the project is locked (lock_project) by an earlier statement. Of a group that would get
+-- too many members of this user none are made.
 with used as materialized (
     select u.* from (select) one left join lateral
            (select * from usage_of(:common::jsonb ->> 'project_id')
              where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null) u on true
+), own as materialized (
+    select u.* from (select) one left join lateral
+           (select * from usage_of_user(:common::jsonb ->> 'project_id', :common::jsonb ->> 'user_id')
+             where coalesce(:user_instances::bigint, :user_cores::bigint, :user_ram::bigint)
+                   is not null) u on true
 ), fits as (
     select least(cardinality(:uuids::uuid[]), :instances::bigint - used.instances,
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
-                 (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
-      from used, jsonb_populate_record(null::servers, :common::jsonb) as c
+                 (:ram::bigint - used.ram) / nullif(c.memory_mib, 0),
+                 :user_instances::bigint - own.instances,
+                 (:user_cores::bigint - own.cores) / nullif(c.vcpus, 0),
+                 (:user_ram::bigint - own.ram) / nullif(c.memory_mib, 0)) as number
+      from used, own, jsonb_populate_record(null::servers, :common::jsonb) as c
 ), crowd as (
     select count(*) as members from servers s, jsonb_populate_record(null::servers, :common::jsonb) c
      where :group_members::bigint is not null and s.server_group = c.server_group

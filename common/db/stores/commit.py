@@ -64,7 +64,7 @@ class Event:
 class Leftover:
     """What the workflow could not clean up; a reconciler does. See table leftovers."""
 
-    kind: Literal["ports", "image", "guest", "attachments", "volume", "snapshot"]
+    kind: Literal["ports", "image", "guest", "attachments", "volume", "snapshot", "interface"]
     detail: dict[str, Any]
     reason: str
 
@@ -94,6 +94,10 @@ class Changes:
     """Columns of the migration row named by `migration_uuid`."""
     migration_uuid: UUID | None = None
     leftovers: list[Leftover] = field(default_factory=list)
+    settled: Leftover | None = None
+    """What is in order now, should it be on record as left over."""
+    outcome: dict[str, Any] | None = None
+    """What the action answers a request that waits for it; see instance_actions.outcome."""
     built_on: str | None = None
     """A host that has just built a server: its failures are forgiven."""
     failed_on: str | None = None
@@ -105,6 +109,8 @@ class Changes:
     """Hosts to be told, once this is written, that the truth about a guest of theirs has changed.
     Told before, they would be given the old answer; what is written makes their next heartbeat ask
     for a report, should the message be lost."""
+    ports_changed: bool = False
+    """Once this is written, what the server shows is compared with the network service."""
 
 
 class Outcome(Enum):

@@ -267,6 +267,8 @@ def write_events(s: Statement, changes: Changes) -> None:
         )
     if finished or inserted or changes.action_finished or changes.action_failed:
         columns: dict[str, Any] = {"updated_at": _NOW}
+        if changes.outcome is not None:
+            columns["outcome"] = changes.outcome
         if changes.action_finished:
             columns["finish_time"] = _NOW
         if changes.action_failed:
@@ -281,6 +283,14 @@ def write_events(s: Statement, changes: Changes) -> None:
 
 def write_leftovers(s: Statement, workflow: Workflow, changes: Changes) -> None:
     """One that is on record already stays as it is."""
+    if (settled := changes.settled) is not None:
+        s.part(
+            "se",
+            f"""
+    delete from leftovers l using done
+     where l.server_uuid = done.server_uuid and l.kind = {s.value(settled.kind, "text")}
+       and l.detail = {s.value(settled.detail, "jsonb")}""",
+        )
     if not changes.leftovers:
         return
     rows = ", ".join(

@@ -81,6 +81,10 @@ _NEVER_NULL = frozenset(
 )  # fmt: skip
 
 
+class UnknownMarker(InvalidInput):
+    """No server that may be listed has the marker's id."""
+
+
 class Lifetime(Enum):
     """Which rows count."""
 
@@ -246,7 +250,7 @@ async def _marker(pool: Pool, criteria: Criteria) -> Mapping[str, Any]:
         criteria.exact.get("project_id"),
     )
     if row is None:
-        raise InvalidInput(f"marker [{criteria.marker}] not found")
+        raise UnknownMarker(f"marker [{criteria.marker}] not found")
     return dict(row)
 
 

@@ -8,7 +8,7 @@ from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import volume_attachments as schemas
 from services.api.schemas.query import any_parameters
-from services.api.servers import attaching
+from services.api.servers import volumes
 from services.api.targets import SERVER
 from services.api.versions import before
 from services.api.views.volume_attachments import ATTACHMENT
@@ -26,11 +26,11 @@ async def index(request: Request) -> Reply:
 
 async def show(request: Request) -> Reply:
     render = ATTACHMENT.renderer(request)
-    return Reply({"volumeAttachment": render(attaching.find(request))})
+    return Reply({"volumeAttachment": render(volumes.find(request))})
 
 
 async def create(request: Request) -> Reply:
-    device = await attaching.attach(request, request.body["volumeAttachment"])
+    device = await volumes.attach(request, request.body["volumeAttachment"])
     if request.v >= versions.ATTACH_WITHOUT_BODY:
         return Reply()
     shown = ATTACHMENT.renderer(request)(device)
@@ -54,14 +54,14 @@ def _update_rule(request: Request) -> str:
 async def update(request: Request) -> Reply:
     asked = request.body["volumeAttachment"]
     if request.v >= versions.UPDATE_ATTACHMENT:
-        await attaching.update(request, asked)
+        await volumes.update(request, asked)
     if not _changes_only(request):
-        await attaching.swap(request, asked["volumeId"])
+        await volumes.swap(request, asked["volumeId"])
     return Reply()
 
 
 async def delete(request: Request) -> Reply:
-    await attaching.detach(request)
+    await volumes.detach(request)
     return Reply()
 
 

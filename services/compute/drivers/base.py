@@ -25,12 +25,14 @@ no obstacle to a verb that makes it, nor to `destroy`.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from common.domain.consoles import ConsoleProtocol
 from common.domain.states import PowerState
 from common.errors import Unavailable
 from common.messages.compute import GuestSpec, NetworkInterface, Resources, VolumeDevice
@@ -94,6 +96,8 @@ class Capabilities:
     live_migrate: bool = False
     interfaces: bool = False
     fencing: bool = False
+    consoles: frozenset[ConsoleProtocol] = frozenset()
+    """What its guests' consoles speak."""
     volumes: bool = False
 
 
@@ -197,6 +201,9 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Snapshot(Protocol):
+    snapshot_format: str
+    """What the bytes are, as the image service names it: raw, qcow2, ..."""
+
     def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
         """The bytes of an image of the root disk, in chunks; the power state stays."""
 
@@ -291,6 +298,26 @@ class LiveMigrate(Migrate, Protocol):
     async def live_migration_abort(self, uuid: str) -> None: ...
 
     async def live_migration_force_complete(self, uuid: str) -> None: ...
+
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Bytes both ways."""
+
+
+@runtime_checkable
+class Consoles(Protocol):
+    async def open_console(
+        self,
+        uuid: str,
+        generation: int,
+        protocol: ConsoleProtocol,
+        secrets: frozenset[str] | None = None,
+    ) -> Stream:
+        """A connection to a console of the guest, held or not; it ends with the guest. With
+        `secrets` (SHA-256, hexadecimal) whoever uses it must show one of them in the protocol's own
+        way; without, the caller knows who that is. Raises `Unsupported` for a protocol that is not
+        among the driver's, or that has no such way, and `NotFound` and `StaleGeneration` as the
+        verbs do."""
 
 
 @runtime_checkable

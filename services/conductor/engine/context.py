@@ -34,6 +34,7 @@ from common.neighbours.network import NetworkClient
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
+from services.conductor.port_news import PortNews
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ class Deps:
     network: NetworkClient
     image: ImageClient
     volume: VolumeClient
+    port_news: PortNews
 
 
 @dataclass
@@ -192,7 +194,7 @@ class Context:
                 SCHEDULER, message, timeout_s=self.deps.settings.bus.call_timeout_s
             )
         except (BusClosed, Unroutable) as error:
-            raise Unavailable(f"no scheduler answers: {error}") from error
+            raise Unavailable("no scheduler answers", reason=str(error)) from error
 
     async def command(
         self,

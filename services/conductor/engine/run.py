@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from common.db.pool import OUT_OF_REACH
+from common.db.pool import out_of_reach
 from common.db.statement import Sql
 from common.db.stores import workflows as store
 from common.db.stores.commit import (
@@ -161,9 +161,9 @@ class Run:
             if self._lost:
                 await confess(context, definition.left_by(step, context))
             raise
-        except OUT_OF_REACH:
-            raise  # without the database nobody knows what was committed: the row will say
         except Exception as error:
+            if out_of_reach(error):
+                raise  # without the database nobody knows what was committed: the row will say
             if not isinstance(error, MusterError):
                 log.exception("step_broke", kind=workflow.kind, step=step.name)
             self._ended = False

@@ -1,4 +1,4 @@
-"""Clean up what workflows could not: ports, images, guests, volumes in table `leftovers`.
+"""Clean up what workflows could not: rows of table `leftovers`.
 
 Owns: what is done about each kind, and the gauge of how many there are.
 May not: act on a server that a workflow owns, or decide about a guest: a host that reports is told
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Gauge
@@ -18,10 +19,11 @@ from common.db.stores import leftovers as store
 from common.db.stores import servers
 from common.db.stores import services as services_store
 from common.db.stores.leftovers import Row
-from common.errors import MusterError, NotFound
+from common.domain.actions import ANY_STATE, ATTACH_INTERFACE, DETACH_INTERFACE
+from common.errors import MusterError, NotFound, Unavailable, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
-from services.conductor.reconcilers.beginning import MOST
+from services.conductor.reconcilers.beginning import MOST, begin
 from services.conductor.workflows import making_volumes, ports, volumes
 
 log = structlog.get_logger(__name__)
@@ -46,7 +48,7 @@ async def clean_leftovers(deps: Deps) -> int:
                 error=repr(error),
                 exc_info=None if expected else error,
             )
-            await store.failed(deps.pool, row.id, str(error) if expected else repr(error))
+            await store.failed(deps.pool, row.id, reason(error) if expected else repr(error))
             continue
         if over:
             log.info("leftover_cleaned_up", kind=row.kind, id=row.id, server=str(row.server_uuid))
@@ -128,6 +130,21 @@ async def _snapshot(deps: Deps, row: Row) -> bool:
     return True
 
 
+async def _interface(deps: Deps, row: Row) -> bool:
+    """Have a workflow make the guest's interface what the server shows; its end ends the row."""
+    port_id = row.detail["port_id"]
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    if placed is None or placed.server.host is None:
+        return True
+    host = placed.server.host
+    if await services_store.host_standing(deps.pool, host) != "up":
+        raise Unavailable(f"host {host} is down")
+    shown = any(vif["port_id"] == port_id for vif in placed.server.network_info)
+    action = ATTACH_INTERFACE if shown else DETACH_INTERFACE
+    await begin(deps, row.server_uuid, replace(action, vm_states=ANY_STATE), {"port_id": port_id})
+    return False
+
+
 CLEANERS: Mapping[str, Callable[[Deps, Row], Awaitable[bool]]] = {
     "ports": _ports,
     "image": _image,
@@ -135,4 +152,5 @@ CLEANERS: Mapping[str, Callable[[Deps, Row], Awaitable[bool]]] = {
     "attachments": _attachments,
     "volume": _volume,
     "snapshot": _snapshot,
+    "interface": _interface,
 }

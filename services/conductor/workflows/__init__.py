@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.conductor.engine.definition import Definition
+from services.conductor.workflows.attach_interface import ATTACH_INTERFACE
 from services.conductor.workflows.attach_volume import ATTACH_VOLUME
 from services.conductor.workflows.build import BUILD
 from services.conductor.workflows.change_password import CHANGE_PASSWORD
@@ -10,6 +11,7 @@ from services.conductor.workflows.confirm_resize import CONFIRM_RESIZE
 from services.conductor.workflows.create_backup import CREATE_BACKUP
 from services.conductor.workflows.create_image import CREATE_IMAGE
 from services.conductor.workflows.delete import DELETE
+from services.conductor.workflows.detach_interface import DETACH_INTERFACE
 from services.conductor.workflows.detach_volume import DETACH_VOLUME
 from services.conductor.workflows.evacuate import EVACUATE
 from services.conductor.workflows.extend_volume import EXTEND_VOLUME
@@ -42,12 +44,14 @@ DEFINITIONS: dict[str, Definition] = {
         DETACH_VOLUME,
         EXTEND_VOLUME,
         SWAP_VOLUME,
+        ATTACH_INTERFACE,
         BUILD,
         CHANGE_PASSWORD,
         CONFIRM_RESIZE,
         CREATE_BACKUP,
         CREATE_IMAGE,
         DELETE,
+        DETACH_INTERFACE,
         EVACUATE,
         LIVE_MIGRATE,
         MIGRATE,

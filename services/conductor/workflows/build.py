@@ -5,8 +5,8 @@
     volumes    made where asked for, connected to the host
                undo: reserved again without a host when another is tried; else those that were made
                are deleted, the user's own are free
-    spawn      the guest is made there, held; with this commit it is the server's and may execute
-                                               undo: destroy it
+    spawn      the guest is made there, held   undo: destroy it
+    activate   its ports carry traffic; with this commit the guest is the server's and may execute
 
 A host that cannot do it, or is down, is left out and the schedule step is taken again, up to
 `conductor.max_attempts` hosts. What a silent host may have made has never executed and never will.
@@ -23,6 +23,7 @@ from common.errors import HostCommandFailed, MusterError, NoValidHost, Timeout
 from services.conductor.engine.context import Context, Overtaken
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import making_volumes, placing, ports, volumes
+from services.conductor.workflows.plugging import plugged
 
 EVENT = "compute__do_build_and_run_instance"
 VOLUMES_WITHIN_S = 240.0
@@ -90,16 +91,7 @@ def connect_left(context: Context) -> list[Leftover]:
 async def spawn(context: Context) -> None:
     host, generation = context.state["host"], context.state["generation"]
     reply = await placing.make_guest(context, host=host, generation=generation)
-    context.changes.built_on = host
-    context.event_finish(EVENT)
-    context.change_server(
-        generation=generation,
-        vm_state=VmState.ACTIVE,
-        task_state=None,
-        power_state=reply.power_state,
-        launched_at=NOW,
-    )
-    context.let_execute(host, generation)
+    context.state["power_state"] = reply.power_state
 
 
 async def spawn_undo(context: Context) -> None:
@@ -109,13 +101,30 @@ async def spawn_undo(context: Context) -> None:
     await placing.destroy_guest(context, host=host, generation=context.state["generation"])
 
 
+async def activate(context: Context) -> None:
+    host, generation = context.state["host"], context.state["generation"]
+    await plugged(context)
+    context.changes.built_on = host
+    context.event_finish(EVENT)
+    context.change_server(
+        generation=generation,
+        vm_state=VmState.ACTIVE,
+        task_state=None,
+        power_state=context.state["power_state"],
+        launched_at=NOW,
+    )
+    context.let_execute(host, generation)
+
+
 def spawn_left(context: Context) -> list[Leftover]:
     return placing.guest_left(context.state["host"], context.state["generation"])
 
 
 def reroute(context: Context, error: Exception) -> str | None:
-    """Another host, unless it is not the host's fault or enough were tried."""
+    """Another host, unless it is not the host's fault or enough were tried. Ports that cannot be
+    bound to this one may be to another; ports that were bound and stay dead are no host's fault."""
     theirs: dict[str, tuple[type[MusterError], ...]] = {
+        "network": (HostCommandFailed,),
         "volumes": (HostCommandFailed,),  # a Timeout is the volume service's
         "spawn": (HostCommandFailed, Timeout),
     }
@@ -159,7 +168,8 @@ BUILD = Definition(
             needed=volumes.needed,
             left=connect_left,
         ),
-        Step("spawn", spawn, spawn_undo, deadline_s=120, left=spawn_left),
+        Step("spawn", spawn, spawn_undo, deadline_s=120, durable=False, left=spawn_left),
+        Step("activate", activate, deadline_s=600),
     ),
     failed=failed,
     reroute=reroute,

@@ -58,6 +58,7 @@ async def claim_host(
             disk_gib=server.disk_gib,
             purpose=purpose,
             flavor=server.flavor,
+            image_id=server.image_ref,
             image_properties=server.image_properties,
             availability_zone=availability_zone,
             force_host=force_host,
@@ -83,6 +84,9 @@ async def claim_host(
             disk=settings.disk_allocation_ratio,
         ),
         forced=force_host is not None,
+        group=server.server_group,
+        zone=availability_zone,
+        default_zone=context.deps.settings.api.default_availability_zone,
     )
     context.changes.claimed_state = {called: "host", "node": "node"}
 

@@ -266,6 +266,7 @@ class Actions:
             "name": sent.image_name,
             "disk_format": sent.disk_format or "qcow2",
             "container_format": sent.container_format or "bare",
+            "min_disk": doc["size"],
         }
         if sent.visibility is not None:
             fields["visibility"] = sent.visibility

@@ -92,7 +92,7 @@ class Attachments:
             raise Fault(400, "Unrecognized attribute(s) 'mode': it exists from version 3.54 on.")
         volume = self._model.need_volume(call.caller, sent.volume_uuid)
         doc = self.reserve(volume, sent.instance_uuid, sent.mode)
-        if sent.connector is not None:
+        if sent.connector:  # clients send {} for none
             doc = self.connect(doc, sent.connector)
         return Reply(200, {"attachment": views.attachment(doc, detail=True)})
 

@@ -16,7 +16,8 @@ from services.standins.volume.model import DEFAULT_TYPE, MULTIATTACH, ZONE, Mode
 from services.standins.volume.quotas import check_quota
 from services.standins.web import Body, Call, Fault
 
-MOST_GIB = (1 << 31) - 1
+MOST_GIB = 1 << 27
+"""128 PiB: the largest disk that a small QCOW2 file can stand for."""
 
 
 def _whole(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 
 from common.messages.compute import GuestSpec, LocalDisk, VolumeDevice
 from services.compute.drivers.simulated.store import Guest
@@ -56,6 +57,18 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 def render(guest: Guest, length: int | None) -> str:
     """The last `length` lines, all when None or negative. The last has no newline: clients that
     ask for n lines expect n when they split at newlines."""
+    text = _lines(guest, guest.history)
+    if length is not None and length >= 0:
+        text = text[len(text) - min(length, len(text)) :]
+    return "\n".join(text)
+
+
+def render_last(guest: Guest) -> str:
+    """What the newest event has added."""
+    return "\n".join(_lines(guest, guest.history[-1:]))
+
+
+def _lines(guest: Guest, history: Sequence[tuple[float, str]]) -> list[str]:
     spec = guest.spec
     facts = {
         "name": spec.name,
@@ -78,12 +91,10 @@ def render(guest: Guest, length: int | None) -> str:
     )
     facts["root"], facts["disks"] = _root(spec), _disks(spec)
     text: list[str] = []
-    for when, kind in guest.history:
+    for when, kind in history:
         stamp = dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text += _LINES[kind].format(stamp=stamp, **facts).split("\n")
-    if length is not None and length >= 0:
-        text = text[len(text) - min(length, len(text)) :]
-    return "\n".join(text)
+    return text
 
 
 def _root(spec: GuestSpec) -> str:

@@ -26,6 +26,8 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.consoles import PROTOCOLS
+from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
@@ -52,7 +54,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -66,8 +68,10 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
         live_migrate=True,
         interfaces=True,
         fencing=True,
+        consoles=PROTOCOLS,
         volumes=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,
@@ -92,6 +96,7 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
             self._store.bury(uuid, generation, self._execution.now())
             if guest is not None:
                 self._execution.destroyed(guest)
+                self._consoles.end(uuid)
 
         await self._run("destroy", uuid, apply, pretend=_nothing)
 
@@ -327,6 +332,7 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, SimulatedHost):
             made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
             self._store.save(made)
             self._execution.update(made, "replaced")
+            self._consoles.end(spec.uuid)
 
     def _hold_or_release(self, guest: Guest, as_of: int, *, held: bool) -> None:
         """For one that does not want to run yet and is about to be made: whether it may then."""

@@ -22,6 +22,7 @@ from common.messages.compute import Resources
 from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
+from services.compute.drivers.simulated.consoles import Consoles
 from services.compute.drivers.simulated.execution import Execution
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
 from services.compute.drivers.simulated.verbs import FAULTY, LATENCY, POWER_CHANGES
@@ -64,6 +65,7 @@ class SimulatedHost:
         self._store = GuestStore(directory)
         self._guests = self._store.guests
         self._execution = Execution(host, directory, self._guests, clock, settings.fence_gap_s)
+        self._consoles = Consoles(self._execution.executes, clock)
         self._started = False
         self._booted_at = clock.utcnow()
 
@@ -82,10 +84,12 @@ class SimulatedHost:
 
     async def stop(self) -> None:
         self._close("agent_stopped")
+        await self._consoles.stop()
         await self._tasks.stop()
 
     async def crash(self) -> None:
         self._close(None)
+        await self._consoles.stop()
         await self._tasks.stop()
 
     async def tick(self) -> None:
@@ -267,6 +271,7 @@ class SimulatedHost:
         guest = replace(guest, since=before.since if same else now, history=history)
         self._store.save(guest)
         self._execution.update(guest, reason)
+        self._consoles.changed(guest)
 
     def _info(self, guest: Guest) -> GuestInfo:
         return GuestInfo(
