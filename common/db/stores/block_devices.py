@@ -8,7 +8,7 @@ Crash story: each function is one statement.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.db.loader import load
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 _sql = load("block_devices")
 
 
+def as_json(device: BlockDevice) -> dict[str, Any]:
+    """The columns, as a statement takes them."""
+    return {**asdict(device), "uuid": str(device.uuid)}
+
+
 async def add(db: Executor, server_uuid: UUID, device: BlockDevice) -> bool:
     """False: the server is gone, or has this volume already."""
-    row = await _sql.add(
-        db, server_uuid=server_uuid, device={**asdict(device), "uuid": str(device.uuid)}
-    )
+    row = await _sql.add(db, server_uuid=server_uuid, device=as_json(device))
     return row is not None
 
 
