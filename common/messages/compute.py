@@ -9,10 +9,12 @@ asks for the truth before it carries out one that may be out of date.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.domain.guest_data.facts import GuestFacts
 from common.messages.base import Message
 
 
@@ -60,6 +62,20 @@ class GuestSpec(Part):
     user_data: str | None = None
     config_drive: bool = False
     power_on: bool = True
+    facts: GuestFacts | None = None
+    """What a config drive says beside the above; only with one."""
+    sealed_secrets: str | None = None
+    """`GuestSecrets` as only the present life of the host's agent can read them."""
+
+    def told(self) -> GuestFacts | None:
+        """Everything that a config drive says."""
+        return self.facts and replace(
+            self.facts,
+            metadata=self.metadata,
+            key_name=self.key_name,
+            public_key=self.public_key,
+            user_data=self.user_data,
+        )
 
 
 class HostCommand(Message):

@@ -30,8 +30,10 @@ from common.messages.compute import GuestSpec, HostCommand, HostReply
 from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.vendor_data import VendorData
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
+from services.conductor.engine.sealing_keys import SealingKeys
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +79,8 @@ class Deps:
     random: Random
     network: NetworkClient
     image: ImageClient
+    vendor_data: VendorData
+    sealing_keys: SealingKeys = field(default_factory=SealingKeys)
 
 
 @dataclass

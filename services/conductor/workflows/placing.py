@@ -19,6 +19,7 @@ from common.messages.base import Message
 from common.messages.compute import GuestSpec, HostReply, NetworkInterface
 from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
+from services.conductor.workflows import provisioning
 
 
 async def claim_host(
@@ -141,14 +142,17 @@ async def make_guest(
 ) -> HostReply:
     """Make the guest on `host`, held: it executes only after the commit that names it, with
     `context.let_execute`. A guest of this generation that is there already is the answer.
-    `image_id` and `flavor` take the place of the server's own."""
+    `image_id` and `flavor` take the place of the server's own. It gets what the workflow's state
+    has for it (provisioning.py)."""
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
     if image_id is not None:
         server = dataclasses.replace(server, image_ref=image_id)
     spec = guest_spec(server, generation, power_on=power_on)
-    return await context.command("spawn", host=host, generation=generation, spec=spec)
+    spec = await provisioning.with_facts(context, server, spec)
+    spec = await provisioning.with_secrets(context, host, spec)
+    return await provisioning.command(context, "spawn", host=host, generation=generation, spec=spec)
 
 
 async def destroy_guest(context: Context, *, host: str, generation: int) -> None:

@@ -5,6 +5,7 @@
               server's and may execute
 
 The request has already written what the rebuilt server is (image, metadata, key, user data).
+Input: state {"sealed_secrets": its new password and injected files}, optional.
 A stopped server stays stopped. A failure leaves it in error: the old disk may be gone.
 """
 

@@ -19,13 +19,16 @@ from common.messages.compute import GuestSpec
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
+    NOTHING,
     Capabilities,
     GuestInfo,
     MigrationProgress,
     Phase,
+    Provision,
     RebootType,
 )
 from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
@@ -76,9 +79,11 @@ class SimulatedDriver(SimulatedHost):
         super().__init__(host, settings, clock, faults=faults)
         self._live: dict[str, LiveMigration] = {}
 
-    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
+    async def spawn(
+        self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
+    ) -> GuestInfo:
         power_state = PowerState.RUNNING if spec.power_on else PowerState.SHUTDOWN
-        return await self._make("spawn", spec, power_state, "boot", held=held)
+        return await self._make("spawn", spec, power_state, "boot", provision, held=held)
 
     async def destroy(self, uuid: str, generation: int) -> None:
         def apply() -> None:
@@ -86,6 +91,7 @@ class SimulatedDriver(SimulatedHost):
             if guest is not None and guest.generation > generation:
                 return
             self._store.bury(uuid, generation, self._execution.now())
+            self._drives.remove(uuid)
             if guest is not None:
                 self._execution.destroyed(guest)
 
@@ -127,12 +133,19 @@ class SimulatedDriver(SimulatedHost):
     async def inject_nmi(self, uuid: str, generation: int) -> None:
         await self._power("inject_nmi", uuid, generation)
 
-    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
+    async def rescue(
+        self,
+        uuid: str,
+        generation: int,
+        image_id: str | None = None,
+        provision: Provision = NOTHING,
+    ) -> None:
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is None:
                 image = image_id or guest.spec.image_id or "default"
-                self._boot(replace(guest, rescue_image=image))
+                password = provision.secrets.admin_password is not None
+                self._boot(replace(guest, rescue_image=image, rescue_password=password))
 
         await self._run("rescue", uuid, apply, pretend=_nothing)
 
@@ -140,7 +153,7 @@ class SimulatedDriver(SimulatedHost):
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is not None:
-                self._boot(replace(guest, rescue_image=None))
+                self._boot(replace(guest, rescue_image=None, rescue_password=False))
 
         await self._run("unrescue", uuid, apply, pretend=_nothing)
 
@@ -171,11 +184,15 @@ class SimulatedDriver(SimulatedHost):
         )
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
+        self,
+        spec: GuestSpec,
+        power_state: PowerState = PowerState.RUNNING,
+        held: bool = True,
+        provision: Provision = NOTHING,
     ) -> GuestInfo:
         self._refuse_own_source(spec)
         state = PowerState(power_state)
-        return await self._make("finish_migration", spec, state, "migrated", held=held)
+        return await self._make("finish_migration", spec, state, "migrated", provision, held=held)
 
     async def revert_migration(
         self,
@@ -272,6 +289,7 @@ class SimulatedDriver(SimulatedHost):
         spec: GuestSpec,
         power_state: PowerState,
         console_text: str,
+        provision: Provision,
         *,
         held: bool,
     ) -> GuestInfo:
@@ -284,7 +302,9 @@ class SimulatedDriver(SimulatedHost):
             if guest.phase is Phase.BUILDING:
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
-                ready = replace(guest, phase=Phase.READY, power_state=power_state)
+                self._drives.put(spec.uuid, provision.config_drive)
+                given = provisioned(guest, provision)
+                ready = replace(given, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
                 self._execution.release(guest, as_of)
