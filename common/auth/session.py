@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +30,10 @@ RENEW_BEFORE_S = 60.0
 """A token is replaced this long before it expires, so that no call starts with a dying one."""
 _RETRY_STATUSES = frozenset({502, 503, 504})
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+_OTHER_TYPES = {"block-storage": ("volumev3", "volume")}
+"""Older names under which a catalog may list a service."""
+_VERSION_OF_URL = re.compile(r"(?<!/)/v[0-9.]+(/.*)?$")
 
 _JSON_BOTH_WAYS = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -67,8 +72,12 @@ class _Call:
     params: Query = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=lambda: _JSON_BOTH_WAYS)
 
-    def under(self, token: str) -> _Call:
-        return replace(self, headers={**self.headers, "X-Auth-Token": token})
+    def under(self, own: str, caller: str | None = None, *, as_service: bool = False) -> _Call:
+        """The call with the service user's token, or with the caller's and that one beside it."""
+        tokens = {"X-Auth-Token": caller or own}
+        if as_service:
+            tokens["X-Service-Token"] = own
+        return replace(self, headers={**self.headers, **tokens})
 
 
 class ServiceSession:
@@ -102,16 +111,25 @@ class ServiceSession:
         params: Query | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
+        as_service: bool = False,
     ) -> tuple[int, Json]:
         """Status and decoded body (None when there is none, text when it is not JSON).
 
-        `service_type` is a catalog type: identity, image, network. With `token` the call is made
-        as that caller and a 401 is handed back; without, as the service user. Any HTTP status
-        below 500 is an answer, not an error. Raises `Unavailable` or `Timeout` when no answer
-        could be had; a POST is repeated only when it cannot have arrived.
+        `service_type` is a catalog type: identity, image, network, block-storage. With `token` the
+        call is made as that caller and a 401 is handed back; without, as the service user. With
+        `as_service` the service user's own token goes along, which says that a service asks. Any
+        HTTP status below 500 is an answer, not an error. Raises `Unavailable` or `Timeout` when no
+        answer could be had; a POST is repeated only when it cannot have arrived.
         """
         status, _, body = await self.exchange(
-            service_type, method, path, json=json, params=params, headers=headers, token=token
+            service_type,
+            method,
+            path,
+            json=json,
+            params=params,
+            headers=headers,
+            token=token,
+            as_service=as_service,
         )
         return status, body
 
@@ -125,9 +143,10 @@ class ServiceSession:
         params: Query | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
+        as_service: bool = False,
     ) -> Answer:
         """As `request`, with the answer's headers."""
-        login = None if token else await self.login()
+        login = await self.login() if as_service or not token else None
         call = _Call(
             method=method,
             url=await self.endpoint(service_type) + path,
@@ -138,10 +157,10 @@ class ServiceSession:
         )
         if login is None:
             return await self._send(call)
-        answer = await self._send(call.under(login.token))
+        answer = await self._send(call.under(login.token, token, as_service=as_service))
         if answer[0] == 401:
             login = await self.login(instead_of=login)
-            answer = await self._send(call.under(login.token))
+            answer = await self._send(call.under(login.token, token, as_service=as_service))
         return answer
 
     async def upload(
@@ -211,7 +230,8 @@ class ServiceSession:
             }
             url = offers.get(self._identity.interface) or offers.get("public")
             if url:
-                found.setdefault(service["type"], url.rstrip("/"))
+                # Callers name the version in their paths; what follows it is a project.
+                found.setdefault(service["type"], _VERSION_OF_URL.sub("", url.rstrip("/")))
         return found
 
     async def endpoint(self, service_type: str) -> str:
@@ -220,10 +240,13 @@ class ServiceSession:
             "identity": self._identity_url.removesuffix("/v3"),
             "image": self._neighbours.image_endpoint,
             "network": self._neighbours.network_endpoint,
+            "block-storage": self._neighbours.volume_endpoint,
         }.get(service_type)
         if configured:
             return configured.rstrip("/")
-        url = (await self.login()).endpoints.get(service_type)
+        endpoints = (await self.login()).endpoints
+        names = (service_type, *_OTHER_TYPES.get(service_type, ()))
+        url = next((endpoints[name] for name in names if name in endpoints), None)
         if url is None:
             raise Unavailable(
                 f"the identity catalog has no {service_type!r} endpoint "

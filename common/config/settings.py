@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.consoles import ConsolesSettings, HostConsolesSettings
 from common.config.guest_data import MetadataSettings
 from common.config.section import Section
 
@@ -139,13 +140,14 @@ class IdentitySettings(Section):
 
 
 class NeighbourSettings(Section):
-    """How image and network services are called."""
+    """How image, network and volume services are called."""
 
     timeout_s: float = Field(default=10.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     image_endpoint: str | None = None
     """Overrides the catalog."""
     network_endpoint: str | None = None
+    volume_endpoint: str | None = None
 
 
 class ConductorSettings(Section):
@@ -222,6 +224,7 @@ class ComputeSettings(Section):
     truth about them, and asks before it believes what was sent longer ago."""
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
+    consoles: HostConsolesSettings = HostConsolesSettings()
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
@@ -240,6 +243,8 @@ class StandinSettings(Section):
     internal_url: str | None = None
     """Base that Muster's services use; default: public_url."""
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
+    image_max_bytes: int = Field(default=1 << 40, ge=1)
+    """Largest image that can be uploaded; a larger one is refused with 413."""
     region: str = "RegionOne"
 
 
@@ -273,6 +278,7 @@ class Settings(BaseSettings):
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
+    consoles: ConsolesSettings = ConsolesSettings()
     metadata: MetadataSettings = MetadataSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()

@@ -105,7 +105,10 @@ create table compute_nodes (
     running_guests       integer not null default 0,
     created_at           timestamptz not null default now(),
     updated_at           timestamptz,
-    booted_at            timestamptz            -- the uptime shown is derived from it; `uptime` is not written
+    booted_at            timestamptz,           -- the uptime shown is derived from it; `uptime` is not written
+    -- Here, where claims lock it and schedulers read it; null: the default zone.
+    availability_zone    text check (availability_zone <> ''),
+    constraint compute_nodes_host_zone_key unique (host, availability_zone)
 ) with (fillfactor = 50);
 
 create table allocations (
@@ -120,6 +123,49 @@ create table allocations (
     primary key (server_uuid, host, purpose)
 );
 create index allocations_host_idx on allocations (host);
+
+-- Aggregates and groups ---------------------------------------------------------------------
+create table aggregates (
+    id                bigint generated always as identity primary key,
+    uuid              uuid not null unique,
+    name              text not null,
+    availability_zone text not null default '',  -- '': none
+    metadata          jsonb not null default '{}', -- without the zone
+    created_at        timestamptz not null default clock_timestamp(),
+    updated_at        timestamptz,
+    constraint aggregates_name_key unique (name),
+    constraint aggregates_zone_key unique (id, availability_zone)
+);
+
+-- A host may be in many aggregates, but all that have a zone have the host's.
+create table aggregate_hosts (
+    aggregate_id      bigint not null,
+    host              text not null references compute_nodes (host) on delete cascade,
+    availability_zone text not null,             -- its aggregate's
+    zone              text generated always as (nullif(availability_zone, '')) stored,
+    created_at        timestamptz not null default clock_timestamp(),
+    primary key (aggregate_id, host),
+    constraint aggregate_hosts_aggregate_fkey foreign key (aggregate_id, availability_zone)
+        references aggregates (id, availability_zone) on update cascade,
+    constraint aggregate_hosts_one_zone_fkey foreign key (host, zone)
+        references compute_nodes (host, availability_zone) deferrable initially deferred
+);
+create index aggregate_hosts_host_idx on aggregate_hosts (host);
+
+-- The members of a group are the servers whose server_group names it.
+create table server_groups (
+    id           bigint generated always as identity primary key,
+    uuid         uuid not null unique,
+    project_id   text not null,
+    user_id      text not null,
+    name         text not null,
+    policy       text not null
+                 check (policy in ('affinity', 'anti-affinity', 'soft-affinity', 'soft-anti-affinity')),
+    max_per_host integer check (max_per_host > 0), -- null: as the policy says
+    created_at   timestamptz not null default clock_timestamp(),
+    constraint server_groups_rule_check check (max_per_host is null or policy = 'anti-affinity')
+);
+create index server_groups_project_idx on server_groups (project_id, id);
 
 -- Servers -----------------------------------------------------------------------------------
 create table servers (
@@ -209,6 +255,30 @@ create index servers_shelved_idx on servers ((system_metadata ->> 'shelved_at') 
     where system_metadata ? 'shelved_at' and host is not null and deleted_at is null;
 -- What `muster db archive` takes, oldest first.
 create index servers_deleted_idx on servers (deleted_at) where deleted_at is not null;
+
+-- Members of groups.
+create index servers_group_idx on servers (server_group)
+    where server_group is not null and deleted_at is null;
+
+
+-- Whether a group lets a server of it claim a host, as is true now and not when the statement that
+-- asks began: a volatile function looks anew each time. Whoever asks holds the group's row, so that
+-- nobody else of the group claims meanwhile. A move holds two claims, and both count.
+create function group_allows(asked server_groups, candidate text, claimant uuid) returns boolean
+language plpgsql volatile as $$
+begin
+    if asked.policy = 'anti-affinity' then
+        return (select count(distinct a.server_uuid) < coalesce(asked.max_per_host, 1)
+                  from servers s join allocations a on a.server_uuid = s.uuid
+                 where s.server_group = asked.uuid and s.deleted_at is null
+                   and s.uuid <> claimant and a.host = candidate);
+    elsif asked.policy = 'affinity' then
+        return not exists (select from servers s join allocations a on a.server_uuid = s.uuid
+                            where s.server_group = asked.uuid and s.deleted_at is null
+                              and s.uuid <> claimant and a.host <> candidate);
+    end if;
+    return true;
+end $$;
 
 -- What a project has: all its servers less the softly deleted ones. The former come from an index
 -- alone, the latter are few.
@@ -326,6 +396,21 @@ create table quota_projects (
     project_id text primary key,
     limits     jsonb not null default '{}'       -- overrides of the configured defaults
 );
+
+-- Consoles ----------------------------------------------------------------------------------
+-- A token is good for the guest it was made for: the same server, on the same host, in the same
+-- generation. Whether that still is so is asked when it is used, so that nothing that ends a guest
+-- has to know of tokens.
+create table console_tokens (
+    token_sha256 bytea primary key,              -- the token itself is known to its user only
+    server_uuid  uuid not null,
+    host         text not null,
+    generation   integer not null,
+    console_type text not null,                  -- novnc, spice-html5, spice-direct, serial
+    created_at   timestamptz not null default now(),
+    expires_at   timestamptz not null
+);
+create index console_tokens_expires_idx on console_tokens (expires_at);
 
 -- Archive -----------------------------------------------------------------------------------
 -- What `muster db archive` has moved away: whole rows, so that no later migration has to know them.

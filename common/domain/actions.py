@@ -27,9 +27,6 @@ _LOCK_HOST_STATE: tuple[Check, ...] = ("lock", "host", "state")
 _LOCK_STATE_HOST: tuple[Check, ...] = ("lock", "state", "host")
 _STATE: tuple[Check, ...] = ("state",)
 
-FIRST, LAST = 1, 104
-"""Microversions 2.n."""
-
 
 @dataclass(frozen=True)
 class Action:
@@ -61,8 +58,6 @@ class Action:
     settles: str | None = None
     """Status of the finished migration that the action confirms or reverts, from the moment of
     the answer."""
-    since: int = FIRST
-    until: int = LAST
 
     @property
     def word(self) -> str:
@@ -157,11 +152,11 @@ LIVE_MIGRATE = Action(
 )  # fmt: skip
 LIVE_MIGRATION_FORCE = Action(
     "force_complete", "live_migration_force_complete", _rule("servers:migrations:force_complete"),
-    _states(_ACT), task_states=frozenset({TaskState.MIGRATING}), since=22,
+    _states(_ACT), task_states=frozenset({TaskState.MIGRATING}),
 )  # fmt: skip
 LIVE_MIGRATION_ABORT = Action(
     "abort", "live_migration_cancel", _rule("servers:migrations:delete"),
-    task_states=frozenset({TaskState.MIGRATING}), since=24,
+    task_states=frozenset({TaskState.MIGRATING}),
 )  # fmt: skip
 RESCUE = Action(
     "rescue", "rescue", _rule("os-rescue"),
@@ -200,7 +195,7 @@ CHANGE_PASSWORD = Action(
 CRASH_DUMP = Action(
     "trigger_crash_dump", "trigger_crash_dump", _rule("servers:trigger_crash_dump"),
     _states(_ACT, _PAU, _RES, _RSZ, _ERR), checks=_LOCK_HOST_STATE,
-    workflow="trigger_crash_dump", since=17,
+    workflow="trigger_crash_dump",
 )  # fmt: skip
 DELETE = Action(
     "delete", "delete", _rule("servers:delete"),

@@ -32,10 +32,14 @@ class ErrorBody(Part):
 
 
 class NetworkInterface(Part):
+    """What a driver needs to make one network interface of a guest."""
+
     port_id: str
     mac_address: str
     network_id: str
     fixed_ips: list[str] = Field(default_factory=list)
+    tag: str | None = None
+    """By which the guest's software knows it, given by the user."""
 
 
 class GuestSpec(Part):
@@ -81,6 +85,7 @@ class GuestSpec(Part):
 class HostCommand(Message):
     """One verb for one guest. Call; the answer is `HostReply`."""
 
+    v: int = 2
     TYPE: ClassVar[str] = "compute.command"
     workflow_id: int
     step: str

@@ -251,6 +251,9 @@ app.command(
 
 app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 
+app.command(
+    "deploy.cli.api:app", name="api", help="What the Compute API offers, as declared.", sort_key=42
+)
 app.command("deploy.cli.db:app", name="db", help="The database's schema and age.", sort_key=40)
 
 config = App(name="config", help="Settings (MUSTER_CONFIG and MUSTER_* variables).", sort_key=41)

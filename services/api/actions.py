@@ -23,6 +23,7 @@ from common.domain.server import Server
 from common.errors import Conflict
 from common.messages.scheduler import SelectHost
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
+from services.api import versions
 from services.api.operation import Handler, Operation, Reply, Rule, SchemaOf
 from services.api.request import Deps, Request
 from services.api.schemas.servers_actions import bare
@@ -42,6 +43,8 @@ def action_operation(
     *,
     success: int = 202,
     policy: Rule | None = None,
+    since: int = versions.MIN,
+    until: int = versions.MAX,
 ) -> Operation:
     """The operation of a row: POST .../action with its key. `policy` where the rule depends on
     what the request says; else it is the row's."""
@@ -51,8 +54,8 @@ def action_operation(
         handler,
         policy=policy or action.policy,
         target=SERVER,
-        since=action.since,
-        until=action.until,
+        since=since,
+        until=until,
         body=body,
         success=success,
         action=action.key,
@@ -60,7 +63,12 @@ def action_operation(
 
 
 def simple_operation(
-    action: Action, body: SchemaOf | None = None, *, success: int = 202
+    action: Action,
+    body: SchemaOf | None = None,
+    *,
+    success: int = 202,
+    since: int = versions.MIN,
+    until: int = versions.MAX,
 ) -> Operation:
     """The whole operation of a row whose request says nothing but what is to be done."""
 
@@ -68,7 +76,9 @@ def simple_operation(
         await start_action(request, action)
         return Reply()
 
-    return action_operation(action, handler, body or bare(action.key), success=success)
+    return action_operation(
+        action, handler, body or bare(action.key), success=success, since=since, until=until
+    )
 
 
 def requester(request: Request) -> Requester:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-UUIDS_SINCE = 53
+from services.api import versions
+
 _MOST_DIGITS = 18
 """More than any bigint key needs, and less than it can hold."""
 
@@ -33,4 +34,4 @@ def parse_number(text: str) -> int | None:
 
 def parse(text: str, version: int) -> UUID | int | None:
     """The UUID (2.53 and later) or number (before); None for text of another form."""
-    return parse_uuid(text) if version >= UUIDS_SINCE else parse_number(text)
+    return parse_uuid(text) if version >= versions.SERVICE_UUIDS else parse_number(text)

@@ -15,7 +15,7 @@ from typing import Any
 
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
-from common.messages.compute import HostCommand
+from common.messages.compute import HostCommand, NetworkInterface
 from services.compute.drivers.base import Driver
 from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
@@ -113,6 +113,8 @@ VERBS: Mapping[str, Verb] = {
                                     result=dataclasses.asdict),
     "live_migration_abort": Verb(_SERVER, needs="live_migrate", aside=True),
     "live_migration_force_complete": Verb(_SERVER, needs="live_migrate", aside=True),
+    "attach_interface": Verb(required=_names("interface"), needs="interfaces"),
+    "detach_interface": Verb(required=_names("port_id"), needs="interfaces"),
 }
 # fmt: on
 
@@ -165,9 +167,16 @@ def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
         raise InvalidInput(f"{command.verb}: params.{name} is not known")
     if not isinstance(params.get("held", True), bool):
         raise InvalidInput(f"{command.verb}: params.held is neither true nor false")
-    if "power_state" in params:
+    for name in params.keys() & _MADE_OF.keys():
         try:
-            params["power_state"] = PowerState(params["power_state"])
+            params[name] = _MADE_OF[name](params[name])
         except ValueError as error:
-            raise InvalidInput(f"{command.verb}: params.power_state: {error}") from None
+            raise InvalidInput(f"{command.verb}: params.{name}: {error}") from None
     return params
+
+
+_MADE_OF: Mapping[str, Callable[[Any], Any]] = {
+    "power_state": PowerState,
+    "interface": NetworkInterface.model_validate,
+}
+"""Parameters that are more than what JSON has; each raises ValueError for what is none."""

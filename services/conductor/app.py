@@ -24,6 +24,7 @@ from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.neighbours.vendor_data import VendorData
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.conductor.engine.context import Deps
@@ -88,6 +89,7 @@ class Conductor:
             random=ports.random,
             network=NetworkClient(session),
             image=ImageClient(session),
+            volume=VolumeClient(session),
             vendor_data=VendorData(settings.metadata, session, self._http),
         )
         self._workers = workers = Workers(deps, self._definitions, self._work, _count)

@@ -61,6 +61,7 @@ SPEC = GuestSpec(
             mac_address="fa:16:3e:00:00:01",
             network_id=SERVER,
             fixed_ips=["10.0.0.5"],
+            tag="public",
         )
     ],
     metadata={"role": "web"},

@@ -27,10 +27,11 @@ select host, hypervisor_hostname as node from compute_nodes
    and (:node::text is null or hypervisor_hostname = :node)
  limit 1;
 
--- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram)
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, group_members)
 -- All servers of one request: they differ in id, names and index only. As many as the quota allows,
 -- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
--- counted. Exact only while the project is locked (lock_project) by an earlier statement.
+-- counted. Exact only while the project is locked (lock_project) by an earlier statement. Of a group
+-- that would get too many members of this user none are made.
 with used as materialized (
     select u.* from (select) one left join lateral
            (select * from usage_of(:common::jsonb ->> 'project_id')
@@ -40,6 +41,10 @@ with used as materialized (
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
                  (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
       from used, jsonb_populate_record(null::servers, :common::jsonb) as c
+), crowd as (
+    select count(*) as members from servers s, jsonb_populate_record(null::servers, :common::jsonb) c
+     where :group_members::bigint is not null and s.server_group = c.server_group
+       and s.user_id = c.user_id and s.deleted_at is null
 ), sv as (
     insert into servers (
         uuid, name, hostname, launch_index, project_id, user_id, description, reservation_id,
@@ -57,8 +62,10 @@ with used as materialized (
            c.access_ip_v4, c.access_ip_v6, c.scheduler_hints, c.trusted_certs, c.server_group
       from unnest(:uuids::uuid[], :names::text[], :hostnames::text[])
            with ordinality as n (uuid, name, hostname, index),
-           jsonb_populate_record(null::servers, :common::jsonb) as c, fits
+           jsonb_populate_record(null::servers, :common::jsonb) as c, fits, crowd
      where n.index <= fits.number and fits.number >= :at_least
+       and (:group_members::bigint is null
+            or crowd.members + fits.number <= :group_members::bigint)
     returning uuid, user_id, project_id
 ), ac as (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Connection, Pool
@@ -49,7 +50,12 @@ class Claim:
     resources: Resources
     ratios: Ratios
     forced: bool = False
-    """Capacity counts, whether the host is up or enabled does not."""
+    """Capacity and group count; whether the host is up, enabled or in the zone does not."""
+    group: UUID | None = None
+    """The server's group, whose policy is kept whoever claims at the same moment."""
+    zone: str | None = None
+    """Only hosts in it; those in none count as being in `default_zone`."""
+    default_zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,29 @@ class LedgerError:
 # nothing else in a WITH sets an order.
 
 NODE_COLUMNS = """n.host, n.hypervisor_hostname as node, n.service_id, n.failed_builds,
+           n.availability_zone,
            n.vcpus, n.vcpus_used, n.reserved_vcpus,
            n.memory_mib, n.memory_mib_used, n.reserved_memory_mib,
            n.disk_gib, n.disk_gib_used, n.reserved_disk_gib"""
 
 
+def add_group(s: Statement, group: UUID, after: str) -> None:
+    """`grp`: the server's group, locked, so that one member claims after the other; no row when it
+    is gone. Its policy is asked about each host in `claimed`, by a function that sees what those
+    before us have committed."""
+    s.part(
+        "grp",
+        f"""
+    select g as asked from server_groups g
+     where g.uuid = {s.value(group)} and exists (select from server)
+       and (select count(*) from {after}) >= 0
+       for no key update of g""",
+    )
+
+
 def add_claimed(s: Statement, claim: Claim) -> None:
-    """`claimed`: the first host of the walk that is in service and has room, or no row."""
+    """`claimed`: the first host of the walk that is in service, has room and is let by the server's
+    group, or no row."""
     r = claim.resources
     room = " and ".join(
         _room(s, column, amount, ratio)
@@ -95,6 +117,17 @@ def add_claimed(s: Statement, claim: Claim) -> None:
             ("disk_gib", r.disk_gib, claim.ratios.disk),
         )
     )
+    conditions = [room]
+    if claim.zone is not None and not claim.forced:
+        conditions.append(
+            f"coalesce(n.availability_zone, {s.value(claim.default_zone, 'text')})"
+            f" = {s.value(claim.zone, 'text')}"
+        )
+    if claim.group is not None:
+        conditions.append(
+            "not exists (select from grp, server"
+            " where not group_allows(grp.asked, n.host, server.uuid))"
+        )
     s.part(
         "claimed",
         f"""
@@ -104,7 +137,7 @@ def add_claimed(s: Statement, claim: Claim) -> None:
      where ({s.value(claim.forced, "boolean")}
             or (not s.disabled and not s.forced_down
                 and s.lease_expires_at >= (select observed_now())))
-       and {room}
+       and {" and ".join(conditions)}
      order by walk.place limit 1""",
     )
 

@@ -13,6 +13,7 @@ How it reads. Each part feeds on the one before; nothing else orders the parts o
     server     its server, locked       | only where rows that others
     migration  the move's row, locked   | write as well come after them
     gone       claims given back
+    grp        the server's group, locked | only with a claim
     nodes      every host concerned, locked in the order of names
     claimed    the first host of the claim's walk that has room
     done       the workflow; no row where the claim was refused
@@ -21,9 +22,11 @@ How it reads. Each part feeds on the one before; nothing else orders the parts o
 
 Why it holds. A statement sees what was committed when it began. What may have changed while it
 waited for a lock is therefore read from the row that the lock returned, the newest version: the
-epoch and the cancel request in `held`, the capacity in `nodes`. All hosts of a walk are locked
-before one is chosen: walking in the order of preference would keep the locks of hosts found full
-while it waits for the next, and two walks in opposite directions would wait for each other.
+epoch and the cancel request in `held`, the capacity and the zone in `nodes`. Where the members of a
+group are is in no one row; a function that looks anew each time tells it, once `grp` is locked. All
+hosts of a walk are locked before one is chosen: walking in the order of preference would keep the
+locks of hosts found full while it waits for the next, and two walks in opposite directions would
+wait for each other.
 """
 
 from __future__ import annotations
@@ -106,7 +109,7 @@ class Outcome(Enum):
 
     WRITTEN = "written"
     REFUSED = "refused"
-    """No host of the claim has room and is in service."""
+    """No host of the claim has room, is in service and is let by the server's group."""
     CANCELLED = "cancelled"
     """A delete asks the workflow to give way."""
     LOST = "lost"

@@ -40,6 +40,9 @@ def lock(s: Statement, workflow: Workflow, changes: Changes, *, even_if_cancelle
     if gives_back:
         assert changes.claim is None, "a commit claims or gives back, not both"
         claims.add_gone(s, changes.release, changes.promote)
+    if changes.claim is not None and changes.claim.group is not None:
+        claims.add_group(s, changes.claim.group, before)
+        before = "grp"
     if touches_nodes:
         before = _lock_nodes(s, changes, before, gives_back=gives_back)
     if changes.claim:

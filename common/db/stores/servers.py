@@ -148,6 +148,8 @@ async def servers_create(
     of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
     """
     limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
+    grouped = common.get("server_group") is not None
+    limited["group_members"] = _or_none(limits["server_group_members"]) if grouped else None
 
     async def insert(db: Executor) -> dict[UUID, int]:
         rows = _sql.insert_servers(
@@ -173,7 +175,8 @@ async def servers_create(
         await quotas.lock(connection, project_id)
         if not (ids := await insert(connection)):
             used = await quotas.usage(connection, project_id)
-            raise OverQuota(_over(limits, used, wanted, common["vcpus"], common["memory_mib"]))
+            over = _over(limits, used, wanted, common["vcpus"], common["memory_mib"])
+            raise OverQuota(over or "Quota exceeded, too many servers in group.")
     return ids
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.db.stores import flavors
 from common.db.stores.flavors import Flavor
 from common.errors import Conflict, NotFound
+from services.api import versions
 from services.api.handlers.flavors import load
 from services.api.operation import Operation, Reply
 from services.api.projects import require_project
@@ -29,7 +30,7 @@ async def add(request: Request) -> Reply:
     project_id = request.body["addTenantAccess"]["tenant"]
     await require_project(request, project_id)
     flavor = await load(request)
-    if flavor.is_public and request.v >= 7:
+    if flavor.is_public and request.v >= versions.PUBLIC_FLAVOR_ACCESS_REFUSED:
         raise Conflict("Can not add access to a public flavor.")
     await flavors.add_access(request.app.pool, flavor, project_id)
     return await _list(request, flavor)

@@ -6,6 +6,7 @@ from typing import Any
 
 from common.db.stores import flavors
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.handlers.flavors import load
 from services.api.operation import Operation, Reply
 from services.api.request import Request
@@ -39,7 +40,7 @@ async def update(request: Request) -> Reply:
 
 async def _add(request: Request, specs: dict[str, Any]) -> None:
     texts = {key: str(value) for key, value in specs.items()}
-    if request.v >= extra_specs.CHECKED_SINCE:
+    if request.v >= versions.EXTRA_SPECS_CHECKED:
         for key, value in texts.items():
             extra_specs.check(key, value)
     await flavors.add_extra_specs(request.app.pool, request.params["flavor_id"], texts)

@@ -7,6 +7,7 @@ from typing import Any
 from common.db.stores import flavors
 from common.db.stores.flavors import Flavor, FlavorFilter
 from common.errors import InvalidInput
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.paging import cut, next_links
 from services.api.request import Request
@@ -155,6 +156,7 @@ OPERATIONS = [
     Operation("GET", "/flavors/detail", detail, policy=None, query=schemas.list_query),
     Operation("GET", _ONE, show, policy=None),
     Operation("POST", "/flavors", create, policy=f"{_MANAGE}:create", body=schemas.create),
-    Operation("PUT", _ONE, update, policy=f"{_MANAGE}:update", since=55, body=schemas.update),
+    Operation("PUT", _ONE, update, policy=f"{_MANAGE}:update", since=versions.FLAVOR_DESCRIPTION,
+              body=schemas.update),
     Operation("DELETE", _ONE, delete, policy=f"{_MANAGE}:delete", success=202),
 ]

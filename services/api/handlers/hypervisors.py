@@ -8,19 +8,17 @@ from typing import Any
 from common.db.stores import hypervisors
 from common.db.stores.hypervisors import Hypervisor
 from common.errors import InvalidInput, NotFound, Unsupported
-from services.api import identifiers
+from services.api import identifiers, versions
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
 from services.api.request import Request
 from services.api.schemas import hypervisors as schemas
 from services.api.schemas.parts import truth
 from services.api.schemas.query import any_parameters
+from services.api.versions import before
 from services.api.views import hypervisors as views
 from services.api.views.fields import View
 from services.api.views.hypervisors import DETAIL, SUMMARY, UPTIME
-
-SERVERS_ALWAYS_SINCE = 75
-"""From here an asked-for list of servers is there even when it is empty."""
 
 
 async def index(request: Request) -> Reply:
@@ -38,22 +36,23 @@ async def _list(request: Request, view: View, *path: str) -> Reply:
             "Paging over hypervisors with the hypervisor_hostname_pattern query parameter "
             "is not supported."
         )
+    paged = request.v >= versions.HYPERVISORS_PAGED and pattern is None
     found = await hypervisors.find(
         request.app.pool,
         after_id=await _after(request, marker),
         pattern=pattern,
-        limit=limit_of(request) if request.v >= 33 and pattern is None else None,
+        limit=limit_of(request) if paged else None,
     )
     if pattern is not None and not found:
         raise _no_match(pattern)
     links = {}
-    if request.v >= 33 and pattern is None:
+    if paged:
         links = next_links(request, "hypervisors_links", found, _id_of(request), *path)
     return Reply({"hypervisors": await _render(request, view, found), **links})
 
 
 def _id_of(request: Request) -> Any:
-    if request.v >= identifiers.UUIDS_SINCE:
+    if request.v >= versions.HYPERVISOR_UUIDS:
         return lambda node: str(node.uuid)
     return lambda node: str(node.id)
 
@@ -86,7 +85,7 @@ async def _render(
         running = await hypervisors.servers_on(request.app.pool, [node.host for node in nodes])
         for node, item in zip(nodes, shown, strict=True):
             mine = [{"uuid": uuid, "name": name} for uuid, name in running.get(node.host, [])]
-            if mine or request.v >= SERVERS_ALWAYS_SINCE:
+            if mine or request.v >= versions.HYPERVISOR_SERVERS_ALWAYS:
                 item["servers"] = mine
     return shown
 
@@ -139,19 +138,21 @@ async def statistics(request: Request) -> Reply:
 _ALL = "/os-hypervisors"
 _ONE = "/os-hypervisors/{id}"
 _RULE = "os_compute_api:os-hypervisors"
+_PATHS_UNTIL = before(versions.HYPERVISOR_UUIDS)
+_SIZES_UNTIL = before(versions.HYPERVISOR_SIZES_GONE)
 
 # fmt: off
 OPERATIONS = [
     Operation("GET", _ALL, index, policy=f"{_RULE}:list", query=schemas.list_query),
     Operation("GET", f"{_ALL}/detail", detail, policy=f"{_RULE}:list-detail",
               query=schemas.list_query),
-    Operation("GET", f"{_ALL}/statistics", statistics, policy=f"{_RULE}:statistics", until=87,
-              query=any_parameters),
+    Operation("GET", f"{_ALL}/statistics", statistics, policy=f"{_RULE}:statistics",
+              until=_SIZES_UNTIL, query=any_parameters),
     Operation("GET", _ONE, show, policy=f"{_RULE}:show", query=schemas.show_query),
-    Operation("GET", f"{_ONE}/search", search, policy=f"{_RULE}:search", until=52,
-              query=any_parameters),
-    Operation("GET", f"{_ONE}/servers", servers, policy=f"{_RULE}:servers", until=52,
-              query=any_parameters),
-    Operation("GET", f"{_ONE}/uptime", uptime, policy=f"{_RULE}:uptime", until=87,
-              query=any_parameters),
+    Operation("GET", f"{_ONE}/search", search, policy=f"{_RULE}:search",
+              until=_PATHS_UNTIL, query=any_parameters),
+    Operation("GET", f"{_ONE}/servers", servers, policy=f"{_RULE}:servers",
+              until=_PATHS_UNTIL, query=any_parameters),
+    Operation("GET", f"{_ONE}/uptime", uptime, policy=f"{_RULE}:uptime",
+              until=_SIZES_UNTIL, query=any_parameters),
 ]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from common.errors import NotFound
 from common.neighbours.image import Image
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links
 from services.api.request import Request
 from services.api.schemas import images as schemas
+from services.api.versions import before
 from services.api.views.fields import View
 from services.api.views.images import DETAIL, STATUSES, SUMMARY, Shown
 
-_UNTIL = 35
+_UNTIL = before(versions.PROXIES_GONE)
 _FILTERS = {
     "name": "name",
     "minRam": "min_ram",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from common.errors import InvalidInput, NotFound
 from common.neighbours.image import Image
+from services.api import versions
 from services.api.handlers.images import load
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers_metadata as schemas
 from services.api.servers.imaging import check_quota
+from services.api.versions import before
 
-_UNTIL = 38
+_UNTIL = before(versions.IMAGE_METADATA_GONE)
 
 
 async def index(request: Request) -> Reply:

@@ -9,6 +9,7 @@ from common.db.stores import instance_actions as store
 from common.db.stores.instance_actions import InstanceAction
 from common.domain.server import Server
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers_query
@@ -19,8 +20,6 @@ from services.api.views import instance_actions as views
 
 _LIST = "os_compute_api:os-instance-actions:list"
 _SHOW = "os_compute_api:os-instance-actions:show"
-DELETED_TOO = 21
-PAGED = 58
 
 
 async def index(request: Request) -> Reply:
@@ -43,7 +42,7 @@ async def index(request: Request) -> Reply:
     )
     render = views.ACTION.renderer(request)
     body: dict[str, Any] = {"instanceActions": [render(action) for action in found]}
-    if request.v >= PAGED and found and len(found) == limit:
+    if request.v >= versions.ACTIONS_PAGED and found and len(found) == limit:
         path = ("servers", str(server.uuid), "os-instance-actions")
         body["links"] = request.links.next(found[-1].request_id, *path)
     return Reply(body)
@@ -71,7 +70,7 @@ async def show(request: Request) -> Reply:
     if action is None:
         raise NotFound(f"Action {request_id} not found")
     shown = views.ACTION.renderer(request)(action)
-    if request.v >= views.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
+    if request.v >= versions.EVENTS_FOR_READERS or request.can(views.EVENTS, server.project_id):
         render = views.EVENT.renderer(request)
         events = await store.events_list(request.app.pool, action.id)
         shown["events"] = [render((event, server.project_id)) for event in events]
@@ -84,8 +83,8 @@ OPERATIONS = [
     *(
         operation
         for since, until, target in (
-            (MIN, before(DELETED_TOO), SERVER),
-            (DELETED_TOO, MAX, SERVER_OR_DELETED),
+            (MIN, before(versions.ACTIONS_OF_DELETED), SERVER),
+            (versions.ACTIONS_OF_DELETED, MAX, SERVER_OR_DELETED),
         )
         for operation in (
             Operation("GET", _PATH, index, _LIST, target, since, until,

@@ -7,7 +7,7 @@ import asyncio
 from common.db.stores import keypairs, quotas
 from common.db.stores.keypairs import Keypair
 from common.errors import NotFound
-from services.api import keys
+from services.api import keys, versions
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
 from services.api.request import Request
@@ -31,7 +31,7 @@ def _id_of(keypair: Keypair) -> str:
 async def index(request: Request) -> Reply:
     pool, user_id = request.app.pool, _owner(request, "index")
     render = ITEM.renderer(request)
-    if request.v < 35:
+    if request.v < versions.KEYPAIRS_PAGED:
         found = await keypairs.find(pool, user_id)
         return Reply({"keypairs": [{"keypair": render(keypair)} for keypair in found]})
     if (marker := request.q("marker")) is not None:
@@ -84,8 +84,8 @@ _ONE = "/os-keypairs/{name}"
 OPERATIONS = [
     Operation("GET", "/os-keypairs", index, policy=None, query=schemas.list_query),
     Operation("POST", "/os-keypairs", create, policy=None, body=schemas.create,
-              success=lambda v: 201 if v >= 2 else 200),
+              success=lambda v: 201 if v >= versions.KEYPAIR_CODES else 200),
     Operation("GET", _ONE, show, policy=None, query=schemas.one_query),
     Operation("DELETE", _ONE, delete, policy=None, query=schemas.one_query,
-              success=lambda v: 204 if v >= 2 else 202),
+              success=lambda v: 204 if v >= versions.KEYPAIR_CODES else 202),
 ]

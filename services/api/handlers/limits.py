@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.db.stores import quotas
+from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas.query import ANY, closed_from
@@ -24,6 +25,6 @@ OPERATIONS = [
         "/limits",
         show,
         policy="os_compute_api:limits",
-        query=closed_from(75, tenant_id=ANY),
+        query=closed_from(versions.UNKNOWN_KEYS_REFUSED, tenant_id=ANY),
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from common.db.stores import migrations as store
 from common.db.stores.migrations import Criteria, Migration
 from common.errors import Forbidden, InvalidInput
+from services.api import versions
 from services.api.identifiers import parse_uuid
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
@@ -26,7 +27,7 @@ async def index(request: Request) -> Reply:
     found = [] if criteria is None else await store.find(request.app.pool, criteria)
     render = LISTED.renderer(request)
     body: dict[str, Any] = {"migrations": [render(each) for each in found]}
-    if request.v >= schemas.PAGED:
+    if request.v >= versions.MIGRATIONS_PAGED:
         body |= next_links(request, "migrations_links", found, _id_of, "os-migrations")
     return Reply(body)
 

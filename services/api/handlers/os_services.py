@@ -12,11 +12,12 @@ from common.bus.topology import host_queue
 from common.db.stores import os_services
 from common.db.stores.os_services import COMPUTE, ServiceChange, ServiceRecord
 from common.errors import InvalidInput, NotFound, Unavailable
-from services.api import identifiers
+from services.api import identifiers, versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import os_services as schemas
 from services.api.schemas.parts import truth
+from services.api.versions import before
 from services.api.views.os_services import SERVICE, status_of
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ def _wanted_by_verb(verb: str, asked: dict[str, Any], version: int) -> ServiceCh
             if "disabled_reason" not in asked:
                 raise InvalidInput("Missing disabled reason field")
             return ServiceChange(disabled=True, disabled_reason=asked["disabled_reason"])
-        case "force-down" if version >= 11:
+        case "force-down" if version >= versions.FORCED_DOWN:
             if "forced_down" not in asked:
                 raise InvalidInput("Missing forced_down field")
             return ServiceChange(forced_down=truth(asked["forced_down"]))
@@ -135,7 +136,9 @@ _ONE = "/os-services/{id}"
 # fmt: off
 OPERATIONS = [
     Operation("GET", "/os-services", index, policy=f"{_RULE}:list", query=schemas.list_query),
-    Operation("PUT", _ONE, perform, policy=f"{_RULE}:update", until=52, body=schemas.update),
-    Operation("PUT", _ONE, update, policy=f"{_RULE}:update", since=53, body=schemas.update),
+    Operation("PUT", _ONE, perform, policy=f"{_RULE}:update",
+              until=before(versions.SERVICE_UUIDS), body=schemas.update),
+    Operation("PUT", _ONE, update, policy=f"{_RULE}:update",
+              since=versions.SERVICE_UUIDS, body=schemas.update),
     Operation("DELETE", _ONE, delete, policy=f"{_RULE}:delete", success=204),
 ]

@@ -10,8 +10,7 @@ from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers as schemas
 from services.api.schemas import servers_query
-from services.api.servers import create as creation
-from services.api.servers import listing, updating
+from services.api.servers import creating, listing, updating
 from services.api.targets import SERVER
 from services.api.views import servers as views
 
@@ -20,7 +19,7 @@ _UPDATE = "os_compute_api:servers:update"
 
 
 async def create(request: Request) -> Reply:
-    created = await creation.create(request)
+    created = await creating.create(request)
     if created.reservation_only:
         return Reply({"reservation_id": created.reservation_id})
     path = ("servers", str(created.uuid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.domain import actions as rows
+from services.api import versions
 from services.api.actions import action_operation, simple_operation, start_action, start_delete
 from services.api.operation import Reply
 from services.api.request import Request
@@ -19,7 +20,7 @@ async def reboot(request: Request) -> Reply:
 
 async def evacuate(request: Request) -> Reply:
     password = await evacuating.evacuate(request)
-    return Reply({"adminPass": password} if request.v < evacuating.NO_PASSWORD else None)
+    return Reply({"adminPass": password} if request.v < versions.SHARED_STORAGE_FOUND else None)
 
 
 async def force_delete(request: Request) -> Reply:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from common.domain.actions import CREATE_BACKUP, CREATE_IMAGE
+from services.api import versions
 from services.api.actions import action_operation
 from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_images as schemas
 from services.api.servers import imaging
-
-ID_IN_BODY = 45
-"""Below, the answer says where the image is in its Location header only."""
 
 
 async def create_image(request: Request) -> Reply:
@@ -25,7 +23,7 @@ async def create_backup(request: Request) -> Reply:
 
 
 def _accepted(request: Request, image_id: str) -> Reply:
-    if request.v >= ID_IN_BODY:
+    if request.v >= versions.IMAGE_ID_IN_BODY:
         return Reply({"image_id": image_id})
     return Reply(headers={"Location": request.links.self("images", image_id)})
 

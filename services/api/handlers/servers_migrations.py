@@ -8,6 +8,7 @@ from common.db.stores.servers import PlacedServer
 from common.domain.actions import LIVE_MIGRATION_ABORT, LIVE_MIGRATION_FORCE
 from common.domain.migrations import NOT_YET_RUNNING, RUNNING, UNDER_WAY
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.actions import check
 from services.api.operation import Operation, Reply
 from services.api.request import Request
@@ -20,8 +21,6 @@ _INDEX = "os_compute_api:servers:migrations:index"
 _SHOW = "os_compute_api:servers:migrations:show"
 _LIVE = "live-migration"
 _MOST_DIGITS = 18
-ABORT_EARLY = 65
-"""From here also before the copying has begun."""
 
 
 async def index(request: Request) -> Reply:
@@ -52,7 +51,7 @@ async def abort(request: Request) -> Reply:
     found = await _find(request, placed)
     if found is None:
         raise _unknown(request, placed)
-    allowed = RUNNING | NOT_YET_RUNNING if request.v >= ABORT_EARLY else RUNNING
+    allowed = RUNNING | NOT_YET_RUNNING if request.v >= versions.ABORT_QUEUED_MIGRATION else RUNNING
     _check_status(placed, found, allowed, "abort")
     await interrupting.ask(request, placed, found, "abort", LIVE_MIGRATION_ABORT)
     return Reply()
@@ -94,11 +93,11 @@ _PATH = "/servers/{server_id}/migrations"
 _ONE = _PATH + "/{id}"
 # fmt: off
 OPERATIONS = [
-    Operation("GET", _PATH, index, _INDEX, SERVER, since=23),
-    Operation("GET", _ONE, show, _SHOW, SERVER, since=23),
+    Operation("GET", _PATH, index, _INDEX, SERVER, since=versions.SERVER_MIGRATIONS),
+    Operation("GET", _ONE, show, _SHOW, SERVER, since=versions.SERVER_MIGRATIONS),
     Operation("DELETE", _ONE, abort, LIVE_MIGRATION_ABORT.policy, SERVER,
-              since=LIVE_MIGRATION_ABORT.since, success=202),
+              since=versions.ABORT_LIVE_MIGRATION, success=202),
     Operation("POST", _ONE + "/action", force_complete, LIVE_MIGRATION_FORCE.policy, SERVER,
-              since=LIVE_MIGRATION_FORCE.since, body=schemas.force_complete, success=202,
+              since=versions.FORCE_COMPLETE, body=schemas.force_complete, success=202,
               action=LIVE_MIGRATION_FORCE.key),
 ]

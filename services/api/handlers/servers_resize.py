@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.domain.actions import CONFIRM_RESIZE, MIGRATE, RESIZE, REVERT_RESIZE
+from services.api import versions
 from services.api.actions import action_operation
 from services.api.operation import Reply
 from services.api.request import Request
@@ -11,7 +12,6 @@ from services.api.schemas.servers_actions import bare
 from services.api.servers import resizing
 
 _MIGRATE_TO = "os_compute_api:os-migrate-server:migrate:host"
-WITH_HOST = 56
 
 
 async def resize(request: Request) -> Reply:
@@ -20,7 +20,7 @@ async def resize(request: Request) -> Reply:
 
 
 def _host(request: Request) -> str | None:
-    argument = request.body["migrate"] if request.v >= WITH_HOST else None
+    argument = request.body["migrate"] if request.v >= versions.MIGRATE_HOST else None
     host: str | None = (argument or {}).get("host")
     return host
 

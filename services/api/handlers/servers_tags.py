@@ -8,6 +8,7 @@ from common.db.stores import servers as store
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import UPDATE_TAGS
 from common.errors import Conflict, InvalidInput, NotFound
+from services.api import versions
 from services.api.actions import check
 from services.api.operation import Operation, Reply
 from services.api.request import Request
@@ -17,7 +18,6 @@ from services.api.schemas.servers import TAG, TAGS
 from services.api.targets import SERVER
 
 _RULE = "os_compute_api:os-server-tags:"
-SINCE = 26
 MOST = TAGS["maxItems"]
 
 
@@ -103,7 +103,7 @@ OPERATIONS = [
         index,
         _RULE + "index",
         SERVER,
-        since=SINCE,
+        since=versions.SERVER_TAGS,
         query=any_parameters,
     ),
     Operation(
@@ -112,7 +112,7 @@ OPERATIONS = [
         update_all,
         _RULE + "update_all",
         SERVER,
-        since=SINCE,
+        since=versions.SERVER_TAGS,
         body=schemas.tags,
     ),
     Operation(
@@ -121,7 +121,7 @@ OPERATIONS = [
         delete_all,
         _RULE + "delete_all",
         SERVER,
-        since=SINCE,
+        since=versions.SERVER_TAGS,
         success=204,
     ),
     Operation(
@@ -130,7 +130,7 @@ OPERATIONS = [
         show,
         _RULE + "show",
         SERVER,
-        since=SINCE,
+        since=versions.SERVER_TAGS,
         query=any_parameters,
         success=204,
     ),
@@ -140,9 +140,11 @@ OPERATIONS = [
         update,
         _RULE + "update",
         SERVER,
-        since=SINCE,
+        since=versions.SERVER_TAGS,
         body=schemas.nothing,
         success=201,
     ),
-    Operation("DELETE", _ITEM, delete, _RULE + "delete", SERVER, since=SINCE, success=204),
+    Operation(
+        "DELETE", _ITEM, delete, _RULE + "delete", SERVER, since=versions.SERVER_TAGS, success=204
+    ),
 ]

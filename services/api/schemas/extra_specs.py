@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 from common.errors import InvalidInput
 
-CHECKED_SINCE = 86
-
 _GROUP = r"([a-zA-Z0-9_-]{1,64})?"
 _CPUS = r"\^?\d+((-\d+)?(,\^?\d+(-\d+)?)?)*"
 _BOOLEANS = ["1", "t", "true", "on", "y", "yes", "0", "f", "false", "off", "n", "no"]

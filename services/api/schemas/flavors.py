@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import (
     BOOLEAN,
@@ -54,9 +55,9 @@ def create(v: int) -> Schema:
         "swap": integer(0),
         "os-flavor-access:is_public": BOOLEAN,
     }
-    if v >= 55:
+    if v >= versions.FLAVOR_DESCRIPTION:
         properties["description"] = DESCRIPTION
-    if v < 102:
+    if v < versions.FLAVOR_FACTOR_GONE:
         properties["rxtx_factor"] = _RXTX_FACTOR
     required = ("name", "ram", "vcpus", "disk")
     return wrapped("flavor", record(properties, required=required))
@@ -83,7 +84,7 @@ def update_extra_spec(_v: int) -> Schema:
 
 
 def list_query(v: int) -> Schema:
-    keys = [key for key in SORT_KEYS if v < 102 or key != "rxtx_factor"]
+    keys = [key for key in SORT_KEYS if v < versions.FLAVOR_FACTOR_GONE or key != "rxtx_factor"]
     known = {
         "limit": many(LIMIT),
         "marker": many(ANY),
@@ -93,6 +94,6 @@ def list_query(v: int) -> Schema:
         "sort_key": many({"type": "string", "enum": keys}),
         "sort_dir": many({"type": "string", "enum": ["asc", "desc"]}),
     }
-    if v >= 102:
+    if v >= versions.FLAVOR_NAME_FILTER:
         known["name"] = many(ANY)
-    return parameters(known, closed=v >= 75)
+    return parameters(known, closed=v >= versions.UNKNOWN_KEYS_REFUSED)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import BOOLEAN, HOST
 from services.api.schemas.query import ANY, LIMIT, any_parameters, many, once, parameters
 
 
 def list_query(v: int) -> Schema:
-    if v < 33:
+    if v < versions.HYPERVISORS_PAGED:
         return any_parameters(v)
-    if v < 53:
+    if v < versions.HYPERVISOR_UUIDS:
         return parameters({"limit": many(LIMIT), "marker": many(ANY)}, closed=False)
     known = {
         "limit": once(LIMIT),
@@ -22,6 +23,6 @@ def list_query(v: int) -> Schema:
 
 
 def show_query(v: int) -> Schema:
-    if v < 53:
+    if v < versions.HYPERVISOR_UUIDS:
         return any_parameters(v)
     return parameters({"with_servers": once(BOOLEAN)}, closed=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import wrapped
 from services.api.schemas.query import ANY, LIMIT, many, once, parameters
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _FILTERS = ("hidden", "host", "instance_uuid", "migration_type", "source_compute", "status")
-PAGED = 59
 
 
 def listing(v: int) -> Schema:
     """GET /os-migrations."""
     properties: dict[str, Schema] = {name: many(ANY) for name in _FILTERS}
-    if v < PAGED:
+    if v < versions.MIGRATIONS_PAGED:
         return parameters(properties, closed=False)
     properties |= {"limit": once(LIMIT), "marker": once(ANY), "changes-since": once(_TIME)}
-    if v >= 66:
+    if v >= versions.CHANGES_BEFORE:
         properties["changes-before"] = once(_TIME)
-    if v >= 80:
+    if v >= versions.MIGRATION_OWNERS:
         properties |= {"user_id": once(ANY), "project_id": once(ANY)}
     return parameters(properties, closed=True)
 

@@ -6,6 +6,7 @@ May not: check what only the database or a neighbour knows. Crash story: none.
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import (
     BOOLEAN,
@@ -54,7 +55,7 @@ _LABEL: Schema = {
 
 def hostname(v: int) -> Schema:
     """A single label, from 2.94 a whole domain name."""
-    return HOST if v >= 94 else _LABEL
+    return HOST if v >= versions.HOSTNAME_DOMAIN else _LABEL
 
 
 _UUIDS: Schema = {"oneOf": [UUID, {"type": "array", "items": UUID}]}
@@ -91,6 +92,11 @@ _LEGACY_DEVICE: dict[str, Schema] = {
 }
 
 
+def _tagged(v: int, suspended: int) -> bool:
+    """Tags of a device were taken away for a while."""
+    return versions.DEVICE_TAGS <= v < suspended or v >= versions.DEVICE_TAGS_AGAIN
+
+
 def _device(v: int) -> Schema:
     properties = {
         **_LEGACY_DEVICE,
@@ -103,23 +109,23 @@ def _device(v: int) -> Schema:
         "device_type": _SHORT,
         "disk_bus": _SHORT,
     }
-    if v == 32 or v >= 42:
+    if _tagged(v, versions.DISK_TAGS_SUSPENDED):
         properties["tag"] = TAG
-    if v >= 67:
+    if v >= versions.VOLUME_TYPE:
         properties["volume_type"] = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
     return record(properties)
 
 
 def _networks(v: int) -> Schema:
     properties = {
-        "uuid": UUID if v >= 37 else TEXT,
+        "uuid": UUID if v >= versions.NETWORKS_REQUIRED else TEXT,
         "port": nullable(UUID),
         "fixed_ip": ADDRESS,
     }
-    if 32 <= v <= 36 or v >= 42:
+    if _tagged(v, versions.NETWORK_TAGS_SUSPENDED):
         properties["tag"] = TAG
     listed: Schema = {"type": "array", "items": record(properties)}
-    if v < 37:
+    if v < versions.NETWORKS_REQUIRED:
         return listed
     return {"oneOf": [listed, {"type": "string", "enum": ["none", "auto"]}]}
 
@@ -147,21 +153,22 @@ def create(v: int) -> Schema:
         "security_groups": {"type": "array", "items": record({"name": NAME})},
         "user_data": USER_DATA,
     }
-    if v >= 19:
+    if v >= versions.OWN_DESCRIPTION:
         properties["description"] = DESCRIPTION
-    if v >= 52:
+    if v >= versions.CREATE_TAGS:
         properties["tags"] = TAGS
-    if v < 57:
+    if v < versions.PERSONALITY_GONE:
         file = record({"path": TEXT, "contents": {"type": "string", "format": "base64"}})
         properties["personality"] = {"type": "array", "items": file}
-    if v >= 63:
+    if v >= versions.TRUSTED_CERTIFICATES:
         properties["trusted_image_certificates"] = TRUSTED_CERTS
-    if v >= 74:
+    if v >= versions.REQUESTED_HOST:
         properties["host"] = HOST
         properties["hypervisor_hostname"] = HOST
-    if v >= 90:
+    if v >= versions.HOSTNAME:
         properties["hostname"] = hostname(v)
-    required = ("name", "flavorRef", "networks") if v >= 37 else ("name", "flavorRef")
+    networks = ("networks",) if v >= versions.NETWORKS_REQUIRED else ()
+    required = ("name", "flavorRef", *networks)
     return record(
         {
             "server": record(properties, required=required),
@@ -180,11 +187,11 @@ def update(v: int) -> Schema:
         "accessIPv4": IPV4,
         "accessIPv6": IPV6,
     }
-    if v >= 19:
+    if v >= versions.OWN_DESCRIPTION:
         properties["description"] = DESCRIPTION
-    if v >= 90:
+    if v >= versions.HOSTNAME:
         properties["hostname"] = hostname(v)
-    if v >= 104:
+    if v >= versions.CHANGE_PINNED_ZONE:
         properties["pinned_availability_zone"] = {
             "type": ["string", "null"],
             "minLength": 1,

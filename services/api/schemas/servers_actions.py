@@ -5,6 +5,7 @@ Owns: the arguments of each action. May not: know states. Crash story: none.
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema, SchemaOf
 from services.api.schemas.parts import BOOLEAN, HOST, SHORT_TEXT, TEXT, record, wrapped
 
@@ -22,10 +23,10 @@ def reboot(_v: int) -> Schema:
 
 def evacuate(v: int) -> Schema:
     properties: dict[str, Schema] = {"host": HOST, "adminPass": TEXT}
-    if v < 14:
+    if v < versions.SHARED_STORAGE_FOUND:
         properties["onSharedStorage"] = BOOLEAN
         return wrapped("evacuate", record(properties, required=("onSharedStorage",)))
-    if 29 <= v < 68:
+    if versions.EVACUATE_FORCE <= v < versions.FORCE_GONE:
         properties["force"] = BOOLEAN
     return wrapped("evacuate", record(properties))
 
@@ -36,6 +37,6 @@ def reset_state(_v: int) -> Schema:
 
 
 def lock(v: int) -> Schema:
-    if v < 73:
+    if v < versions.LOCKED_REASON:
         return wrapped("lock", {})
     return wrapped("lock", {**record({"locked_reason": SHORT_TEXT}), "type": ["object", "null"]})

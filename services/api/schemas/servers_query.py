@@ -6,6 +6,7 @@ May not: know who may use them; that is services/api/servers/listing.py. Crash s
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.query import ANY, LIMIT, many, once, parameters
 
@@ -41,15 +42,12 @@ IGNORED_SORT_KEYS = (
 )  # fmt: skip
 """Accepted and dropped below 2.75."""
 
-LOCKED = 73
-CLOSED = 75
-
 
 def sort_keys(v: int) -> list[str]:
     keys = [*SORT_KEYS]
-    if v >= LOCKED:
+    if v >= versions.LOCKED_FILTER:
         keys.append("locked")
-    if v < CLOSED:
+    if v < versions.UNKNOWN_KEYS_REFUSED:
         keys += [key for key in IGNORED_SORT_KEYS if key not in keys]
     return keys
 
@@ -63,21 +61,22 @@ def listing(v: int) -> Schema:
         "changes-since": _TIME,
         "sort_key": {"type": "string", "enum": sort_keys(v)},
     }
-    if v >= 26:
+    if v >= versions.SERVER_TAGS:
         properties |= dict.fromkeys(_TAG_NAMES, _REGEX)
-    if v >= 66:
+    if v >= versions.CHANGES_BEFORE:
         properties["changes-before"] = _TIME
-    if v >= LOCKED:
+    if v >= versions.LOCKED_FILTER:
         properties["locked"] = ANY
-    schema = parameters({name: many(s) for name, s in properties.items()}, closed=v >= CLOSED)
+    known = {name: many(schema) for name, schema in properties.items()}
+    schema = parameters(known, closed=v >= versions.UNKNOWN_KEYS_REFUSED)
     return {**schema, "patternProperties": {"^_": many(ANY)}}
 
 
 def instance_actions(v: int) -> Schema:
     """GET /servers/{id}/os-instance-actions."""
-    if v < 58:
+    if v < versions.ACTIONS_PAGED:
         return {"type": "object"}
     properties = {"limit": LIMIT, "marker": ANY, "changes-since": _TIME}
-    if v >= 66:
+    if v >= versions.CHANGES_BEFORE:
         properties["changes-before"] = _TIME
     return parameters({name: once(s) for name, s in properties.items()}, closed=True)

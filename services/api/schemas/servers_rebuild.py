@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import BOOLEAN, NAME, TEXT, UUID, nullable, record, wrapped
 from services.api.schemas.servers import (
@@ -29,17 +30,17 @@ def rebuild(v: int) -> Schema:
         "OS-DCF:diskConfig": DISK_CONFIG,
         "preserve_ephemeral": BOOLEAN,
     }
-    if v >= 19:
+    if v >= versions.OWN_DESCRIPTION:
         properties["description"] = DESCRIPTION
-    if v >= 54:
+    if v >= versions.REBUILD_KEY_NAME:
         properties["key_name"] = _KEY_NAME
-    if v < 57:
+    if v < versions.PERSONALITY_GONE:
         file = record({"path": TEXT, "contents": {"type": "string", "format": "base64"}})
         properties["personality"] = {"type": "array", "items": file}
     else:
         properties["user_data"] = nullable(USER_DATA)
-    if v >= 63:
+    if v >= versions.TRUSTED_CERTIFICATES:
         properties["trusted_image_certificates"] = TRUSTED_CERTS
-    if v >= 90:
+    if v >= versions.HOSTNAME:
         properties["hostname"] = hostname(v)
     return wrapped("rebuild", record(properties, required=("imageRef",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.operation import Schema
 from services.api.schemas.parts import HOST, nullable, record, wrapped
 from services.api.schemas.servers import DISK_CONFIG
@@ -15,6 +16,6 @@ def resize(_v: int) -> Schema:
 
 
 def migrate(v: int) -> Schema:
-    if v < 56:
+    if v < versions.MIGRATE_HOST:
         return wrapped("migrate", {})
     return wrapped("migrate", nullable(record({"host": nullable(HOST)})))

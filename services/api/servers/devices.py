@@ -1,6 +1,6 @@
-"""Disks and files a create request brings along.
+"""Disks a create request brings along.
 
-Owns: what is accepted of block_device_mapping, block_device_mapping_v2 and personality.
+Owns: what is accepted of block_device_mapping and block_device_mapping_v2.
 May not: do I/O. Crash story: none, pure functions.
 
 Servers boot from an image onto a local disk. The mapping that clients send for exactly that is
@@ -9,11 +9,9 @@ accepted; everything with a volume is refused, with the reason.
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from common.db.stores.quotas import UNLIMITED, Limits
-from common.errors import InvalidInput, OverQuota
+from common.errors import InvalidInput
 
 
 def _invalid(details: str) -> InvalidInput:
@@ -50,23 +48,3 @@ def _check_device(device: dict[str, Any], image_ref: str | None) -> None:
         raise _invalid("Mapping image to local is not supported.")
     if image != image_ref:
         raise _invalid(f"uuid {image} is not the server's imageRef {image_ref}.")
-
-
-def check_files(files: list[dict[str, Any]], limits: Limits) -> None:
-    """Raises `OverQuota` or `InvalidInput` for injected files (below 2.57)."""
-    most = limits["injected_files"]
-    if most != UNLIMITED and len(files) > most:
-        raise OverQuota(f"Personality file limit exceeded: at most {most} files are allowed.")
-    for file in files:
-        path, contents = file.get("path"), file.get("contents")
-        if path is None or contents is None:
-            missing = "path" if path is None else "contents"
-            raise InvalidInput(f"Bad personality format: missing {missing}")
-        longest, largest = (
-            limits["injected_file_path_bytes"],
-            limits["injected_file_content_bytes"],
-        )
-        if longest != UNLIMITED and len(path.encode()) > longest:
-            raise OverQuota(f"Personality file path exceeds maximum {longest}")
-        if largest != UNLIMITED and len(base64.decodebytes(contents.encode())) > largest:
-            raise OverQuota(f"Personality file content exceeds maximum {largest}")

@@ -14,16 +14,11 @@ from common.db.stores.server_actions import MigrationStart
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import EVACUATE
 from common.errors import InvalidInput, NotFound
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.schemas.parts import truth
 from services.api.servers import names
-
-NO_PASSWORD = 14
-"""From here the answer has no body."""
-HOST_IS_CHECKED = 29
-"""Below, a given host is used as it is; from here only with force."""
-STAYS_STOPPED = 95
 
 
 async def evacuate(request: Request) -> str | None:
@@ -52,9 +47,9 @@ async def evacuate(request: Request) -> str | None:
         EVACUATE,
         {
             "host": host,
-            "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
+            "force": bool(host) and (force or request.v < versions.EVACUATE_FORCE),
             "migration_uuid": str(migration.uuid),
-            "stay_stopped": request.v >= STAYS_STOPPED,
+            "stay_stopped": request.v >= versions.EVACUATED_STOPPED,
         },
         migration=migration,
     )
@@ -63,7 +58,7 @@ async def evacuate(request: Request) -> str | None:
 
 def _password(request: Request, body: dict[str, Any]) -> str | None:
     given: str | None = body.get("adminPass")
-    if request.v >= NO_PASSWORD:
+    if request.v >= versions.SHARED_STORAGE_FOUND:
         return None
     if not truth(body["onSharedStorage"]):
         return given or names.password()

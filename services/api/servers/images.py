@@ -13,7 +13,7 @@ from common.neighbours.image import Image
 from services.api.request import Request
 
 GIB = 1 << 30
-_ZERO_DISK = "os_compute_api:servers:create:zero_disk_flavor"
+ZERO_DISK = "os_compute_api:servers:create:zero_disk_flavor"
 _TRUE = frozenset({"true", "t", "1", "yes", "y", "on"})
 
 
@@ -25,14 +25,14 @@ async def fetch(request: Request, image_ref: str) -> Image:
         raise InvalidInput("Can not find requested image") from error
 
 
-def check(request: Request, image: Image, flavor: dict[str, Any]) -> None:
+def check(image: Image, flavor: dict[str, Any], *, zero_disk_allowed: bool) -> None:
     """Raises `InvalidInput` when the image does not fit, `Forbidden` for a flavor without disk."""
     check_active(image)
     if flavor["memory_mib"] < image.min_ram_mib:
         raise InvalidInput("Flavor's memory is too small for requested image.")
     root_bytes = flavor["root_gib"] * GIB
     if root_bytes == 0:
-        if not request.can(_ZERO_DISK):
+        if not zero_disk_allowed:
             raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
         return
     if (image.size_bytes or 0) > root_bytes:

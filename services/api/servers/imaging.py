@@ -19,13 +19,12 @@ from common.domain.actions import Action
 from common.domain.server import Server
 from common.errors import MusterError, NotFound, OverQuota
 from common.neighbours.image import Image
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 
 log = structlog.get_logger(__name__)
 
-QUOTA_ENDS = 39
-"""From here the number of properties is the image service's business."""
 _NOT_INHERITED_PREFIXES = ("img_signature",)
 _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "cinder_encryption_key_id",
@@ -63,7 +62,7 @@ async def start(
 
 async def check_quota(request: Request, metadata: dict[str, str]) -> None:
     """Raises `OverQuota` for an image with too much metadata."""
-    if request.v >= QUOTA_ENDS or not metadata:
+    if request.v >= versions.IMAGE_METADATA_GONE or not metadata:
         return
     app = request.app
     found = await quotas.limits(app.pool, request.ctx.project_id, app.settings.quota)

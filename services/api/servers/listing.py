@@ -16,26 +16,28 @@ from common.db.stores.server_lists import Criteria, Lifetime, Order
 from common.db.stores.servers import PlacedServer
 from common.domain.states import VmState, states_of_status
 from common.errors import Forbidden, InvalidInput
+from services.api import versions
 from services.api.identifiers import parse_uuid
 from services.api.request import Request
-from services.api.schemas.servers_query import IGNORED_SORT_KEYS, LOCKED, SORT_KEYS
+from services.api.schemas.servers_query import IGNORED_SORT_KEYS, SORT_KEYS
 
 _ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
 
 FOR_EVERYBODY: dict[str, int] = {
     **dict.fromkeys(
         ("reservation_id", "name", "status", "image", "flavor", "ip", "changes-since",
-         "all_tenants", "limit", "marker", "sort_key", "sort_dir"), 1,
+         "all_tenants", "limit", "marker", "sort_key", "sort_dir"), versions.MIN,
     ),
-    "ip6": 5,
-    **dict.fromkeys(("tags", "tags-any", "not-tags", "not-tags-any"), 26),
-    "changes-before": 66,
-    "locked": 73,
+    "ip6": versions.IP6_FILTER_FOR_ALL,
+    **dict.fromkeys(("tags", "tags-any", "not-tags", "not-tags-any"), versions.SERVER_TAGS),
+    "changes-before": versions.CHANGES_BEFORE,
+    "locked": versions.LOCKED_FILTER,
     **dict.fromkeys(
         ("availability_zone", "config_drive", "key_name", "created_at", "launched_at",
-         "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id"), 83,
+         "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id"),
+        versions.SERVER_FILTERS_FOR_ALL,
     ),
-    "hostname": 90,
+    "hostname": versions.HOSTNAME,
 }  # fmt: skip
 """Parameters that need no policy, and since when; others are dropped for ordinary users."""
 
@@ -51,7 +53,6 @@ _JOINED = (
 """Names that are accepted and can never be filtered by."""
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
-UNKNOWN_STATUS_REFUSED = 38
 
 
 @dataclass
@@ -109,7 +110,7 @@ def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria |
             criteria.tags[name] = value.split(",")
         elif name in _JOINED:
             raise InvalidInput(f"Servers cannot be filtered by '{name}'.")
-    if "locked" in given and request.v >= LOCKED:
+    if "locked" in given and request.v >= versions.LOCKED_FILTER:
         criteria.locked = _strict_boolean("locked", given["locked"])
     _between(given, criteria)
     if not (_by_status(request, criteria) and _by_uuid(given, criteria) and limit):
@@ -128,7 +129,7 @@ def _usable(request: Request) -> dict[str, str]:
     return {
         name: values[-1]
         for name, values in request.query.items()
-        if everything or FOR_EVERYBODY.get(name, request.v + 1) <= request.v
+        if everything or FOR_EVERYBODY.get(name, versions.NEVER) <= request.v
     }
 
 
@@ -195,7 +196,7 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
         task_states |= of_task
         any_task |= bool(of_vm) and not of_task
     if not vm_states:
-        if request.v >= UNKNOWN_STATUS_REFUSED:
+        if request.v >= versions.UNKNOWN_STATUS_REFUSED:
             raise InvalidInput(f"Invalid status value: {', '.join(wanted)}")
         return False
     if vm_states == {VmState.DELETED} and not request.can(_ALL_FILTERS):
@@ -242,7 +243,7 @@ def _order(request: Request) -> list[Order]:
     orders: list[Order] = []
     for n, key in enumerate(keys):
         direction = directions[n] if n < len(directions) else missing
-        locked = key == "locked" and request.v >= LOCKED
+        locked = key == "locked" and request.v >= versions.LOCKED_FILTER
         if key in IGNORED_SORT_KEYS and not locked:
             continue
         if key in {"host", "node"} and not request.can(_ALL_FILTERS):

@@ -13,14 +13,10 @@ from common.db.stores.server_actions import MigrationStart
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import LIVE_MIGRATE
 from common.errors import InvalidInput
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.schemas.parts import truth
-
-HOST_IS_CHECKED = 30
-"""Below, a given host is used as it is; from here only with force."""
-CHECKED_LATER = 34
-"""From here the answer does not wait for what the hosts say."""
 
 
 async def migrate_live(request: Request, host: str | None) -> None:
@@ -32,12 +28,12 @@ async def migrate_live(request: Request, host: str | None) -> None:
         raise InvalidInput("Can't force to a non-provided destination")
     if host and await store.compute_node_find(request.app.pool, host=host, node=None) is None:
         raise InvalidInput(f"Compute host {host} could not be found.")
-    if request.v < CHECKED_LATER:
+    if request.v < versions.LIVE_MIGRATION_CHECKED_LATER:
         await _check_hosts(request, request.server, host)
     migration = MigrationStart(request.app.ids.uuid(), "live-migration", host)
     state = {
         "host": host,
-        "force": bool(host) and (force or request.v < HOST_IS_CHECKED),
+        "force": bool(host) and (force or request.v < versions.LIVE_MIGRATE_FORCE),
         "migration_uuid": str(migration.uuid),
     }
     await start_action(request, LIVE_MIGRATE, state, migration=migration)

@@ -19,8 +19,7 @@ from common.errors import InvalidInput, NotFound, OverQuota
 from common.neighbours.image import Image
 from services.api.actions import check, start_action
 from services.api.request import Request
-from services.api.schemas.parts import truth
-from services.api.servers import access_ip, devices, images, names
+from services.api.servers import access_ip, files, images, names
 from services.api.targets import server_not_found
 
 _TRUSTED_CERTS = "os_compute_api:servers:rebuild:trusted_certs"
@@ -42,11 +41,15 @@ async def rebuild(request: Request) -> tuple[PlacedServer, str]:
     check(request, REBUILD)
     if asked.get("trusted_image_certificates"):
         request.require(_TRUSTED_CERTS)
-    if truth(asked.get("preserve_ephemeral", False)) and server.ephemeral_gib:
+    if asked.get("preserve_ephemeral", False) and server.ephemeral_gib:
         raise InvalidInput("preserve_ephemeral: the host makes all disks of a server anew.")
     await _check_quotas(request, server, asked)
     image = await images.fetch(request, asked["imageRef"])
-    images.check(request, image, {"memory_mib": server.memory_mib, "root_gib": server.root_gib})
+    images.check(
+        image,
+        {"memory_mib": server.memory_mib, "root_gib": server.root_gib},
+        zero_disk_allowed=request.can(images.ZERO_DISK),
+    )
     columns = {
         **{_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS},
         **access_ip.columns(asked),
@@ -65,8 +68,8 @@ async def rebuild(request: Request) -> tuple[PlacedServer, str]:
 
 
 async def _check_quotas(request: Request, server: Server, asked: dict[str, Any]) -> None:
-    metadata, files = asked.get("metadata", {}), asked.get("personality", [])
-    if not metadata and not files:
+    metadata, injected = asked.get("metadata", {}), asked.get("personality", [])
+    if not metadata and not injected:
         return
     app = request.app
     found = await quotas.limits(app.pool, server.project_id, app.settings.quota)
@@ -74,7 +77,7 @@ async def _check_quotas(request: Request, server: Server, asked: dict[str, Any])
     most = limits["metadata_items"]
     if most != UNLIMITED and len(metadata) > most:
         raise OverQuota(f"Maximum number of metadata items exceeds {most}")
-    devices.check_files(files, limits)
+    files.check(injected, limits)
 
 
 def _of_image(image: Image) -> dict[str, Any]:

@@ -13,17 +13,17 @@ from common.db.stores import servers as store
 from common.domain.actions import UNSHELVE
 from common.domain.states import VmState
 from common.errors import Conflict, InvalidInput
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 
 _TO_HOST = "os_compute_api:os-shelve:unshelve_to_host"
-WITH_ARGUMENTS = 77
 
 
 async def unshelve(request: Request) -> None:
     """Begin; raises `Conflict` for a place the server cannot have, `InvalidInput` for one that
     does not exist."""
-    argument = request.body["unshelve"] if request.v >= WITH_ARGUMENTS else None
+    argument = request.body["unshelve"] if request.v >= versions.UNSHELVE_ZONE else None
     asked: dict[str, Any] = argument or {}
     server = request.server.server
     if "host" in asked:

@@ -8,15 +8,19 @@ from typing import Any
 import orjson
 
 from common.db.stores.hypervisors import Hypervisor, Statistics
+from services.api import versions
 from services.api.request import Request
+from services.api.versions import before
 from services.api.views.fields import Field, View, attribute
 
-SIZES_UNTIL = 87
+_SIZES_UNTIL = before(versions.HYPERVISOR_SIZES_GONE)
 """Later clients ask placement for sizes."""
 
 
 def _service(node: Hypervisor, request: Request) -> dict[str, Any]:
-    service_id = node.service_uuid if request.v >= 53 else node.service_number
+    service_id = (
+        node.service_uuid if request.v >= versions.HYPERVISOR_UUIDS else node.service_number
+    )
     return {"id": service_id, "host": node.host, "disabled_reason": node.disabled_reason}
 
 
@@ -37,9 +41,16 @@ def _uptime(node: Hypervisor, request: Request) -> str | None:
     return f"{now:%H:%M:%S} up {dt.timedelta(seconds=up_s)}"
 
 
+def _cpu_info(node: Hypervisor, request: Request) -> Any:
+    """An object; for older clients the text of one."""
+    if request.v >= versions.CPU_INFO_OBJECT:
+        return node.cpu_info
+    return orjson.dumps(node.cpu_info).decode()
+
+
 _NAMED = [
-    Field("id", attribute("id"), until=52),
-    Field("id", attribute("uuid"), since=53),
+    Field("id", attribute("id"), until=before(versions.HYPERVISOR_UUIDS)),
+    Field("id", attribute("uuid"), since=versions.HYPERVISOR_UUIDS),
     Field("hypervisor_hostname", attribute("hypervisor_hostname")),
     Field("state", lambda node, _request: "up" if node.up else "down"),
     Field("status", lambda node, _request: "disabled" if node.disabled else "enabled"),
@@ -56,25 +67,24 @@ DETAIL = View(
         Field("hypervisor_type", attribute("hypervisor_type")),
         Field("hypervisor_version", attribute("hypervisor_version")),
         Field("service", _service),
-        Field("uptime", _uptime, since=88),
-        Field("cpu_info", lambda node, _: orjson.dumps(node.cpu_info).decode(), until=27),
-        Field("cpu_info", attribute("cpu_info"), since=28, until=SIZES_UNTIL),
-        Field("current_workload", attribute("current_workload"), until=SIZES_UNTIL),
-        Field("running_vms", attribute("running_guests"), until=SIZES_UNTIL),
-        Field("vcpus", attribute("vcpus"), until=SIZES_UNTIL),
-        Field("vcpus_used", attribute("vcpus_used"), until=SIZES_UNTIL),
-        Field("memory_mb", attribute("memory_mib"), until=SIZES_UNTIL),
-        Field("memory_mb_used", lambda node, _: _memory_used(node), until=SIZES_UNTIL),
+        Field("uptime", _uptime, since=versions.HYPERVISOR_SIZES_GONE),
+        Field("cpu_info", _cpu_info, until=_SIZES_UNTIL),
+        Field("current_workload", attribute("current_workload"), until=_SIZES_UNTIL),
+        Field("running_vms", attribute("running_guests"), until=_SIZES_UNTIL),
+        Field("vcpus", attribute("vcpus"), until=_SIZES_UNTIL),
+        Field("vcpus_used", attribute("vcpus_used"), until=_SIZES_UNTIL),
+        Field("memory_mb", attribute("memory_mib"), until=_SIZES_UNTIL),
+        Field("memory_mb_used", lambda node, _: _memory_used(node), until=_SIZES_UNTIL),
         Field(
-            "free_ram_mb", lambda node, _: node.memory_mib - _memory_used(node), until=SIZES_UNTIL
+            "free_ram_mb", lambda node, _: node.memory_mib - _memory_used(node), until=_SIZES_UNTIL
         ),
-        Field("local_gb", attribute("disk_gib"), until=SIZES_UNTIL),
-        Field("local_gb_used", lambda node, _: _disk_used(node), until=SIZES_UNTIL),
-        Field("free_disk_gb", lambda node, _: node.disk_gib - _disk_used(node), until=SIZES_UNTIL),
+        Field("local_gb", attribute("disk_gib"), until=_SIZES_UNTIL),
+        Field("local_gb_used", lambda node, _: _disk_used(node), until=_SIZES_UNTIL),
+        Field("free_disk_gb", lambda node, _: node.disk_gib - _disk_used(node), until=_SIZES_UNTIL),
         Field(
             "disk_available_least",
             lambda node, _: node.disk_gib - _disk_used(node),
-            until=SIZES_UNTIL,
+            until=_SIZES_UNTIL,
         ),
     ]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.api import versions
 from services.api.request import Request
 from services.api.servers.names import host_id
 from services.api.views.fields import Field, Getter, View, attribute
@@ -11,8 +12,6 @@ from services.api.views.servers import naive_time
 
 EVENTS = "os_compute_api:os-instance-actions:events"
 _DETAILS = "os_compute_api:os-instance-actions:events:details"
-EVENTS_FOR_READERS = 51
-"""Below, events are shown with the policy `EVENTS` only; from here only traces need it."""
 
 
 def _time(name: str) -> Getter:
@@ -28,7 +27,7 @@ ACTION = View(
         Field("project_id", attribute("project_id")),
         Field("start_time", _time("start_time")),
         Field("message", attribute("message")),
-        Field("updated_at", _time("changed_at"), since=58),
+        Field("updated_at", _time("changed_at"), since=versions.ACTION_UPDATED_AT),
     ]
 )
 
@@ -52,9 +51,9 @@ EVENT = View(
         Field("finish_time", _event_time("finish_time")),
         Field("result", _of_event("result")),
         Field("traceback", _of_event("traceback"), policy=EVENTS),
-        Field("hostId", lambda item, _: host_id(item[1], item[0].host), since=62),
-        Field("host", lambda item, _: item[0].host or "", since=62, policy=EVENTS),
-        Field("details", _details, since=84, policy=_DETAILS),
+        Field("hostId", lambda item, _: host_id(item[1], item[0].host), since=versions.EVENT_HOST),
+        Field("host", lambda item, _: item[0].host or "", since=versions.EVENT_HOST, policy=EVENTS),
+        Field("details", _details, since=versions.EVENT_DETAILS, policy=_DETAILS),
     ]
 )
 """Of pairs (event, id of the server's project): host ids differ between projects."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.api import versions
 from services.api.views.fields import Field, View, attribute
 from services.api.views.times import zoneless
 
@@ -9,7 +10,7 @@ _COMMON = [
     Field("name", attribute("name")),
     Field("public_key", attribute("public_key")),
     Field("fingerprint", attribute("fingerprint")),
-    Field("type", attribute("type"), since=2),
+    Field("type", attribute("type"), since=versions.KEYPAIR_TYPES),
 ]
 
 ITEM = View(_COMMON)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.db.stores.quotas import UNLIMITED, Limits, Usage
+from services.api import versions
+from services.api.versions import before
 from services.api.views.fields import Field, Getter, View
+
+_FILES_UNTIL = before(versions.PERSONALITY_GONE)
+_NETWORK_UNTIL = before(versions.NETWORK_QUOTAS_GONE)
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,25 @@ ABSOLUTE = View(
         Field("maxServerMeta", _limit("metadata_items")),
         Field("maxServerGroups", _limit("server_groups")),
         Field("maxServerGroupMembers", _limit("server_group_members")),
-        Field("maxImageMeta", _limit("metadata_items"), until=38),
-        Field("maxPersonality", _limit("injected_files"), until=56),
-        Field("maxPersonalitySize", _limit("injected_file_content_bytes"), until=56),
-        Field("maxSecurityGroups", _constant(UNLIMITED), until=35),
-        Field("maxSecurityGroupRules", _constant(UNLIMITED), until=35),
-        Field("maxTotalFloatingIps", _constant(UNLIMITED), until=35),
+        Field("maxImageMeta", _limit("metadata_items"), until=before(versions.IMAGE_METADATA_GONE)),
+        Field("maxPersonality", _limit("injected_files"), until=_FILES_UNTIL),
+        Field(
+            "maxPersonalitySize",
+            _limit("injected_file_content_bytes"),
+            until=_FILES_UNTIL,
+        ),
+        Field("maxSecurityGroups", _constant(UNLIMITED), until=_NETWORK_UNTIL),
+        Field(
+            "maxSecurityGroupRules",
+            _constant(UNLIMITED),
+            until=_NETWORK_UNTIL,
+        ),
+        Field("maxTotalFloatingIps", _constant(UNLIMITED), until=_NETWORK_UNTIL),
         Field("totalInstancesUsed", lambda standing, _: standing.usage.instances),
         Field("totalCoresUsed", lambda standing, _: standing.usage.cores),
         Field("totalRAMUsed", lambda standing, _: standing.usage.ram),
         Field("totalServerGroupsUsed", _constant(0)),
-        Field("totalSecurityGroupsUsed", _constant(0), until=35),
-        Field("totalFloatingIpsUsed", _constant(0), until=35),
+        Field("totalSecurityGroupsUsed", _constant(0), until=_NETWORK_UNTIL),
+        Field("totalFloatingIpsUsed", _constant(0), until=_NETWORK_UNTIL),
     ]
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.domain.migrations import UNDER_WAY
+from services.api import versions
 from services.api.request import Request
 from services.api.views.fields import OMIT, Field, Getter, View, attribute
 from services.api.views.times import zoneless
@@ -50,9 +51,9 @@ _IN_BOTH_FORMS = [
     Field("id", attribute("id")),
     Field("status", attribute("status")),
     Field("created_at", _time("created_at")),
-    Field("uuid", attribute("uuid"), since=59),
-    Field("user_id", attribute("user_id"), since=80),
-    Field("project_id", attribute("project_id"), since=80),
+    Field("uuid", attribute("uuid"), since=versions.MIGRATION_UUID),
+    Field("user_id", attribute("user_id"), since=versions.MIGRATION_OWNERS),
+    Field("project_id", attribute("project_id"), since=versions.MIGRATION_OWNERS),
 ]
 LISTED = View(
     [
@@ -62,8 +63,8 @@ LISTED = View(
         Field("old_instance_type_id", attribute("old_flavor_id")),
         Field("new_instance_type_id", attribute("new_flavor_id")),
         Field("updated_at", _time("updated_at")),
-        Field("migration_type", attribute("migration_type"), since=23),
-        Field("links", _links, since=23),
+        Field("migration_type", attribute("migration_type"), since=versions.MIGRATION_TYPE),
+        Field("links", _links, since=versions.MIGRATION_TYPE),
     ]
 )
 """An entry of GET /os-migrations."""

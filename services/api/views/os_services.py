@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from common.db.stores.os_services import COMPUTE, ServiceRecord
+from services.api import versions
 from services.api.request import Request
+from services.api.versions import before
 from services.api.views.fields import Field, View, attribute
 from services.api.views.times import zoneless
 
@@ -22,8 +24,8 @@ def status_of(service: ServiceRecord) -> str:
 
 SERVICE = View(
     [
-        Field("id", attribute("id"), until=52),
-        Field("id", attribute("uuid"), since=53),
+        Field("id", attribute("id"), until=before(versions.SERVICE_UUIDS)),
+        Field("id", attribute("uuid"), since=versions.SERVICE_UUIDS),
         Field("binary", attribute("binary_name")),
         Field("host", attribute("host")),
         Field("zone", zone_of),
@@ -31,6 +33,6 @@ SERVICE = View(
         Field("state", lambda service, _request: "up" if service.up else "down"),
         Field("updated_at", lambda service, _request: zoneless(service.last_seen_up)),
         Field("disabled_reason", attribute("disabled_reason")),
-        Field("forced_down", attribute("forced_down"), since=11),
+        Field("forced_down", attribute("forced_down"), since=versions.FORCED_DOWN),
     ]
 )

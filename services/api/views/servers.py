@@ -14,17 +14,16 @@ from common.db.stores.servers import PlacedServer
 from common.domain.host_status import HostStatus
 from common.domain.network_info import vifs
 from common.domain.states import FAULT_STATUSES, PROGRESS_STATUSES
+from services.api import versions
 from services.api.request import Request
 from services.api.servers import names
+from services.api.versions import before
 from services.api.views.fields import OMIT, Field, Getter, View
 
 _EXTENDED = "os_compute_api:os-extended-server-attributes"
 _EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
 _HOST_STATUS = "os_compute_api:servers:show:host_status"
 _UNKNOWN_ONLY = "os_compute_api:servers:show:host_status:unknown-only"
-
-FULL_PUT = 75
-"""From here PUT and rebuild answer with the full form."""
 
 
 def _column(name: str) -> Getter:
@@ -156,11 +155,11 @@ _IN_EVERY_FORM = [
     Field("user_id", _column("user_id")),
     Field("metadata", _column("metadata")),
     Field("hostId", lambda p, _: names.host_id(p.server.project_id, p.server.host)),
-    Field("image", _image, until=97),
-    Field("image", _image_with_properties, since=98),
-    Field("flavor", _flavor_link, until=46),
-    Field("flavor", _flavor, since=47),
-    Field("flavor", _flavor_with_extra_specs, since=47, policy=_EXTRA_SPECS),
+    Field("image", _image, until=before(versions.IMAGE_PROPERTIES)),
+    Field("image", _image_with_properties, since=versions.IMAGE_PROPERTIES),
+    Field("flavor", _flavor_link, until=before(versions.FLAVOR_EMBEDDED)),
+    Field("flavor", _flavor, since=versions.FLAVOR_EMBEDDED),
+    Field("flavor", _flavor_with_extra_specs, since=versions.FLAVOR_EMBEDDED, policy=_EXTRA_SPECS),
     Field("created", _column("created_at")),
     Field("updated", _column("updated_at")),
     Field("accessIPv4", lambda p, _: p.server.access_ip_v4 or ""),
@@ -169,13 +168,15 @@ _IN_EVERY_FORM = [
     Field("OS-DCF:diskConfig", lambda p, _: "AUTO" if p.server.auto_disk_config else "MANUAL"),
     Field("progress", _progress),
     Field("fault", _fault),
-    Field("locked", lambda p, _: p.server.locked_by is not None, since=9),
-    Field("description", _column("description"), since=19),
-    Field("tags", _column("tags"), since=26),
-    Field("trusted_image_certificates", _column("trusted_certs"), since=63),
-    Field("locked_reason", _column("locked_reason"), since=73),
-    Field("pinned_availability_zone", _column("pinned_availability_zone"), since=96),
-    Field("scheduler_hints", _column("scheduler_hints"), since=100),
+    Field("locked", lambda p, _: p.server.locked_by is not None, since=versions.SERVER_LOCKED),
+    Field("description", _column("description"), since=versions.OWN_DESCRIPTION),
+    Field("tags", _column("tags"), since=versions.SERVER_TAGS),
+    Field("trusted_image_certificates", _column("trusted_certs"),
+          since=versions.TRUSTED_CERTIFICATES),
+    Field("locked_reason", _column("locked_reason"), since=versions.LOCKED_REASON),
+    Field("pinned_availability_zone", _column("pinned_availability_zone"),
+          since=versions.PINNED_ZONE),
+    Field("scheduler_hints", _column("scheduler_hints"), since=versions.SCHEDULER_HINTS),
 ]
 _IN_FULL_FORM = [
     Field("addresses", lambda p, _: addresses(p)),
@@ -193,22 +194,22 @@ _IN_FULL_FORM = [
     Field("OS-EXT-SRV-ATTR:hypervisor_hostname", _column("node"), policy=_EXTENDED),
     Field("OS-EXT-SRV-ATTR:instance_name", lambda p, _: names.instance_name(p.server.uuid),
           policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:reservation_id", _column("reservation_id"), since=3, policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:launch_index", _column("launch_index"), since=3, policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:hostname", _column("hostname"), since=3, until=89, policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:hostname", _column("hostname"), since=90),
-    Field("OS-EXT-SRV-ATTR:kernel_id", _column("kernel_id"), since=3, policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:ramdisk_id", _column("ramdisk_id"), since=3, policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:root_device_name", _column("root_device_name"), since=3,
-          policy=_EXTENDED),
-    Field("OS-EXT-SRV-ATTR:user_data", _column("user_data"), since=3, policy=_EXTENDED),
+    Field("OS-EXT-SRV-ATTR:hostname", _column("hostname"), since=versions.HOSTNAME),
+    Field("OS-EXT-SRV-ATTR:hostname", _column("hostname"), policy=_EXTENDED,
+          since=versions.EXTENDED_ATTRIBUTES, until=before(versions.HOSTNAME)),
+    *(
+        Field(f"OS-EXT-SRV-ATTR:{name}", _column(name), policy=_EXTENDED,
+              since=versions.EXTENDED_ATTRIBUTES)
+        for name in ("reservation_id", "launch_index", "kernel_id", "ramdisk_id",
+                     "root_device_name", "user_data")
+    ),
     # With both rules allowed the second field overwrites the first.
-    Field("host_status", _host_status_if_unknown, since=16, policy=_UNKNOWN_ONLY),
-    Field("host_status", _host_status, since=16, policy=_HOST_STATUS),
+    Field("host_status", _host_status_if_unknown, since=versions.HOST_STATUS, policy=_UNKNOWN_ONLY),
+    Field("host_status", _host_status, since=versions.HOST_STATUS, policy=_HOST_STATUS),
 ]
 _SERVER_GROUPS = Field(
     "server_groups", lambda p, _: [p.server.server_group] if p.server.server_group else [],
-    since=71,
+    since=versions.GROUPS_OF_SERVER,
 )
 # fmt: on
 
@@ -216,10 +217,11 @@ DETAIL = View([*_IN_EVERY_FORM, *_IN_FULL_FORM])
 """An entry of GET /servers/detail. host_status is judged for the caller's own project."""
 SHOW = View([*_IN_EVERY_FORM, *_IN_FULL_FORM, _SERVER_GROUPS])
 """GET /servers/{id}; render it for the server's project."""
+_FULL = versions.FULL_SERVER_ANSWERS
 _AFTER_CHANGES = [
     *_IN_EVERY_FORM,
-    Field("addresses", lambda p, _: addresses(p, full=False), until=FULL_PUT - 1),
-    *(replace(field, since=max(field.since, FULL_PUT)) for field in _IN_FULL_FORM),
+    Field("addresses", lambda p, _: addresses(p, full=False), until=before(_FULL)),
+    *(replace(field, since=max(field.since, _FULL)) for field in _IN_FULL_FORM),
     _SERVER_GROUPS,
 ]
 UPDATED = View(_AFTER_CHANGES)
@@ -227,8 +229,8 @@ UPDATED = View(_AFTER_CHANGES)
 REBUILT = View(
     [
         *(field for field in _AFTER_CHANGES if field.name != "OS-EXT-SRV-ATTR:user_data"),
-        Field("key_name", _column("key_name"), since=54),
-        Field("user_data", _column("user_data"), since=57),
+        Field("key_name", _column("key_name"), since=versions.REBUILD_KEY_NAME),
+        Field("user_data", _column("user_data"), since=versions.REBUILD_USER_DATA),
     ]
 )
 """Rebuild, without the password; render it for the server's project."""

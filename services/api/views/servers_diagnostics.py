@@ -11,8 +11,8 @@ from typing import Any
 from common.domain.network_info import vifs
 from common.domain.server import Server
 from common.domain.states import PowerState
+from services.api import versions
 
-ONE_FORM = 48
 _KIB_PER_MIB = 1024
 _DRIVER = "libvirt"
 """The form has a closed list of drivers; this is the one whose guests ours are like."""
@@ -27,7 +27,7 @@ _DISK_COUNTERS = ("read_bytes", "read_requests", "write_bytes", "write_requests"
 def diagnostics(server: Server, power_state: int, version: int) -> dict[str, Any]:
     """Of a guest in `power_state`."""
     state = PowerState(power_state).name.lower()
-    if version < ONE_FORM:
+    if version < versions.DIAGNOSTICS_UNIFORM:
         return {
             "state": state,
             "vcpus": server.vcpus,

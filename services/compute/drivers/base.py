@@ -34,7 +34,7 @@ from typing import Literal, Protocol, runtime_checkable
 from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import PowerState
 from common.errors import Unavailable
-from common.messages.compute import GuestSpec, Resources
+from common.messages.compute import GuestSpec, NetworkInterface, Resources
 
 
 class Phase(Enum):
@@ -70,6 +70,8 @@ class GuestInfo:
     """UTC time of the last change of `power_state` or `phase`."""
     phase: Phase
     hold: Hold | None = None
+    port_ids: tuple[str, ...] = ()
+    """The ports for which it has network interfaces, in their order."""
 
     @property
     def held(self) -> bool:
@@ -89,6 +91,7 @@ class Capabilities:
     crash_dump: bool = False
     migrate: bool = False
     live_migrate: bool = False
+    interfaces: bool = False
     fencing: bool = False
 
 
@@ -285,6 +288,19 @@ class LiveMigrate(Migrate, Protocol):
     async def live_migration_abort(self, uuid: str) -> None: ...
 
     async def live_migration_force_complete(self, uuid: str) -> None: ...
+
+
+@runtime_checkable
+class Interfaces(Protocol):
+    """Network interfaces that come and go while the guest runs, is paused or is off."""
+
+    async def attach_interface(
+        self, uuid: str, generation: int, interface: NetworkInterface
+    ) -> None:
+        """Behind those it has; one for the same port takes the description given now."""
+
+    async def detach_interface(self, uuid: str, generation: int, port_id: str) -> None:
+        """A port it has no interface for is success."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
 from common.neighbours.vendor_data import VendorData
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
 from services.conductor.engine.sealing_keys import SealingKeys
@@ -79,6 +80,7 @@ class Deps:
     random: Random
     network: NetworkClient
     image: ImageClient
+    volume: VolumeClient
     vendor_data: VendorData
     sealing_keys: SealingKeys = field(default_factory=SealingKeys)
 

@@ -113,21 +113,24 @@ def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
         flavor=server.flavor,
         image_id=server.image_ref,
         image_properties=server.image_properties,
-        interfaces=[
-            NetworkInterface(
-                port_id=vif["port_id"],
-                mac_address=vif["mac"],
-                network_id=vif["network_id"],
-                fixed_ips=[ip["address"] for ip in vif["fixed_ips"]],
-            )
-            for vif in server.network_info
-        ],
+        interfaces=[interface(vif) for vif in server.network_info],
         metadata=server.metadata,
         key_name=server.key_name,
         public_key=server.key_data,
         user_data=server.user_data,
         config_drive=bool(server.config_drive),
         power_on=power_on,
+    )
+
+
+def interface(vif: dict[str, Any]) -> NetworkInterface:
+    """One entry of network_info, as a driver needs to know it."""
+    return NetworkInterface(
+        port_id=vif["port_id"],
+        mac_address=vif["mac"],
+        network_id=vif["network_id"],
+        fixed_ips=[ip["address"] for ip in vif["fixed_ips"]],
+        tag=vif.get("tag"),
     )
 
 

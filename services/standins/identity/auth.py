@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from services.standins.identity import views
+from services.standins.identity import trusts, views
 from services.standins.identity.model import SYSTEM_ID, Model
 from services.standins.identity.passwords import verify_password
 from services.standins.identity.tokens import (
@@ -70,6 +70,7 @@ class ScopeBody(OpenBody):
     project: OwnedRef | None = None
     domain: Ref | None = None
     system: System | None = None
+    trust: object = Field(default=None, alias="OS-TRUST:trust")
 
 
 class Login(OpenBody):
@@ -194,7 +195,8 @@ class Auth:
             raise Fault(401, UNAUTHORIZED)
         expires_at = None
         if credential["expires_at"] is not None:
-            expires_at = dt.datetime.fromisoformat(credential["expires_at"])
+            moment = dt.datetime.fromisoformat(credential["expires_at"])
+            expires_at = moment.replace(tzinfo=dt.UTC)
             if expires_at <= self._model.clock.utcnow():
                 raise Fault(401, UNAUTHORIZED)
         return self._tokens.issue(
@@ -222,6 +224,8 @@ class Auth:
             return Scope()
         if not isinstance(scope, ScopeBody):
             return self._default_scope(user)
+        if scope.trust is not None:
+            raise Fault(403, trusts.DISABLED)
         if scope.project is not None:
             project = self._find(self._model.projects, scope.project)
             return Scope("project", project["id"] if project else "?")

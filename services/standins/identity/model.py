@@ -21,8 +21,9 @@ SYSTEM_ID = "all"
 class Model:
     """Collections of the identity service.
 
-    A grant is `{id, target, target_id, actor, actor_id, role_id}` with target one of project,
-    domain, system and actor one of user, group. Private fields of a document begin with `_`.
+    A grant is `{id, target, target_id, actor, actor_id, role_id, inherited}` with target one of
+    project, domain, system and actor one of user, group. An inherited grant says nothing about its
+    target, only about the projects below it. Private fields of a document begin with `_`.
     """
 
     def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
@@ -32,7 +33,10 @@ class Model:
         by_name = {"name": lambda d: [(d.get("domain_id"), d["name"])]}
         self.domains = store.collection("identity.domain", name=lambda d: [(None, d["name"])])
         self.projects = store.collection(
-            "identity.project", **by_name, domain=lambda d: [d["domain_id"]]
+            "identity.project",
+            **by_name,
+            domain=lambda d: [d["domain_id"]],
+            parent=lambda d: [d["parent_id"]],
         )
         self.users = store.collection("identity.user", **by_name, domain=lambda d: [d["domain_id"]])
         self.groups = store.collection(
@@ -86,36 +90,84 @@ class Model:
                 waiting += [i["implied_id"] for i in self.implied.find("prior", role_id)]
         return list(found)
 
+    def effective(self, role_ids: Iterable[str]) -> list[str]:
+        """What a token shows for these grants. A domain's own role only stands for others."""
+        roles = (self.roles.get(i) for i in self.with_implied(role_ids))
+        return [r["id"] for r in roles if r is not None and r.get("domain_id") is None]
+
     def granted(self, user_id: str, target: str, target_id: str) -> list[str]:
-        """Role ids a user holds on a target by own and group grants, without implied ones."""
-        actors = [("user", user_id), *(("group", g) for g in self.groups_of(user_id))]
-        grants = (g for a in actors for g in self.grants.find("both", (target, target_id, *a)))
-        return list(dict.fromkeys(g["role_id"] for g in grants))
+        """Role ids a user holds on a target by own, group and inherited grants, not implied."""
+        places = [(target, target_id, False)]
+        if target == "project":
+            places += [(*above, True) for above in self._above(target_id)]
+        found: dict[str, None] = {}
+        for kind, place_id, inherited in places:
+            for actor in self._actors(user_id):
+                for grant in self.grants.find("both", (kind, place_id, *actor)):
+                    if is_inherited(grant) == inherited:
+                        found[grant["role_id"]] = None
+        return list(found)
 
-    def projects_of(self, user_id: str) -> Iterator[Doc]:
+    def _actors(self, user_id: str) -> list[tuple[str, str]]:
+        return [("user", user_id), *(("group", g) for g in self.groups_of(user_id))]
+
+    def _above(self, project_id: str) -> Iterator[tuple[str, str]]:
+        """What a project inherits from: the projects above it and its domain, nearest first."""
+        project = self.projects.get(project_id)
+        while project is not None:
+            parent = self.projects.get(project["parent_id"])
+            yield ("project", parent["id"]) if parent else ("domain", project["domain_id"])
+            project = parent
+
+    def below(self, target: str, target_id: str) -> list[Doc]:
+        """The projects that inherit from a domain or a project."""
+        if target == "domain":
+            return self.projects.find("domain", target_id)
+        found = self.projects.find("parent", target_id)
+        for project in found:
+            # A parent exists before its children and never changes: this ends.
+            found += self.projects.find("parent", project["id"])
+        return found
+
+    def projects_of(self, user_id: str) -> list[Doc]:
         """Projects on which the user holds any role."""
-        yield from self._targets_of(user_id, "project")
+        found: dict[str, Doc] = {}
+        for grant in self._grants_of(user_id):
+            if is_inherited(grant):
+                reached = self.below(grant["target"], grant["target_id"])
+            else:
+                own = self.projects.get(grant["target_id"])
+                reached = [own] if own is not None and grant["target"] == "project" else []
+            found |= {project["id"]: project for project in reached}
+        return list(found.values())
 
-    def domains_of(self, user_id: str) -> Iterator[Doc]:
-        yield from self._targets_of(user_id, "domain")
+    def domains_of(self, user_id: str) -> list[Doc]:
+        held = [g for g in self._grants_of(user_id) if not is_inherited(g)]
+        ids = dict.fromkeys(g["target_id"] for g in held if g["target"] == "domain")
+        return [doc for i in ids if (doc := self.domains.get(i)) is not None]
 
-    def _targets_of(self, user_id: str, target: str) -> Iterator[Doc]:
-        collection = self.projects if target == "project" else self.domains
-        actors = [("user", user_id), *(("group", g) for g in self.groups_of(user_id))]
-        grants = [g for actor in actors for g in self.grants.find("actor", actor)]
-        for target_id in dict.fromkeys(g["target_id"] for g in grants if g["target"] == target):
-            if (doc := collection.get(target_id)) is not None:
-                yield doc
+    def _grants_of(self, user_id: str) -> list[Doc]:
+        return [g for actor in self._actors(user_id) for g in self.grants.find("actor", actor)]
 
-    def put_grant(self, target: str, target_id: str, actor: str, actor_id: str, role: str) -> None:
+    def put_grant(
+        self,
+        target: str,
+        target_id: str,
+        actor: str,
+        actor_id: str,
+        role: str,
+        *,
+        inherited: bool = False,
+    ) -> None:
         self.grants.put(
             {
-                "id": grant_id(target, target_id, actor, actor_id, role),
+                "id": grant_id(target, target_id, actor, actor_id, role, inherited=inherited),
                 "target": target,
                 "target_id": target_id,
                 "actor": actor,
                 "actor_id": actor_id,
                 "role_id": role,
+                "inherited": inherited,
             }
         )
 
@@ -166,8 +218,16 @@ class Model:
         self.services.delete(service_id)
 
 
-def grant_id(target: str, target_id: str, actor: str, actor_id: str, role_id: str) -> str:
-    return f"{target}/{target_id}/{actor}/{actor_id}/{role_id}"
+def grant_id(  # the coordinates of a grant
+    target: str, target_id: str, actor: str, actor_id: str, role_id: str, *, inherited: bool
+) -> str:
+    suffix = "/inherited" if inherited else ""
+    return f"{target}/{target_id}/{actor}/{actor_id}/{role_id}{suffix}"
+
+
+def is_inherited(grant: Doc) -> bool:
+    """Documents of older programs do not say; there were no inherited grants then."""
+    return bool(grant.get("inherited", False))
 
 
 def stamp(moment: dt.datetime) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from services.standins.identity.crud import Resource
 from services.standins.identity.model import DEFAULT_DOMAIN_ID, Model
@@ -72,7 +72,7 @@ class EndpointBody(OpenBody):
     url: str = Field(min_length=1)
     region: str | None = None
     region_id: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class RegionBody(OpenBody):
@@ -93,6 +93,7 @@ def resources(model: Model) -> Iterable[Resource]:
         may_see=lambda call, doc: (
             doc is not None and doc["id"] in {call.caller.domain_id, call.caller.user_domain_id}
         ),
+        prepare=rules.prepare_domain,
         remove=rules.remove_domain,
     )
     yield Resource(
@@ -104,7 +105,7 @@ def resources(model: Model) -> Iterable[Resource]:
         domain_owned=True,
         may_see=lambda call, doc: doc is not None and doc["id"] == call.caller.project_id,
         prepare=rules.prepare_project,
-        remove=lambda _, doc: model.delete_project(doc["id"]),
+        remove=rules.remove_project,
     )
     yield Resource(
         "user",
@@ -181,6 +182,15 @@ class _Rules:
             raise Fault(403, "The default domain cannot be deleted.")
         self._model.delete_domain(doc["id"])
 
+    def _ended(self, doc: Doc, old: Doc | None) -> Doc:
+        """`doc`, with all tokens that stand on it ended if this disables it."""
+        if old is None or not old["enabled"] or doc["enabled"]:
+            return doc
+        return {**doc, "_tokens_valid_from": self._model.clock.utcnow().timestamp()}
+
+    def prepare_domain(self, _: Call, new: Doc, old: Doc | None) -> Doc:
+        return self._ended(new, old)
+
     def prepare_project(self, _: Call, new: Doc, old: Doc | None) -> Doc:
         if new["is_domain"]:
             raise Fault(400, "Invalid input for is_domain: use /v3/domains to create a domain")
@@ -190,7 +200,14 @@ class _Rules:
             raise Fault(404, f"Could not find project: {parent_id}.")
         if old is not None and old["parent_id"] != parent_id:
             raise Fault(403, "Update of parent_id is not allowed.")
-        return {**new, "parent_id": parent_id}
+        if parent is not None and parent["domain_id"] != new["domain_id"]:
+            raise Fault(400, "Invalid input for parent_id: a project is in its parent's domain")
+        return self._ended({**new, "parent_id": parent_id}, old)
+
+    def remove_project(self, _: Call, doc: Doc) -> None:
+        if self._model.projects.count("parent", doc["id"]):
+            raise Fault(403, f"Cannot delete the project {doc['id']}: others are below it.")
+        self._model.delete_project(doc["id"])
 
     def prepare_user(self, _: Call, new: Doc, old: Doc | None) -> Doc:
         doc = {**new, "password_expires_at": None}
@@ -199,9 +216,7 @@ class _Rules:
             password = doc.pop("password")
             if password is not None:
                 doc = self.with_password(doc, password)
-        if old is not None and old["enabled"] and not doc["enabled"]:
-            doc["_tokens_valid_from"] = self._model.clock.utcnow().timestamp()
-        return doc
+        return self._ended(doc, old)
 
     def with_password(self, user: Doc, password: str) -> Doc:
         """The user with a new password, which ends all earlier tokens."""

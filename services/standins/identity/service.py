@@ -15,12 +15,17 @@ import orjson
 from common.config.settings import StandinSettings
 from common.runtime.ports import Clock, Ids
 from services.standins.identity import seeds, views
+from services.standins.identity.assignments import Assignments
 from services.standins.identity.auth import Auth
 from services.standins.identity.crud import Crud
 from services.standins.identity.grants import Grants
+from services.standins.identity.implied import Implied
+from services.standins.identity.memberships import Memberships
 from services.standins.identity.model import Model
+from services.standins.identity.project_tags import ProjectTags
 from services.standins.identity.resources import resources
 from services.standins.identity.tokens import Scope, Tokens
+from services.standins.identity.trusts import Trusts
 from services.standins.identity.users import Users
 from services.standins.seeding import seed_hex
 from services.standins.store import Store
@@ -53,6 +58,11 @@ class Identity:
         yield from Auth(self._model, self.tokens).routes()
         yield from Users(self._model, self.tokens).routes()
         yield from Grants(self._model).routes()
+        yield from Assignments(self._model).routes()
+        yield from Implied(self._model).routes()
+        yield from Memberships(self._model).routes()
+        yield from ProjectTags(self._model).routes()
+        yield from Trusts().routes()
         for resource in resources(self._model):
             yield from Crud(self._model, resource).routes()
 

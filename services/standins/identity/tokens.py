@@ -4,8 +4,9 @@ Owns: issuing, verifying and revoking tokens. May not: know HTTP.
 
 A token is `base64url(claims + MAC)`, so nothing is stored per login. Roles are looked up at each
 check, not at issue: a removed grant, a disabled user or a deleted project ends the token's power at
-once. What was found is kept until a document changes (`Store.revision`), which makes the usual
-check one dictionary look-up.
+once. A token from before a change of password, or before its user, project or domain was disabled,
+stays dead. What was found is kept until a document changes (`Store.revision`), which makes the
+usual check one dictionary look-up.
 
 Crash story: the signing key is a document, so tokens outlive a restart; revocations are documents
 and disappear with the token's own expiry.
@@ -148,13 +149,14 @@ class Tokens:
         if (
             user is None
             or not usable(model, user)
-            or issued < user.get("_tokens_valid_from", 0)
             or audit_id in model.revocations
             or (credential_id and credential is None)
         ):
             raise Fault(401, UNAUTHORIZED, "Unauthorized")
         scope = Scope(kind, target_id)
         target, roles = resolve_scope(model, user_id, scope, credential)
+        if issued < _valid_from(model, user, target):
+            raise Fault(401, UNAUTHORIZED, "Unauthorized")
         return Token(
             text=text,
             user=user,
@@ -183,6 +185,16 @@ def usable(model: Model, user: Doc) -> bool:
     return bool(user["enabled"] and domain is not None and domain["enabled"])
 
 
+def _valid_from(model: Model, user: Doc, target: Doc | None) -> float:
+    """The last moment at which a password was changed, or one of these was disabled.
+
+    A token does not come back to life when what it stood on is enabled again.
+    """
+    docs = [user, target or user]
+    docs += [d for doc in docs if (d := model.domains.get(doc.get("domain_id", ""))) is not None]
+    return max(float(doc.get("_tokens_valid_from", 0)) for doc in docs)
+
+
 def resolve_scope(
     model: Model, user_id: str, scope: Scope, credential: Doc | None
 ) -> tuple[Doc | None, tuple[Doc, ...]]:
@@ -204,7 +216,7 @@ def resolve_scope(
         # A credential never outlives the grants it was made from.
         allowed = set(model.with_implied(granted))
         granted = [r["id"] for r in credential["roles"] if r["id"] in allowed]
-    roles = tuple(r for i in model.with_implied(granted) if (r := model.roles.get(i)) is not None)
+    roles = tuple(r for i in model.effective(granted) if (r := model.roles.get(i)) is not None)
     if not live or not roles:
         raise Fault(401, UNAUTHORIZED, "Unauthorized")
     return target, roles

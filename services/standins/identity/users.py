@@ -1,5 +1,8 @@
 """What a user does for itself: changing the password, application credentials.
 
+A credential made by a restricted one could outlive it, so a restricted one neither makes nor
+deletes any. There are no access rules: nobody here would enforce them.
+
 Owns: routes below `/v3/users/{id}`. May not: list or create users; crud.py does.
 Crash story: see store.py.
 """
@@ -14,7 +17,7 @@ from pydantic import Field
 from services.standins.identity import views
 from services.standins.identity.model import Model, stamp
 from services.standins.identity.passwords import hash_password, verify_password
-from services.standins.identity.tokens import Tokens
+from services.standins.identity.tokens import Token, Tokens
 from services.standins.store import Doc
 from services.standins.web import Call, Fault, OpenBody, Reply, Route, parse
 
@@ -38,6 +41,7 @@ class CredentialBody(OpenBody):
     expires_at: dt.datetime | None = None
     roles: list[RoleRef] = Field(default_factory=list)
     unrestricted: bool = False
+    access_rules: list[object] = Field(default_factory=list)
 
 
 class Users:
@@ -52,6 +56,9 @@ class Users:
         yield Route("POST", base, self.create)
         yield Route("GET", base + "/{id}", self.show)
         yield Route("DELETE", base + "/{id}", self.delete)
+        yield Route("GET", "/v3/users/{user}/access_rules", self.list_access_rules)
+        for method in ("GET", "DELETE"):
+            yield Route(method, "/v3/users/{user}/access_rules/{id}", self.missing_access_rule)
 
     def change_password(self, call: Call) -> Reply:
         """Needs the old password instead of a token: also for whoever may not log in any more."""
@@ -102,33 +109,48 @@ class Users:
 
     def create(self, call: Call) -> Reply:
         owner = self._owner(call)
-        token = self._tokens.verify(call.request.headers.get("X-Auth-Token"))
+        token = self._token(call)
         if owner["id"] != call.caller.user_id or not call.caller.project_id:
             raise Fault(403, "Application credentials are made by their user, in a project scope.")
-        if token.credential is not None and not token.credential["unrestricted"]:
-            raise Fault(403, "A restricted application credential cannot make another one.")
+        self._refuse_restricted(token)
         body = parse(CredentialBody, call.body, "application_credential")
         if self._model.credentials.first("name", (owner["id"], body.name)):
             raise Fault(409, f"Conflict: an application credential {body.name} exists.")
+        if body.access_rules:
+            raise Fault(400, "Invalid input for access_rules: this cloud has no access rules")
         secret = body.secret or self._model.ids.uuid().hex + self._model.ids.uuid().hex
-        expires_at = body.expires_at
-        if expires_at is not None and expires_at.tzinfo is None:
-            expires_at = expires_at.replace(tzinfo=dt.UTC)
         doc = {
             "id": self._model.new_id(),
             "name": body.name,
             "description": body.description,
             "project_id": call.caller.project_id,
             "roles": self._roles(body.roles, list(token.roles)),
-            "expires_at": stamp(expires_at.astimezone(dt.UTC)) if expires_at else None,
+            "expires_at": self._expiry(body.expires_at),
             "unrestricted": body.unrestricted,
-            "system": None,
             "_user_id": owner["id"],
             "_secret": hash_password(secret, self._model.ids),
         }
         self._model.credentials.put(doc)
         shown = views.resource(doc, self._plural(call), call.base_url)
         return Reply(201, {"application_credential": {**shown, "secret": secret}})
+
+    def _token(self, call: Call) -> Token:
+        return self._tokens.verify(call.request.headers.get("X-Auth-Token"))
+
+    def _refuse_restricted(self, token: Token) -> None:
+        if token.credential is not None and not token.credential["unrestricted"]:
+            raise Fault(
+                403, "A restricted application credential cannot manage application credentials."
+            )
+
+    def _expiry(self, moment: dt.datetime | None) -> str | None:
+        """In UTC, and without a letter that says so: the form that clients parse here."""
+        if moment is None:
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        if aware <= self._model.clock.utcnow():
+            raise Fault(400, "Invalid input for expires_at: it is over")
+        return stamp(aware.astimezone(dt.UTC)).removesuffix("Z")
 
     def _roles(self, wanted: list[RoleRef], held: list[Doc]) -> list[Doc]:
         """The roles asked for, which the token must hold; all of its roles when none is named."""
@@ -148,5 +170,16 @@ class Users:
         return {**views.named(role), "domain_id": role.get("domain_id")}
 
     def delete(self, call: Call) -> Reply:
-        self._model.credentials.delete(self._one(call)["id"])
+        credential = self._one(call)
+        self._refuse_restricted(self._token(call))
+        self._model.credentials.delete(credential["id"])
         return Reply(204)
+
+    def list_access_rules(self, call: Call) -> Reply:
+        self._owner(call)
+        self_link = f"{call.base_url}/identity/v3/users/{call.param('user')}/access_rules"
+        return Reply(body={"access_rules": [], "links": {"self": self_link, "next": None}})
+
+    def missing_access_rule(self, call: Call) -> Reply:
+        self._owner(call)
+        raise Fault(404, f"Could not find access rule: {call.param('id')}.")

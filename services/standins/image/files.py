@@ -11,6 +11,7 @@ images wait for an upload again.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import sqlite3
 from pathlib import Path
@@ -29,9 +30,10 @@ PART = ".part"
 
 
 class Files:
-    def __init__(self, records: Records, folder: Path) -> None:
+    def __init__(self, records: Records, folder: Path, max_bytes: int) -> None:
         self._records = records
         self._folder = folder
+        self._max_bytes = max_bytes
 
     def path(self, image_id: str) -> Path:
         return self._folder / image_id
@@ -64,10 +66,16 @@ class Files:
             raise Fault(409, f"Image {image['id']} has status {image['status']}: it has its data.")
         if image["disk_format"] is None or image["container_format"] is None:
             raise Fault(400, "Set disk_format and container_format before uploading.")
+        self._check_size(call.request.content_length or 0)
         with records.store.transaction():
             records.images.put(records.changed({**image, "status": "saving"}))
         try:
             facts = await self._receive(call.request, image)
+        except OSError as error:
+            self._give_up(image["id"])
+            if error.errno == errno.ENOSPC:
+                raise Fault(413, "There is no room for the image on this disk.") from error
+            raise
         except BaseException:
             self._give_up(image["id"])
             raise
@@ -86,8 +94,13 @@ class Files:
             async for chunk in request.content.iter_chunked(CHUNK_BYTES):
                 # Digests of a large image take seconds: not on the loop.
                 await asyncio.to_thread(intake.take, chunk)
+                self._check_size(intake.size_bytes)
         part.rename(self.path(image["id"]))
         return intake.facts(image["disk_format"])
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise Fault(413, f"An image has at most {self._max_bytes} bytes.")
 
     def _give_up(self, image_id: str) -> None:
         (self._folder / (image_id + PART)).unlink(missing_ok=True)
@@ -120,7 +133,7 @@ class _Intake:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
         self._head = b""
-        self._size_bytes = 0
+        self.size_bytes = 0
 
     def take(self, chunk: bytes) -> None:
         if self._file is not None:
@@ -129,14 +142,14 @@ class _Intake:
             self._head += chunk[:32]
         self._md5.update(chunk)
         self._sha512.update(chunk)
-        self._size_bytes += len(chunk)
+        self.size_bytes += len(chunk)
 
     def facts(self, disk_format: str) -> Doc:
-        virtual = self._size_bytes if disk_format in {"raw", "iso"} else None
+        virtual = self.size_bytes if disk_format in {"raw", "iso"} else None
         if disk_format == "qcow2":
             virtual = virtual_size_of(self._head)
         return {
-            "size": self._size_bytes,
+            "size": self.size_bytes,
             "virtual_size": virtual,
             "checksum": self._md5.hexdigest(),
             "os_hash_algo": "sha512",

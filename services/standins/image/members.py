@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from pydantic import Field
+
 from services.standins.image.records import Records, owns
 from services.standins.store import Doc
 from services.standins.web import Body, Call, Fault, Reply, Route, parse_inner
 
+MAX_MEMBERS = 128
+
 
 class Offer(Body):
-    member: str
+    member: str = Field(min_length=1, max_length=255)
 
 
 class Verdict(Body):
@@ -72,6 +76,8 @@ class Members:
         doc_id = f"{image['id']}/{member_id}"
         if doc_id in self._records.members:
             raise Fault(409, f"Image {image['id']} is already shared with {member_id}.")
+        if self._records.members.count("image", image["id"]) >= MAX_MEMBERS:
+            raise Fault(413, f"An image is shared with at most {MAX_MEMBERS} projects.")
         now = self._records.stamp()
         doc = {
             "id": doc_id,

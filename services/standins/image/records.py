@@ -36,6 +36,9 @@ READ_ONLY = frozenset(
 )
 """Set by the service; whoever sends them is refused with 403."""
 
+RESERVED_PREFIX = "os_glance"
+"""Properties of the image service itself, which nobody sets from outside."""
+
 DiskFormat = Literal[
     "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso", "gpt"
 ]
@@ -150,7 +153,7 @@ def view(doc: Doc) -> Doc:
 def check_properties(properties: Doc) -> dict[str, str]:
     """The extra fields of a body, all text, none reserved."""
     for name, value in properties.items():
-        if name in READ_ONLY:
+        if name in READ_ONLY or name.startswith(RESERVED_PREFIX):
             raise Fault(403, f"Attribute '{name}' is read-only.")
         if not isinstance(value, str):
             raise Fault(400, f"Invalid input for {name}: a property's value must be text")

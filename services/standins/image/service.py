@@ -36,7 +36,8 @@ class Image:
     def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids) -> None:
         self.store = Store(settings.state_dir / "image.sqlite")
         self._records = Records(self.store, clock, ids)
-        self._files = Files(self._records, settings.state_dir / "images")
+        folder = settings.state_dir / "images"
+        self._files = Files(self._records, folder, settings.image_max_bytes)
 
     def seed(self) -> None:
         self._files.recover()

@@ -126,6 +126,23 @@ async def test_a_broken_upload_leaves_a_queued_image(cloud: Cloud) -> None:
     (await upload(cloud, image_id, b"whole")).want(204)
 
 
+async def test_an_image_that_is_too_large_is_refused(cloud: Cloud) -> None:
+    cloud.overrides["image_max_bytes"] = 100_000
+    await cloud.restart()
+    image_id = await make(cloud)
+
+    async def without_length() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 50_000
+
+    for data in (b"x" * 100_001, without_length()):
+        (await upload(cloud, image_id, data)).want(413)
+        image = (await cloud.call("GET", f"{IMAGES}/{image_id}")).want(200)
+        assert image["status"] == "queued"
+        assert list((cloud.state_dir / "images").glob("*.part")) == []
+    (await upload(cloud, image_id, b"x" * 100_000)).want(204)
+
+
 async def test_a_crash_during_an_upload_leaves_a_queued_image(cloud: Cloud) -> None:
     image_id = await make(cloud)
     arrived = asyncio.Event()
@@ -165,7 +182,7 @@ async def test_properties_are_flat_text(cloud: Cloud) -> None:
     answer = await cloud.call("POST", IMAGES, {**RAW, "hw_x": 5})
     assert b"hw_x" in answer.want(400)
     assert answer.headers["Content-Type"].startswith("text/html")
-    for name in ("status", "checksum", "size"):
+    for name in ("status", "checksum", "size", "os_glance_import_task"):
         (await cloud.call("POST", IMAGES, {**RAW, name: "x"})).want(403)
     (await cloud.call("POST", IMAGES, {**RAW, "min_disk": "large"})).want(400)
     (await cloud.call("POST", IMAGES, {**RAW, "id": "not-a-uuid"})).want(400)

@@ -38,7 +38,11 @@ COMMON: dict[str, Any] = {
 
 
 async def create(
-    pool: asyncpg.Pool[asyncpg.Record], number: int, limits: tuple[int, int, int], **more: Any
+    pool: asyncpg.Pool[asyncpg.Record],
+    number: int,
+    limits: tuple[int, int, int],
+    group_members: int = -1,
+    **more: Any,
 ) -> int:
     names = ("instances", "cores", "ram")
     made = await servers_create(
@@ -49,7 +53,7 @@ async def create(
         common={**COMMON, **more},
         workflow_state={},
         request_id=f"req-{uuid4()}",
-        limits=dict(zip(names, limits, strict=True)),
+        limits=dict(zip(names, limits, strict=True)) | {"server_group_members": group_members},
         deadline_s=60,
     )
     return len(made)

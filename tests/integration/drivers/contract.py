@@ -28,6 +28,7 @@ PROTOCOL_OF = {
     "crash_dump": base.CrashDump,
     "migrate": base.Migrate,
     "live_migrate": base.LiveMigrate,
+    "interfaces": base.Interfaces,
     "fencing": base.Fencing,
 }
 

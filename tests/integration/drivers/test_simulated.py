@@ -10,7 +10,7 @@ import pytest
 
 from common.runtime.ports import Clock
 from services.compute.drivers.simulated import SimulatedDriver
-from tests.integration.drivers import contract
+from tests.integration.drivers import contract, contract_interfaces
 from tests.integration.drivers.support import make_settings
 
 
@@ -22,6 +22,7 @@ class TestSimulatedDriver(
     contract.SnapshotContract,
     contract.GuestAgentContract,
     contract.LiveMigrateContract,
+    contract_interfaces.InterfacesContract,
     contract.FencingContract,
 ):
     @pytest.fixture

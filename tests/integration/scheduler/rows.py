@@ -63,14 +63,30 @@ FORCED_DOWN = "forced_down = true"
 DOWN = "lease_expires_at = now() - interval '1 hour'"
 
 
-async def add_server(pool: Pool | Connection, host: str | None = None) -> UUID:
+async def add_server(
+    pool: Pool | Connection, host: str | None = None, *, group: UUID | None = None
+) -> UUID:
     uuid = uuid4()
     await pool.execute(
         "insert into servers (uuid, project_id, user_id, name, hostname, reservation_id, vm_state,"
-        " flavor, flavorid, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, host)"
-        " values ($1, 'demo', 'u', 'n', 'n', 'r-1', 'building', '{}', '1', 1, 512, 1, 0, 0, $2)",
+        " flavor, flavorid, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, host,"
+        " server_group) values"
+        " ($1, 'demo', 'u', 'n', 'n', 'r-1', 'building', '{}', '1', 1, 512, 1, 0, 0, $2, $3)",
         uuid,
         host,
+        group,
+    )
+    return uuid
+
+
+async def add_group(pool: Pool, policy: str, max_per_host: int | None = None) -> UUID:
+    uuid = uuid4()
+    await pool.execute(
+        "insert into server_groups (uuid, project_id, user_id, name, policy, max_per_host)"
+        " values ($1, 'demo', 'u', 'g', $2, $3)",
+        uuid,
+        policy,
+        max_per_host,
     )
     return uuid
 

@@ -44,6 +44,7 @@ _LINES = {
     "password": "{stamp} passwd: password of the administrator changed",
     "left": "{stamp} migration: leaving this host",
     "migrated": "{stamp} migration: running on a new host",
+    "interface": "{stamp} pci: network interfaces changed\n{interfaces}",
 }
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")

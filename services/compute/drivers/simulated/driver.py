@@ -30,6 +30,7 @@ from services.compute.drivers.base import (
 from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
 from services.compute.faults import FaultRegistry
@@ -53,7 +54,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -65,6 +66,7 @@ class SimulatedDriver(SimulatedHost):
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        interfaces=True,
         fencing=True,
     )
 

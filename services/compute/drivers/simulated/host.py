@@ -280,6 +280,7 @@ class SimulatedHost:
             since=dt.datetime.fromtimestamp(guest.since, dt.UTC),
             phase=guest.phase,
             hold=self._execution.held.get(guest.uuid),
+            port_ids=tuple(interface.port_id for interface in guest.spec.interfaces),
         )
 
     def _gap(self, gap: Gap) -> None:

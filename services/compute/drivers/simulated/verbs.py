@@ -30,6 +30,8 @@ LATENCY: dict[str, float] = {
     "finish_migration": 0.8,
     "revert_migration": 0.6,
     "live_migrate": 3.0,
+    "attach_interface": 0.2,
+    "detach_interface": 0.2,
     "console_output": 0.0,
 }
 """Mean duration of each verb in multiples of `spawn_delay_s`."""

@@ -10,7 +10,7 @@ import pytest
 from common.errors import InvalidInput
 from services.api.identifiers import parse_uuid
 from services.api.servers import devices, names
-from services.api.servers.destination import _parse
+from services.api.servers.creating.asked_place import parse_zone
 from services.api.servers.images import auto_disk_config
 
 ID = UUID("0c0ffee0-0000-4000-8000-000000000000")
@@ -61,13 +61,13 @@ def test_host_id_hides_the_host_from_other_projects() -> None:
     ],
 )
 def test_zone_host_and_node(text: str | None, expected: tuple[Any, ...]) -> None:
-    assert _parse(text) == expected
+    assert parse_zone(text) == expected
 
 
 @pytest.mark.parametrize("text", ["z:", "z:h:", "z:h:n:x", ":"])
 def test_what_is_no_zone(text: str) -> None:
     with pytest.raises(InvalidInput, match="Unable to parse availability_zone"):
-        _parse(text)
+        parse_zone(text)
 
 
 IMAGE: dict[str, Any] = {"uuid": "i", "source_type": "image", "boot_index": 0}

@@ -16,7 +16,7 @@ from common.domain.server import disk_gib
 from common.messages.scheduler import SelectHost
 from services.api.actions import publish_wake_up
 from services.api.request import Request
-from services.api.servers.destination import Destination
+from services.api.servers.creating.planned import Destination
 
 
 def place_and_wake(
