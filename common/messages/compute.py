@@ -85,7 +85,7 @@ class GuestSpec(Part):
 class HostCommand(Message):
     """One verb for one guest. Call; the answer is `HostReply`."""
 
-    v: int = 2
+    v: int = 3
     TYPE: ClassVar[str] = "compute.command"
     workflow_id: int
     step: str

@@ -89,7 +89,6 @@ def _question(server: Server, hostname: str) -> bytes:
             "user-data": server.user_data,
             "hostname": hostname,
             "metadata": server.metadata,
-            "boot-roles": server.system_metadata.get("boot_roles", ""),
         }
     )
 

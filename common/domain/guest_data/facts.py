@@ -184,7 +184,6 @@ MOST_CPUS = 1024
 """No guest has more; a longer range in a list is none."""
 
 
-def wants_drive(config_drive: str, image_properties: Mapping[str, Any], *, forced: bool) -> bool:
-    """Whether a server gets a config drive: its user, its image or the operator wants it."""
-    asked = bool(config_drive) and config_drive.lower() != "false"
-    return asked or forced or image_properties.get("img_config_drive") == MANDATORY_DRIVE
+def wants_drive(image_properties: Mapping[str, Any]) -> bool:
+    """Whether the image wants a config drive in any case."""
+    return bool(image_properties.get("img_config_drive") == MANDATORY_DRIVE)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.db.stores.quotas import UNLIMITED, Limits
+from common.domain.guest_data.facts import wants_drive
 from common.errors import InvalidInput, OverQuota
 from services.api.servers import files, images
 from services.api.servers.creating import planned_networks
@@ -110,7 +111,7 @@ def _columns(asked: Asked, found: Found, flavor: dict[str, Any]) -> dict[str, An
         "kernel_id": properties.get("kernel_id", ""),
         "ramdisk_id": properties.get("ramdisk_id", ""),
         "root_device_name": properties.get("root_device_name", ROOT_DEVICE),
-        "config_drive": "True" if asked.config_drive else "",
+        "config_drive": "True" if asked.config_drive or wants_drive(properties) else "",
         "auto_disk_config": images.auto_disk_config(asked.disk_config, properties, image.id),
         "key_name": found.key_name,
         "key_data": found.public_key,

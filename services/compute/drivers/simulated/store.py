@@ -40,6 +40,8 @@ class Guest:
     power_state: PowerState
     since: float
     rescue_image: str | None = None
+    history: tuple[tuple[float, str], ...] = ()
+    """(when, console text kind): the console is made from it on demand."""
     rescue_password: bool = False
     """Whether the rescue system was given one."""
     password: bool = False
@@ -48,8 +50,6 @@ class Guest:
     """Paths of what was injected then."""
     drive_bytes: int | None = None
     """Size of its config drive; None without one."""
-    history: tuple[tuple[float, str], ...] = ()
-    """(when, console text kind): the console is made from it on demand."""
 
     @property
     def uuid(self) -> str:
