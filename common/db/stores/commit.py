@@ -43,6 +43,8 @@ from common.db.stores.workflows import Workflow
 from common.domain.server import Server
 
 NOW = Sql("clock_timestamp()")
+UNKNOWN = Sql("null")
+"""Empties a column that runs do not read."""
 CLAIMED_HOST = Sql("(select host from claimed)")
 CLAIMED_NODE = Sql("(select node from claimed)")
 

@@ -11,7 +11,7 @@ A stopped server stays stopped. A failure leaves it in error: the old disk may b
 
 from __future__ import annotations
 
-from common.db.stores.commit import NOW
+from common.db.stores.commit import NOW, UNKNOWN
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context
@@ -49,6 +49,7 @@ async def spawn(context: Context) -> None:
         power_state=reply.power_state,
         launched_at=NOW,
         fault=None,
+        guest_password=UNKNOWN,  # the one reported was of the disk that is gone
     )
 
 
