@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -248,6 +249,20 @@ app.command(
 app.command(
     "deploy.cli.chaos:app", name="chaos", help="Break a throw-away cluster on purpose.", sort_key=33
 )
+
+
+@app.command(sort_key=34)
+def fuzz(
+    *,
+    requests: Annotated[int, Parameter(help="At least this many in all.")] = 20_000,
+    seed: Annotated[int | None, Parameter(help="Makes up the same requests again.")] = None,
+    report: Annotated[Path | None, Parameter(help="Directory for the full reports.")] = None,
+) -> int:
+    """Send made-up requests for every operation to a throw-away cluster; no 500 may come back."""
+    from deploy.cli.fuzz import fuzz as run
+
+    return run(requests, seed, report)
+
 
 app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 PURPOSE = {
     "local": "the environment of the local cluster",
     "dev": "the environment of the tests",
+    "fuzz": "the environment of the fuzzer",
     "client": "the environment of the OpenStack client",
 }
 

@@ -88,6 +88,7 @@ class Client:
         self._other_machines = other_machines
         self._endpoints: dict[str, str] = {}
         self.project_id = ""
+        self.token = ""
         self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
@@ -137,9 +138,19 @@ class Client:
                 if endpoint["interface"] == "public":
                     self._check_target(endpoint["url"])
                     self._endpoints[service["type"]] = endpoint["url"].rstrip("/")
+        self.token = token
         self._http.headers.update(
             {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {MICROVERSION}"}
         )
+
+    @property
+    def services(self) -> set[str]:
+        """Types of the services in the catalog."""
+        return set(self._endpoints)
+
+    def endpoint(self, service: str) -> str:
+        """Its public address."""
+        return self._endpoints[service]
 
     async def request(
         self, method: str, path: str, body: Any = None, *, service: str = "compute"

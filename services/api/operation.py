@@ -57,6 +57,8 @@ class Operation:
     success: int | Callable[[int], int] = 200
     action: str | None = None
     """The single key of the body, for POST .../action."""
+    may_answer: tuple[int, ...] = ()
+    """Statuses beside `success` and the refusals that every operation may answer with."""
 
     @property
     def id(self) -> str:

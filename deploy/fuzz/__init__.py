@@ -1,0 +1,1 @@
+"""Hostile requests against every operation of a cluster of one's own."""
