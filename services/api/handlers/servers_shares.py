@@ -16,6 +16,7 @@ from services.api.identifiers import parse_uuid
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import servers_shares as schemas
+from services.api.schemas.query import closed_from
 from services.api.targets import SERVER
 from services.api.views import servers_shares as views
 
@@ -64,8 +65,9 @@ async def _find(request: Request, text: str) -> ServerShare:
 _PATH = "/servers/{server_id}/shares"
 _ITEM = _PATH + "/{id}"
 _SINCE = versions.SHARES
+_NO_PARAMETERS = closed_from(_SINCE)
 OPERATIONS = [
-    Operation("GET", _PATH, index, _RULE + "index", SERVER, since=_SINCE),
+    Operation("GET", _PATH, index, _RULE + "index", SERVER, since=_SINCE, query=_NO_PARAMETERS),
     Operation(
         "POST",
         _PATH,
@@ -76,6 +78,6 @@ OPERATIONS = [
         body=schemas.attach,
         success=201,
     ),
-    Operation("GET", _ITEM, show, _RULE + "show", SERVER, since=_SINCE),
+    Operation("GET", _ITEM, show, _RULE + "show", SERVER, since=_SINCE, query=_NO_PARAMETERS),
     Operation("DELETE", _ITEM, delete, _RULE + "delete", SERVER, since=_SINCE),
 ]

@@ -6,7 +6,6 @@ from common.domain import numa
 from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
-from services.api.schemas.query import any_parameters
 from services.api.targets import SERVER
 from services.api.views import servers_topology as views
 
@@ -30,6 +29,5 @@ OPERATIONS = [
         "compute:server:topology:index",
         SERVER,
         since=versions.TOPOLOGY,
-        query=any_parameters,
     )
 ]

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import re
 
+from common.domain.guest_data.openstack import decoded
 from services.compute.drivers.simulated.store import Guest
 
 _BOOT = """\
@@ -80,20 +81,13 @@ def _given(guest: Guest) -> list[str]:
     if guest.drive_bytes is not None:
         lines.append(f"config drive found, {guest.drive_bytes} bytes")
     if guest.spec.user_data is not None:
-        size, digest = _measured(guest.spec.user_data)
-        lines.append(f"user data received, {size} bytes, sha256 {digest}")
+        user_data = decoded(guest.spec.user_data)
+        digest = hashlib.sha256(user_data).hexdigest()
+        lines.append(f"user data received, {len(user_data)} bytes, sha256 {digest}")
     lines += [f"file injected: {path}" for path in guest.files]
     if guest.rescue_password if guest.rescue_image else guest.password:
         lines.append("password of the administrator was set")
     return lines
-
-
-def _measured(user_data: str) -> tuple[int, str]:
-    try:
-        content = base64.b64decode(user_data)
-    except ValueError:
-        content = user_data.encode()
-    return len(content), hashlib.sha256(content).hexdigest()
 
 
 def render(guest: Guest, length: int | None) -> str:
