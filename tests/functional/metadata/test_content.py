@@ -17,9 +17,7 @@ from services.compute.drivers.simulated.console import fingerprint
 from tests.functional.metadata.conftest import World
 
 USER_DATA = b"#!/bin/sh\necho only-for-the-guest\n"
-PUBLIC_KEY = (
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIMgpRl32MOMqKSSfGcN9YIeRJdhlF4V6e+yahUJ0jDq"
-)
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIMgpRl32MOMqKSSfGcN9YIeRJdhlF4V6e+yahUJ0jDq"
 
 
 def drive_of(world: World, server_id: str) -> Path:

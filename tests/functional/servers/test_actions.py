@@ -305,7 +305,8 @@ class TestEvacuate:
         assert given(workflow)[1] == GuestSecrets("pw")
 
     async def test_what_nobody_could_know_is_not_made_up(self, stack: Stack) -> None:
-        for v, fields in ((13, {"onSharedStorage": True}), (14, {})):
+        asked: list[tuple[int, dict[str, Any]]] = [(13, {"onSharedStorage": True}), (14, {})]
+        for v, fields in asked:
             server_id, _ = await self.evacuate(stack, v, **fields)
             (workflow,) = await stack.workflows(server_id)
             assert given(workflow)[1] == GuestSecrets()

@@ -183,9 +183,7 @@ async def test_what_the_guest_is_given(stack: Stack) -> None:
     [(True, {}, "True"), (False, {}, ""), (False, {"img_config_drive": "mandatory"}, "True"),
      (False, {"img_config_drive": "optional"}, "")],
 )  # fmt: skip
-async def test_config_drive(
-    stack: Stack, asked: bool, image: dict[str, str], column: str
-) -> None:
+async def test_config_drive(stack: Stack, asked: bool, image: dict[str, Any], column: str) -> None:
     made = await stack.new_image(name="i", **image)
     server_id = await stack.created(imageRef=made, config_drive=asked)
     assert (await stack.row(server_id))["config_drive"] == column
