@@ -84,6 +84,11 @@ class Unavailable(MusterError):
     http_status = 503
     retryable = True
 
+    def __init__(self, message: str = "", *, reason: str = "") -> None:
+        """`reason` is for operators: addresses and settings, which callers are not shown."""
+        super().__init__(message)
+        self.reason = reason or str(self)
+
 
 class Timeout(Unavailable):
     """A dependency did not answer in time."""
@@ -113,6 +118,11 @@ class Bug(MusterError):
     """A broken promise inside Muster; never the caller's fault."""
 
     code = "bug"
+
+
+def reason(error: BaseException) -> str:
+    """What operators are told of a failure; its text may be less, because callers see that."""
+    return error.reason if isinstance(error, Unavailable) else str(error)
 
 
 def _all_kinds(kind: type[MusterError]) -> list[type[MusterError]]:

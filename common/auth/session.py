@@ -23,12 +23,14 @@ import structlog
 from common.config.settings import IdentitySettings, NeighbourSettings
 from common.errors import Timeout, Unavailable
 from common.runtime.ports import Clock
+from common.telemetry.outages import Outages
 
 log = structlog.get_logger(__name__)
 
 RENEW_BEFORE_S = 60.0
 """A token is replaced this long before it expires, so that no call starts with a dying one."""
 _RETRY_STATUSES = frozenset({502, 503, 504})
+_PUBLIC = "public"
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 _OTHER_TYPES = {"block-storage": ("volumev3", "volume")}
@@ -59,12 +61,15 @@ class Login:
     expires_at: dt.datetime
     endpoints: Mapping[str, str]
     """Service type to address without trailing slash."""
+    public: Mapping[str, str]
+    """The same for users."""
 
 
 @dataclass(frozen=True)
 class _Call:
     """One HTTP request; `repeatable` when doing it twice is the same as doing it once."""
 
+    service: str
     method: str
     url: str
     repeatable: bool
@@ -97,6 +102,7 @@ class ServiceSession:
         self._neighbours = neighbours
         self._http = http
         self._clock = clock
+        self._outages = Outages(clock)
         self._login: Login | None = None
         self._logging_in = asyncio.Lock()
         self._identity_url = _versioned(identity.auth_url)
@@ -148,6 +154,7 @@ class ServiceSession:
         """As `request`, with the answer's headers."""
         login = await self.login() if as_service or not token else None
         call = _Call(
+            service_type,
             method=method,
             url=await self.endpoint(service_type) + path,
             repeatable=method in _REPEATABLE,
@@ -171,7 +178,7 @@ class ServiceSession:
         url = await self.endpoint(service_type) + path
         headers = {"Content-Type": "application/octet-stream", "X-Auth-Token": login.token}
         status, _, body = await self._send(
-            _Call("PUT", url, repeatable=False, data=chunks, headers=headers)
+            _Call(service_type, "PUT", url, repeatable=False, data=chunks, headers=headers)
         )
         return status, body
 
@@ -205,22 +212,25 @@ class ServiceSession:
         }
         url = f"{self._identity_url}/auth/tokens"
         # A login changes nothing, so unlike other POSTs it may be repeated.
-        call = _Call("POST", url, repeatable=True, data=orjson.dumps(body))
+        call = _Call("identity", "POST", url, repeatable=True, data=orjson.dumps(body))
         status, headers, answer = await self._send(call)
         if status != 201:
-            raise Unavailable(
+            raise self._away(
+                "login",
                 f"identity service refused the login of {who.username!r} with {status}; "
-                "check MUSTER_IDENTITY__USERNAME, __PASSWORD and __PROJECT_NAME"
+                "check MUSTER_IDENTITY__USERNAME, __PASSWORD and __PROJECT_NAME",
             )
+        self._outages.back("login")
         token = answer["token"]
         log.info("logged_in", user=who.username, expires_at=token["expires_at"])
         return Login(
             token=headers["X-Subject-Token"],
             expires_at=dt.datetime.fromisoformat(token["expires_at"]),
-            endpoints=self._endpoints(token.get("catalog", [])),
+            endpoints=self._endpoints(token.get("catalog", []), self._identity.interface),
+            public=self._endpoints(token.get("catalog", []), _PUBLIC),
         )
 
-    def _endpoints(self, catalog: list[dict[str, Any]]) -> dict[str, str]:
+    def _endpoints(self, catalog: list[dict[str, Any]], interface: str) -> dict[str, str]:
         found: dict[str, str] = {}
         for service in catalog:
             offers = {
@@ -228,7 +238,7 @@ class ServiceSession:
                 for endpoint in service["endpoints"]
                 if endpoint.get("region") in {None, self._identity.region}
             }
-            url = offers.get(self._identity.interface) or offers.get("public")
+            url = offers.get(interface) or offers.get(_PUBLIC)
             if url:
                 # Callers name the version in their paths; what follows it is a project.
                 found.setdefault(service["type"], _VERSION_OF_URL.sub("", url.rstrip("/")))
@@ -248,13 +258,33 @@ class ServiceSession:
         names = (service_type, *_OTHER_TYPES.get(service_type, ()))
         url = next((endpoints[name] for name in names if name in endpoints), None)
         if url is None:
-            raise Unavailable(
+            raise self._away(
+                service_type,
                 f"the identity catalog has no {service_type!r} endpoint "
-                f"in region {self._identity.region!r}"
+                f"in region {self._identity.region!r}",
             )
         return url
 
+    async def public_endpoint(self, service_type: str) -> str:
+        """The address that users have of a neighbour; ours may be one inside the cloud."""
+        url = (await self.login()).public.get(service_type)
+        return url or await self.endpoint(service_type)
+
+    def _away(self, what: str, reason: str) -> Unavailable:
+        self._outages.away(what, reason)
+        return Unavailable(_excuse(what), reason=reason)
+
     async def _send(self, call: _Call) -> Answer:
+        """Raises `Unavailable`; that a neighbour is away is said once, not per call."""
+        try:
+            answer = await self._send_repeatedly(call)
+        except Unavailable as error:
+            self._outages.away(call.service, error.reason)
+            raise
+        self._outages.back(call.service)
+        return answer
+
+    async def _send_repeatedly(self, call: _Call) -> Answer:
         """Send until there is an answer, at most `neighbours.attempts` times."""
         try:
             async for attempt in stamina.retry_context(
@@ -267,7 +297,7 @@ class ServiceSession:
         raise AssertionError("unreachable: at least one attempt is made")
 
     async def _send_once(self, call: _Call) -> Answer:
-        name = f"{call.method} {call.url}"
+        name, excuse = f"{call.method} {call.url}", _excuse(call.service)
         try:
             async with self._http.request(
                 call.method,
@@ -279,18 +309,34 @@ class ServiceSession:
             ) as response:
                 body = await response.read()
         except aiohttp.ClientConnectorError as error:
-            raise _Repeat(Unavailable(f"{name}: {error}")) from error
+            raise _Repeat(Unavailable(excuse, reason=f"{name}: {error}")) from error
         except TimeoutError as error:
-            failure = Timeout(f"{name}: no answer in {self._neighbours.timeout_s:g} s")
+            late = f"{name}: no answer in {self._neighbours.timeout_s:g} s"
+            failure = Timeout(excuse, reason=late)
             raise (_Repeat(failure) if call.repeatable else failure) from error
         except aiohttp.ClientError as error:
-            lost = Unavailable(f"{name}: {error!r}")
-            raise (_Repeat(lost) if call.repeatable else lost) from error
+            lost = Unavailable(excuse, reason=f"{name}: {error!r}")
+            again = call.repeatable or (_unsent(error) and isinstance(call.data, bytes))
+            raise (_Repeat(lost) if again else lost) from error
         if response.status >= 500:
-            broken = Unavailable(f"{name}: answered {response.status}")
+            broken = Unavailable(excuse, reason=f"{name}: answered {response.status}")
             again = call.repeatable and response.status in _RETRY_STATUSES
             raise _Repeat(broken) if again else broken
         return response.status, response.headers, _decode(body)
+
+
+def _unsent(error: aiohttp.ClientError) -> bool:
+    """Whether the neighbour had closed a kept connection before the body was written to it.
+
+    Servers end connections after a while, or after each answer, and need not say so before.
+    """
+    return isinstance(error.__cause__, aiohttp.ClientConnectionResetError)
+
+
+def _excuse(service: str) -> str:
+    """What callers are told."""
+    name = "identity" if service == "login" else service
+    return f"The {name} service is temporarily unavailable. Please try again later."
 
 
 def _values(value: str | list[str]) -> list[str]:

@@ -14,15 +14,12 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import structlog
-
 from common.auth.session import Json, ServiceSession
 from common.config.settings import IdentitySettings
 from common.errors import MusterError, Unauthorized, Unavailable
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks
-
-log = structlog.get_logger(__name__)
+from common.telemetry.outages import Outages
 
 MAX_CACHED = 50_000
 """Tokens remembered at once; the least recently used goes first."""
@@ -57,6 +54,7 @@ class TokenChecker:
         self._session = session
         self._clock = clock
         self._tasks = tasks
+        self._outages = Outages(clock)
         self._known: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
 
@@ -89,10 +87,15 @@ class TokenChecker:
                 headers={"X-Subject-Token": token},
             )
         except Unavailable as error:
-            log.warning("token_not_checked", reason=str(error))
-            return Unavailable("The identity service is temporarily unavailable.")
+            return error
         if status not in {200, 404}:
-            return Unavailable(f"identity service answered a token check with {status}")
+            reason = f"the identity service answered a token check with {status}"
+            self._outages.away("token checks", reason)
+            return Unavailable(
+                "The identity service is temporarily unavailable. Please try again later.",
+                reason=reason,
+            )
+        self._outages.back("token checks")
         verdict: Verdict = Unauthorized("The request you have made requires authentication.")
         believed_s = self._cache_s
         if status == 200:

@@ -51,6 +51,23 @@ OUT_OF_REACH = (
 had to yield. Unless it was one of `BUSY` it may have been carried out."""
 
 
+_OVER = ("closed", "closing", "released back to the pool")
+"""In the words of asyncpg's `InterfaceError` when a session or the pool has ended."""
+
+
+def misused(error: BaseException) -> bool:
+    """Whether asyncpg refuses what we asked of it (a value of another type, one argument too many),
+    which no repetition mends. It says so with the same class as that a session has ended."""
+    return isinstance(error, asyncpg.InterfaceError) and not any(
+        word in str(error) for word in _OVER
+    )
+
+
+def out_of_reach(error: BaseException) -> bool:
+    """As `OUT_OF_REACH`, without what is our own mistake."""
+    return isinstance(error, OUT_OF_REACH) and not misused(error)
+
+
 class DatabaseUnusable(MusterError):
     """The database cannot be used and waiting will not help."""
 

@@ -219,12 +219,17 @@ SWAP_VOLUME = Action(
 )
 ATTACH_INTERFACE = Action(
     "attach_interface", "attach_interface", _rule("os-attach-interfaces:create"),
-    _states(_ACT, _PAU, _STO),
+    _states(_ACT, _PAU, _STO), workflow="attach_interface",
 )  # fmt: skip
 DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
-    policy=_rule("os-attach-interfaces:delete"),
+    policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
+ADD_FIXED_IP = Action(
+    "addFixedIp", None, _rule("os-multinic:add"),
+    task_states=None, checks=("lock",),
+)  # fmt: skip
+REMOVE_FIXED_IP = replace(ADD_FIXED_IP, key="removeFixedIp", policy=_rule("os-multinic:remove"))
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),

@@ -42,6 +42,39 @@ class NetworkInterface(Part):
     """By which the guest's software knows it, given by the user."""
 
 
+class VolumeDevice(Part):
+    """A volume as a disk of a guest."""
+
+    volume_id: str
+    attachment_id: str
+    """The one made for this host."""
+    device_name: str | None = None
+    size_gib: int = 0
+    boot_index: int | None = None
+    """0: the guest boots from it, and has no disk of an image."""
+    disk_bus: str | None = None
+    device_type: str | None = None
+    tag: str | None = None
+    read_only: bool = False
+    connection: dict[str, Any] = Field(default_factory=dict)
+    """How the host reaches it, as the volume service says; may hold credentials of the storage."""
+
+
+class LocalDisk(Part):
+    """A disk on the host that was asked for by itself."""
+
+    device_name: str | None = None
+    source: Literal["image", "blank"]
+    size: int | None = None
+    """GiB; MiB when `guest_format` is swap. None: what the flavor gives."""
+    guest_format: str | None = None
+    """swap, or the file system."""
+    boot_index: int | None = None
+    disk_bus: str | None = None
+    device_type: str | None = None
+    tag: str | None = None
+
+
 class GuestSpec(Part):
     """Everything a driver needs to make one guest."""
 
@@ -66,6 +99,10 @@ class GuestSpec(Part):
     user_data: str | None = None
     config_drive: bool = False
     power_on: bool = True
+    volumes: list[VolumeDevice] = Field(default_factory=list)
+    local_disks: list[LocalDisk] = Field(default_factory=list)
+    """Where empty: a disk of the image unless a volume is the root, one of `ephemeral_gib` and one
+    of `swap_mib`."""
     facts: GuestFacts | None = None
     """What a config drive says beside the above; only with one."""
     sealed_secrets: str | None = None

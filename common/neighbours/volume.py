@@ -42,8 +42,8 @@ class Volume:
     """One volume. Times are ISO 8601 texts as the service wrote them."""
 
     id: str
-    name: str
-    description: str
+    name: str | None
+    description: str | None
     status: str
     size_gib: int
     bootable: bool
@@ -67,8 +67,8 @@ class Volume:
 @dataclass(frozen=True)
 class Snapshot:
     id: str
-    name: str
-    description: str
+    name: str | None
+    description: str | None
     status: str
     volume_id: str
     size_gib: int
@@ -367,8 +367,8 @@ def _volume(body: dict[str, Any]) -> Volume:
     metadata = body.get("metadata") or {}
     return Volume(
         id=body["id"],
-        name=body.get("name") or "",
-        description=body.get("description") or "",
+        name=body.get("name"),
+        description=body.get("description"),
         status=body["status"],
         size_gib=body["size"],
         bootable=body.get("bootable") == "true",
@@ -393,8 +393,8 @@ def _volume(body: dict[str, Any]) -> Volume:
 def _snapshot(body: dict[str, Any]) -> Snapshot:
     return Snapshot(
         id=body["id"],
-        name=body.get("name") or "",
-        description=body.get("description") or "",
+        name=body.get("name"),
+        description=body.get("description"),
         status=body["status"],
         volume_id=body["volume_id"],
         size_gib=body["size"],

@@ -5,9 +5,14 @@ Owns: printing what the declarations say. May not: decide anything. Crash story:
 
 from __future__ import annotations
 
-from cyclopts import App
+from typing import Annotated
+
+from cyclopts import App, Parameter
 
 from deploy.cli import terminal
+from deploy.local.home import ROOT
+
+COVERAGE = "docs/api-coverage.md"
 
 app = App(name="api", help="What the Compute API offers, by its own declarations.")
 
@@ -21,4 +26,25 @@ def history() -> int:
         (versions.show(change), name, change.summary) for name, change in versions.history().items()
     ]
     terminal.table(("since", "name", "what changed"), rows)
+    return 0
+
+
+@app.command
+def coverage(
+    *,
+    write: Annotated[
+        bool, Parameter(help="Write docs/api-coverage.md instead of printing.", negative="")
+    ] = False,
+) -> int:
+    """Every operation with the microversions that have it."""
+    from services.api.coverage import covered, document
+    from services.api.handlers import all_operations
+
+    operations = all_operations()
+    if write:
+        (ROOT / COVERAGE).write_text(document(operations))
+        terminal.say(f"{COVERAGE} written")
+        return 0
+    rows = [(each.operation, each.microversions, each.state) for each in covered(operations)]
+    terminal.table(("operation", "microversions", ""), rows)
     return 0

@@ -261,11 +261,14 @@ def fuzz(
     requests: Annotated[int, Parameter(help="At least this many in all.")] = 20_000,
     seed: Annotated[int | None, Parameter(help="Makes up the same requests again.")] = None,
     report: Annotated[Path | None, Parameter(help="Directory for the full reports.")] = None,
+    bodies: Annotated[
+        bool, Parameter(help="Instead: how long hostile bodies take to judge.", negative="")
+    ] = False,
 ) -> int:
     """Send made-up requests for every operation to a throw-away cluster; no 500 may come back."""
-    from deploy.cli.fuzz import fuzz as run
+    from deploy.cli import fuzz as runs
 
-    return run(requests, seed, report)
+    return runs.bodies() if bodies else runs.fuzz(requests, seed, report)
 
 
 app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)

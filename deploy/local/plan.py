@@ -76,6 +76,7 @@ class Plan:
     identity_url: str
     metadata_url: str
     """For this machine only: whoever reaches it can ask as any guest."""
+    standins_url: str
     passwords: dict[str, str]
     passwords_generated: bool
 
@@ -200,14 +201,10 @@ def make_plan(options: Options, home: Home) -> Plan:
     address = reachable_address(listen)
     local = LOCAL if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
     api_url = f"http://{address}:{port}"
-    identity_url = f"http://{address}:{identity_port}/identity"
+    standins_url = f"http://{address}:{identity_port}"
+    identity_url = f"{standins_url}/identity"
     common: dict[str, Any] = {
         "api": {"listen_host": listen, "listen_port": port},
-        "identity": {
-            "auth_url": f"http://{local}:{identity_port}/identity",
-            "password": passwords["service"],
-            "www_authenticate_url": identity_url,
-        },
         "metadata": {
             "listen_host": LOCAL,
             "listen_port": metadata_port,
@@ -222,10 +219,19 @@ def make_plan(options: Options, home: Home) -> Plan:
             "service_password": passwords["service"],
             "compute_public_url": f"{api_url}/v2.1",
             "compute_internal_url": f"http://{local}:{port}/v2.1",
-            "public_url": f"http://{address}:{identity_port}",
+            "public_url": standins_url,
             "internal_url": f"http://{local}:{identity_port}",
         },
     }
+    if "identity" in base.standins.serve:
+        common["identity"] = {
+            "auth_url": f"http://{local}:{identity_port}/identity",
+            "password": passwords["service"],
+            "www_authenticate_url": identity_url,
+        }
+    else:
+        # A real identity service: who Muster is there is the user's to say.
+        identity_url = base.identity.www_authenticate_url or base.identity.auth_url
     # Only who may use the control socket or the broker's password can set rules.
     common["compute"] = {"fault_rules_enabled": True}
     if options.spawn_delay_s is not None:
@@ -237,6 +243,7 @@ def make_plan(options: Options, home: Home) -> Plan:
         api_url=api_url,
         identity_url=identity_url,
         metadata_url=f"http://{LOCAL}:{metadata_port}",
+        standins_url=standins_url,
         passwords=passwords,
         passwords_generated=generated,
     )

@@ -151,9 +151,7 @@ class ProcessCluster:
         if member.kind == "api":
             self._ready_urls[member.name] = f"{self.plan.api_url}/readyz"
         elif member.kind == "standins":
-            self._ready_urls[member.name] = (
-                self.plan.identity_url.removesuffix("/identity") + "/readyz"
-            )
+            self._ready_urls[member.name] = f"{self.plan.standins_url}/readyz"
         file = self.plan.home.path / "config" / f"{member.name}.toml"
         write_private(file, toml.dump(_plain(settings.model_dump())))
         # Supervisor's own syntax for environments has no way to quote every path.

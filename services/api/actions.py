@@ -152,7 +152,8 @@ async def start_action(
         begin = functools.partial(
             store.begin_within_quota,
             project_id=server.project_id,
-            limits=found.of_user(server.user_id),
+            user_id=server.user_id,
+            limits=found.caps(server.user_id),
             adds=adds,
         )
     workflow_id = await begin(

@@ -21,6 +21,7 @@ from common.config.settings import Settings
 from common.db.stores.services import service_goodbye, service_report
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from common.telemetry.health import HealthServer
@@ -29,6 +30,7 @@ from services.api.http.authentication import Authenticator
 from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
+from services.api.operation import check_rules
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -111,7 +113,9 @@ class ApiService:
 
     def _build(self, http: aiohttp.ClientSession) -> Pipeline:
         settings, ports = self._settings, self._ports
-        policy = Policy(all_rules(), settings.api.policy_file)
+        operations, rules = all_operations(), all_rules()
+        check_rules(operations, rules)
+        policy = Policy(rules, settings.api.policy_file)
         session = ServiceSession(settings.identity, settings.neighbours, http, ports.clock)
         tokens = TokenChecker(settings.identity, session, ports.clock, self._tasks)
         deps = Deps(
@@ -126,12 +130,13 @@ class ApiService:
             session=session,
             image=ImageClient(session),
             network=NetworkClient(session),
+            volume=VolumeClient(session),
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
         return Pipeline(
             deps,
-            Router(all_operations()),
+            Router(operations),
             Authenticator(tokens, policy),
             RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
             settings.identity.www_authenticate_url or settings.identity.auth_url,

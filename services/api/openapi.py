@@ -112,12 +112,14 @@ def _standard(schema: Any) -> Any:
 
 
 def _responses(rows: list[Operation], version: int) -> dict[str, Any]:
-    codes = {code for row in rows for code in row.may_answer}
+    codes = {code for row in rows for code in (*row.may_answer, row.removed) if code}
     codes |= {*_EVERY_FAILURE, *([] if rows[0].method == "GET" else [_WRITE_FAILURE])}
     fault = {"schema": {"$ref": "#/components/schemas/Fault"}}
     failures = {
         str(code): {"description": "Refused", "content": {"application/json": fault}}
         for code in sorted(codes)
     }
-    done = {str(row.status(version)): {"description": "Done"} for row in rows}
+    done = {
+        str(row.status(version)): {"description": "Done"} for row in rows if row.removed is None
+    }
     return {**done, **failures}

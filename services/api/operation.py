@@ -7,10 +7,11 @@ May not: hold behaviour. Crash story: none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.errors import MusterError
 from services.api.request import Request
 from services.api.targets import OWN, Target
 from services.api.versions import MAX, MIN
@@ -33,6 +34,12 @@ class Reply:
 Handler = Callable[[Request], Awaitable[Reply]]
 Rule = str | Callable[[Request], str]
 """The name of a policy rule, or which one it is for what the request says."""
+
+
+class Misdeclared(MusterError):
+    """The code's own declarations do not fit together."""
+
+    code = "misdeclared"
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Operation:
     """The single key of the body, for POST .../action."""
     may_answer: tuple[int, ...] = ()
     """Statuses beside `success` and the refusals that every operation may answer with."""
+    removed: int | None = None
+    """The status with which an operation that once was says that it is no more."""
 
     @property
     def id(self) -> str:
@@ -68,3 +77,17 @@ class Operation:
 
     def status(self, version: int) -> int:
         return self.success if isinstance(self.success, int) else self.success(version)
+
+
+def check_rules(operations: Iterable[Operation], rules: Container[str]) -> None:
+    """Raises `Misdeclared` for operations whose policy nobody has declared.
+
+    One that is a function of the request is seen when it is asked (services/api/policy.py).
+    """
+    unknown = [
+        f"{operation.id} names {operation.policy}"
+        for operation in operations
+        if isinstance(operation.policy, str) and operation.policy not in rules
+    ]
+    if unknown:
+        raise Misdeclared(f"policy rules missing in services/api/policies: {'; '.join(unknown)}")

@@ -14,6 +14,8 @@ import structlog
 from oslo_config import cfg
 from oslo_policy import policy as oslo
 
+from common.errors import Bug
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,9 +49,11 @@ class Policy:
     ) -> bool:
         """Whether the caller may do `rule` to something of that project and user (default: own).
 
-        An unknown rule allows nothing, and a caller without a project nothing but being admin:
-        every rule is about projects.
+        A caller without a project is allowed nothing but being admin: every rule is about
+        projects. Raises `Bug` for a rule nobody declared: a misspelt one would deny in silence.
         """
+        if rule not in self._defaults:
+            raise Bug(f"policy rule {rule!r} is not declared in services/api/policies")
         if not ctx.project_id and rule != ADMIN_RULE:
             return False
         target_project = ctx.project_id if project_id is None else project_id

@@ -42,11 +42,33 @@ async def PATH_PROJECT(request: Request, rule: str | None) -> None:  # noqa: N80
         request.require(rule)
 
 
+def QUERY_PROJECT(name: str) -> Target:  # noqa: N802
+    """The project that the query's `name` names, else the caller's own."""
+
+    async def find(request: Request, rule: str | None) -> None:
+        request.owner_project_id = request.q(name) or request.ctx.project_id
+        if rule is not None:
+            request.require(rule)
+
+    return find
+
+
 async def QUERY_USER(request: Request, rule: str | None) -> None:  # noqa: N802
     """The user of the query's user_id, else the caller."""
     request.owner_user_id = request.q("user_id") or request.ctx.user_id
     if rule is not None:
         request.require(rule)
+
+
+def BODY_USER(key: str) -> Target:  # noqa: N802
+    """The user of the user_id that the body's `key` names, else the caller."""
+
+    async def find(request: Request, rule: str | None) -> None:
+        request.owner_user_id = request.body[key].get("user_id") or request.ctx.user_id
+        if rule is not None:
+            request.require(rule)
+
+    return find
 
 
 def server_not_found(server_id: object) -> NotFound:

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
-from common.messages.compute import HostCommand, NetworkInterface
+from common.messages.compute import HostCommand, NetworkInterface, VolumeDevice
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver
 from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
@@ -32,6 +35,7 @@ class Actors:
     reports: Reports
     secrets: Secrets
     provisioning: Provisioning
+    consoles: Consoles
 
 
 class Target(Enum):
@@ -40,6 +44,7 @@ class Target(Enum):
     GUEST = "guest"  # (uuid, generation, **params)
     SPEC = "spec"  # (spec, **params)
     SERVER = "server"  # (uuid, **params): asks or nudges, whatever the generation
+    HOST = "host"  # (**params): asks about the host itself
     NOTHING = "nothing"  # no method: interrupting is all it does
 
 
@@ -97,16 +102,25 @@ VERBS: Mapping[str, Verb] = {
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
+    "offers_console": Verb(actor="consoles", required=_names("protocol"), aside=True),
+    "connect_console": Verb(actor="consoles", required=_names("protocol"),
+                            optional=_names("secret", "ttl_s"), aside=True, result=dict),
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),
     "fence": Verb(_SERVER, actor="reports", aside=True),
+    "volume_connector": Verb(Target.HOST, needs="volumes", aside=True,
+                             result=lambda connector: {"connector": connector}),
+    "attach_volume": Verb(required=_names("volume"), needs="volumes"),
+    "detach_volume": Verb(required=_names("volume_id"), needs="volumes"),
+    "swap_volume": Verb(required=_names("old_volume_id", "volume"), needs="volumes"),
+    "extend_volume": Verb(required=_names("volume_id", "size_gib"), needs="volumes"),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
     "finish_migration": Verb(_SPEC, actor="provisioning", optional=_names("power_state", "held"),
                              needs="migrate", makes_guest=True),
     "revert_migration": Verb(required=_names("new_generation"),
-                             optional=_names("power_on", "held"), needs="migrate",
+                             optional=_names("power_on", "held", "volumes"), needs="migrate",
                              makes_guest=True),
     "live_migrate": Verb(needs="live_migrate"),
     "live_migration_progress": Verb(_SERVER, needs="live_migrate", aside=True,
@@ -137,8 +151,10 @@ async def carry_out(actors: Actors, command: HostCommand) -> dict[str, Any]:
     match verb.target:
         case Target.NOTHING:
             return {}
+        case Target.HOST:
+            subject: tuple[Any, ...] = ()
         case Target.SPEC:
-            subject: tuple[Any, ...] = (_spec(command),)
+            subject = (_spec(command),)
         case Target.SERVER:
             subject = (command.server_uuid,)
         case Target.GUEST:
@@ -178,5 +194,7 @@ def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
 _MADE_OF: Mapping[str, Callable[[Any], Any]] = {
     "power_state": PowerState,
     "interface": NetworkInterface.model_validate,
+    "volume": VolumeDevice.model_validate,
+    "volumes": TypeAdapter(list[VolumeDevice]).validate_python,
 }
 """Parameters that are more than what JSON has; each raises ValueError for what is none."""

@@ -19,11 +19,14 @@ from common.messages.compute import (
     HostReply,
     HostReport,
     HostVerdicts,
+    LocalDisk,
     NetworkInterface,
     Probe,
     Resources,
+    VolumeDevice,
 )
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
+from common.messages.network import PortsChanged, VifPlugged
 from common.messages.scheduler import HostSelected, SelectHost
 from common.messages.workflow import CancelWorkflow, RunWorkflow
 
@@ -113,6 +116,32 @@ SPEC = GuestSpec(
     user_data="IyEvYmluL3NoCg==",
     config_drive=True,
     power_on=False,
+    volumes=[
+        VolumeDevice(
+            volume_id=SERVER,
+            attachment_id=SERVER,
+            device_name="/dev/vda",
+            size_gib=10,
+            boot_index=0,
+            disk_bus="virtio",
+            device_type="disk",
+            tag="root",
+            read_only=True,
+            connection={"driver_volume_type": "iscsi", "target_lun": 1},
+        )
+    ],
+    local_disks=[
+        LocalDisk(
+            device_name="/dev/vdb",
+            source="blank",
+            size=1,
+            guest_format="ext4",
+            boot_index=1,
+            disk_bus="virtio",
+            device_type="disk",
+            tag="scratch",
+        )
+    ],
     facts=FACTS,
     sealed_secrets="c2VhbGVk",
 )
@@ -204,6 +233,7 @@ EXAMPLES: list[Message] = [
         force_host="compute-1",
         requested_host="compute-2",
         exclude_hosts=["compute-3"],
+        image_id=SERVER,
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
@@ -211,4 +241,6 @@ EXAMPLES: list[Message] = [
         wakes=True,
     ),
     PROPOSAL,
+    PortsChanged(request_id=REQUEST, servers=[SERVER]),
+    VifPlugged(request_id=REQUEST, server_uuid=SERVER, port_id=SERVER, failed=True),
 ]

@@ -308,6 +308,7 @@ class Cluster:
             mine = sorted(p["id"] for p in ports if p["device_id"] == uuid)
             assert mine == sorted(v["port_id"] for v in row["network_info"]), "ports are shown"
         await self._assert_guests_sound(servers, kept)
+        await self._assert_interfaces_sound(servers)
         await self._assert_images_sound(servers)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
@@ -336,6 +337,18 @@ class Cluster:
             await wait_for(agree, 5)
         except AssertionError:
             raise AssertionError(f"guests {found - truth} are not the servers {truth}") from None
+
+    async def _assert_interfaces_sound(self, servers: dict[str, asyncpg.Record]) -> None:
+        """Guests that have no move behind them have the interfaces that their servers show."""
+        for host in self.hosts:
+            if host not in self.members:
+                continue
+            for guest in await self.members[host].service.agents[host].driver.list_guests():
+                row = servers.get(str(guest.uuid))
+                if row is None or (row["host"], row["generation"]) != (host, guest.generation):
+                    continue
+                shown = sorted(vif["port_id"] for vif in row["network_info"])
+                assert sorted(guest.port_ids) == shown, f"interfaces of {guest.uuid}"
 
     async def _assert_images_sound(self, servers: dict[str, asyncpg.Record]) -> None:
         url = self.identity_url.removesuffix("/identity") + "/image/v2"

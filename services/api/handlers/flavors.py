@@ -8,15 +8,16 @@ from common.db.stores import flavors
 from common.db.stores.flavors import Flavor, FlavorFilter
 from common.errors import InvalidInput
 from services.api import versions
+from services.api.identifiers import parse_number
 from services.api.operation import Operation, Reply
 from services.api.paging import cut, next_links
 from services.api.request import Request
 from services.api.schemas import flavors as schemas
-from services.api.schemas.parts import truth
 from services.api.servers.flavors import SEES_PRIVATE
 from services.api.views.fields import View
 from services.api.views.flavors import DETAIL, SUMMARY
 
+_NO_FLAVOR_HAS_IT = 2**62
 _SORT_ATTRIBUTES = {
     "memory_mb": "memory_mib",
     "root_gb": "root_gib",
@@ -104,7 +105,8 @@ def _at_least(request: Request, name: str) -> int:
     text = request.q(name) or "0"
     if not (text.isascii() and text.isdigit()):
         raise InvalidInput(f"Invalid {name} filter [{text}]")
-    return min(int(text), 2**62)
+    number = parse_number(text)
+    return _NO_FLAVOR_HAS_IT if number is None else number
 
 
 async def show(request: Request) -> Reply:
@@ -125,13 +127,13 @@ async def create(request: Request) -> Reply:
         str(flavorid),
         asked["name"],
         description=asked.get("description"),
-        memory_mib=int(asked["ram"]),
-        vcpus=int(asked["vcpus"]),
-        root_gib=int(asked["disk"]),
-        ephemeral_gib=int(asked.get("OS-FLV-EXT-DATA:ephemeral", 0)),
-        swap_mib=int(asked.get("swap", 0)),
-        rxtx_factor=float(asked.get("rxtx_factor", 1.0)),
-        is_public=truth(asked.get("os-flavor-access:is_public", True)),
+        memory_mib=asked["ram"],
+        vcpus=asked["vcpus"],
+        root_gib=asked["disk"],
+        ephemeral_gib=asked.get("OS-FLV-EXT-DATA:ephemeral", 0),
+        swap_mib=asked.get("swap", 0),
+        rxtx_factor=asked.get("rxtx_factor", 1.0),
+        is_public=asked.get("os-flavor-access:is_public", True),
     )
     return _shown(request, flavor)
 

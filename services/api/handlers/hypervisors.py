@@ -13,7 +13,6 @@ from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
 from services.api.request import Request
 from services.api.schemas import hypervisors as schemas
-from services.api.schemas.parts import truth
 from services.api.schemas.query import any_parameters
 from services.api.versions import before
 from services.api.views import hypervisors as views
@@ -80,7 +79,7 @@ async def _render(
     render = view.renderer(request)
     shown = [render(node) for node in nodes]
     if servers is None:
-        servers = truth(request.q("with_servers") or False)
+        servers = request.q("with_servers")
     if servers:
         running = await hypervisors.servers_on(request.app.pool, [node.host for node in nodes])
         for node, item in zip(nodes, shown, strict=True):

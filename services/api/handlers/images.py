@@ -55,7 +55,7 @@ async def _list(request: Request, view: View, *path: str) -> Reply:
 
 
 async def _image_url(request: Request) -> str:
-    return await request.app.session.endpoint("image")
+    return await request.app.session.public_endpoint("image")
 
 
 def _filters(request: Request) -> dict[str, str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from common.db.stores import instance_actions as store
 from common.db.stores.instance_actions import InstanceAction
 from common.domain.server import Server
-from common.errors import InvalidInput, NotFound
+from common.errors import NotFound
 from services.api import versions
 from services.api.operation import Operation, Reply
+from services.api.paging import limit_of, unknown_marker
+from services.api.periods import changed
 from services.api.request import Request
 from services.api.schemas import servers_query
-from services.api.servers.listing import time_of
 from services.api.targets import SERVER, SERVER_OR_DELETED
 from services.api.versions import MAX, MIN, before
 from services.api.views import instance_actions as views
@@ -25,18 +25,12 @@ _SHOW = "os_compute_api:os-instance-actions:show"
 async def index(request: Request) -> Reply:
     placed = request.server
     server = placed.server
-    most = request.app.settings.api.max_limit
-    limit = min(int(request.q("limit") or most), most)
-    since, before = _bound(request, "changes-since"), _bound(request, "changes-before")
-    if since and before and since > before:
-        raise InvalidInput(
-            "The value of changes-since must be less than or equal to changes-before."
-        )
+    limit, period = limit_of(request), changed(request)
     found = await store.actions_list(
         request.app.pool,
         server.uuid,
-        since=since,
-        before=before,
+        since=period.since,
+        before=period.before,
         after=await _marker(request, server),
         most=limit,
     )
@@ -48,18 +42,13 @@ async def index(request: Request) -> Reply:
     return Reply(body)
 
 
-def _bound(request: Request, name: str) -> dt.datetime | None:
-    text = request.q(name)
-    return None if text is None else time_of(name, text)
-
-
 async def _marker(request: Request, server: Server) -> InstanceAction | None:
     marker = request.q("marker")
     if marker is None:
         return None
     action = await store.action_get(request.app.pool, server.uuid, marker)
     if action is None:
-        raise InvalidInput(f"marker [{marker}] not found")
+        raise unknown_marker(marker)
     return action
 
 

@@ -12,16 +12,10 @@ from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
 from services.api.request import Request
 from services.api.schemas import keypairs as schemas
+from services.api.targets import BODY_USER, QUERY_USER
 from services.api.views.keypairs import CREATED, DETAIL, ITEM
 
 _RULE = "os_compute_api:os-keypairs"
-
-
-def _owner(request: Request, action: str) -> str:
-    """Whose key pairs are meant; raises `Forbidden` for another user's."""
-    user_id = request.q("user_id") or request.ctx.user_id
-    request.require(f"{_RULE}:{action}", user_id=user_id)
-    return user_id
 
 
 def _id_of(keypair: Keypair) -> str:
@@ -29,7 +23,7 @@ def _id_of(keypair: Keypair) -> str:
 
 
 async def index(request: Request) -> Reply:
-    pool, user_id = request.app.pool, _owner(request, "index")
+    pool, user_id = request.app.pool, request.owner_user_id
     render = ITEM.renderer(request)
     if request.v < versions.KEYPAIRS_PAGED:
         found = await keypairs.find(pool, user_id)
@@ -45,15 +39,13 @@ async def index(request: Request) -> Reply:
 
 
 async def show(request: Request) -> Reply:
-    user_id = _owner(request, "show")
-    keypair = await keypairs.get(request.app.pool, user_id, request.params["name"])
+    keypair = await keypairs.get(request.app.pool, request.owner_user_id, request.params["name"])
     return Reply({"keypair": DETAIL.renderer(request)(keypair)})
 
 
 async def create(request: Request) -> Reply:
     asked, app = request.body["keypair"], request.app
-    user_id = asked.get("user_id") or request.ctx.user_id
-    request.require(f"{_RULE}:create", user_id=user_id)
+    user_id = request.owner_user_id
     kind, public_key, private = asked.get("type", "ssh"), asked.get("public_key"), {}
     if public_key is None:
         made = await asyncio.to_thread(keys.generate, kind, user_id, app.clock.utcnow())
@@ -66,26 +58,26 @@ async def create(request: Request) -> Reply:
         kind=kind,
         fingerprint=keys.fingerprint(kind, public_key),
         public_key=public_key,
-        quota=limits.effective["key_pairs"],
+        quota=limits.of_user(user_id)["key_pairs"],
     )
     return Reply({"keypair": {**CREATED.renderer(request)(keypair), **private}})
 
 
 async def delete(request: Request) -> Reply:
-    user_id = _owner(request, "delete")
-    await keypairs.delete(request.app.pool, user_id, request.params["name"])
+    await keypairs.delete(request.app.pool, request.owner_user_id, request.params["name"])
     return Reply()
 
 
 _ONE = "/os-keypairs/{name}"
 
-# The rules are about the owner, who is known only after the query or the body has been read.
 # fmt: off
 OPERATIONS = [
-    Operation("GET", "/os-keypairs", index, policy=None, query=schemas.list_query),
-    Operation("POST", "/os-keypairs", create, policy=None, body=schemas.create,
+    Operation("GET", "/os-keypairs", index, f"{_RULE}:index", QUERY_USER,
+              query=schemas.list_query),
+    Operation("POST", "/os-keypairs", create, f"{_RULE}:create", BODY_USER("keypair"),
+              body=schemas.create,
               success=lambda v: 201 if v >= versions.KEYPAIR_CODES else 200),
-    Operation("GET", _ONE, show, policy=None, query=schemas.one_query),
-    Operation("DELETE", _ONE, delete, policy=None, query=schemas.one_query,
+    Operation("GET", _ONE, show, f"{_RULE}:show", QUERY_USER, query=schemas.one_query),
+    Operation("DELETE", _ONE, delete, f"{_RULE}:delete", QUERY_USER, query=schemas.one_query,
               success=lambda v: 204 if v >= versions.KEYPAIR_CODES else 202),
 ]

@@ -7,13 +7,19 @@ from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas.query import ANY, closed_from
+from services.api.targets import QUERY_PROJECT
 from services.api.views.limits import ABSOLUTE, Standing
 
 
+def _rule(request: Request) -> str:
+    """A project's own limits are no secret to it."""
+    asked = request.q("tenant_id") or request.ctx.project_id
+    own = asked == request.ctx.project_id
+    return "os_compute_api:limits" if own else "os_compute_api:limits:other_project"
+
+
 async def show(request: Request) -> Reply:
-    app, project_id = request.app, request.q("tenant_id") or request.ctx.project_id
-    if project_id != request.ctx.project_id:
-        request.require("os_compute_api:limits:other_project", project_id)
+    app, project_id = request.app, request.owner_project_id
     limits = await quotas.limits(app.pool, project_id, app.settings.quota)
     standing = Standing(limits.effective, await quotas.usage(app.pool, project_id))
     return Reply({"limits": {"rate": [], "absolute": ABSOLUTE.renderer(request)(standing)}})
@@ -24,7 +30,8 @@ OPERATIONS = [
         "GET",
         "/limits",
         show,
-        policy="os_compute_api:limits",
+        policy=_rule,
+        target=QUERY_PROJECT("tenant_id"),
         query=closed_from(versions.UNKNOWN_KEYS_REFUSED, tenant_id=ANY),
     ),
 ]

@@ -7,14 +7,14 @@ from typing import Any
 
 from common.db.stores import migrations as store
 from common.db.stores.migrations import Criteria, Migration
-from common.errors import Forbidden, InvalidInput
+from common.errors import Forbidden
 from services.api import versions
 from services.api.identifiers import parse_uuid
 from services.api.operation import Operation, Reply
 from services.api.paging import limit_of, next_links, unknown_marker
+from services.api.periods import changed
 from services.api.request import Request
 from services.api.schemas import migrations as schemas
-from services.api.servers.listing import time_of
 from services.api.views.migrations import LISTED
 
 _RULE = "os_compute_api:os-migrations:index"
@@ -38,11 +38,7 @@ def _id_of(migration: Migration) -> str:
 
 async def _criteria(request: Request) -> Criteria | None:
     """None: no migration can match."""
-    since, before = _bound(request, "changes-since"), _bound(request, "changes-before")
-    if since and before and since > before:
-        raise InvalidInput(
-            "The value of changes-since must be less than or equal to changes-before."
-        )
+    period = changed(request)
     server_uuid = request.q("instance_uuid")
     parsed = server_uuid and parse_uuid(server_uuid)
     if server_uuid is not None and parsed is None:
@@ -61,8 +57,8 @@ async def _criteria(request: Request) -> Criteria | None:
         status=request.q("status"),
         user_id=request.q("user_id"),
         project_id=project_id,
-        changed_since=since,
-        changed_before=before,
+        changed_since=period.since,
+        changed_before=period.before,
         after_created_at=after and after[0],
         after_id=after and after[1],
     )
@@ -87,11 +83,6 @@ async def _after(request: Request, project_id: str | None) -> tuple[dt.datetime,
     if not found:
         raise unknown_marker(marker)
     return found
-
-
-def _bound(request: Request, name: str) -> dt.datetime | None:
-    text = request.q(name)
-    return None if text is None else time_of(name, text)
 
 
 OPERATIONS = [Operation("GET", "/os-migrations", index, _RULE, query=schemas.listing)]

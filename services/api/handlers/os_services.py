@@ -16,7 +16,6 @@ from services.api import identifiers, versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import os_services as schemas
-from services.api.schemas.parts import truth
 from services.api.versions import before
 from services.api.views.os_services import SERVICE, status_of
 
@@ -61,7 +60,7 @@ def _wanted_by_verb(verb: str, asked: dict[str, Any], version: int) -> ServiceCh
         case "force-down" if version >= versions.FORCED_DOWN:
             if "forced_down" not in asked:
                 raise InvalidInput("Missing forced_down field")
-            return ServiceChange(forced_down=truth(asked["forced_down"]))
+            return ServiceChange(forced_down=asked["forced_down"])
     raise NotFound("Unknown action")
 
 
@@ -81,7 +80,7 @@ def _wanted(asked: dict[str, Any], service: ServiceRecord) -> ServiceChange:
     wanted = ServiceChange(
         disabled=None if status is None else status == "disabled",
         disabled_reason=reason,
-        forced_down=truth(asked["forced_down"]) if "forced_down" in asked else None,
+        forced_down=asked.get("forced_down"),
     )
     toggles = wanted.disabled is not None and (
         wanted.disabled != service.disabled

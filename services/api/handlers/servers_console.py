@@ -17,7 +17,7 @@ async def output(request: Request) -> Reply:
     placed = request.server
     check(request, CONSOLE_OUTPUT)
     asked = request.body[CONSOLE_OUTPUT.key].get("length")
-    length = None if asked is None or int(asked) == EVERYTHING else int(asked)
+    length = None if asked == EVERYTHING else asked
     found = await ask_host(request, placed, "console_output", length=length)
     return Reply({"output": found["output"] if length != 0 else ""})
 

@@ -17,8 +17,8 @@ async def create_image(request: Request) -> Reply:
 
 
 async def create_backup(request: Request) -> Reply:
-    asked, rotation = request.body["createBackup"], int(request.body["createBackup"]["rotation"])
-    extra = {"backup_type": asked["backup_type"], "rotation": rotation}
+    asked = request.body["createBackup"]
+    extra = {"backup_type": asked["backup_type"], "rotation": asked["rotation"]}
     return _accepted(request, await imaging.start(request, CREATE_BACKUP, asked, extra))
 
 

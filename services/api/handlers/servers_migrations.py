@@ -10,6 +10,7 @@ from common.domain.migrations import NOT_YET_RUNNING, RUNNING, UNDER_WAY
 from common.errors import InvalidInput, NotFound
 from services.api import versions
 from services.api.actions import check
+from services.api.identifiers import parse_number
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import migrations as schemas
@@ -20,7 +21,6 @@ from services.api.views.migrations import LIVE_OF_SERVER
 _INDEX = "os_compute_api:servers:migrations:index"
 _SHOW = "os_compute_api:servers:migrations:show"
 _LIVE = "live-migration"
-_MOST_DIGITS = 18
 
 
 async def index(request: Request) -> Reply:
@@ -69,10 +69,10 @@ async def force_complete(request: Request) -> Reply:
 
 
 async def _find(request: Request, placed: PlacedServer) -> Migration | None:
-    number = request.params["id"]
-    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+    number = parse_number(request.params["id"])
+    if number is None:
         return None
-    return await store.of_server(request.app.pool, placed.server.uuid, int(number))
+    return await store.of_server(request.app.pool, placed.server.uuid, number)
 
 
 def _unknown(request: Request, placed: PlacedServer) -> NotFound:

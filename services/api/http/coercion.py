@@ -19,7 +19,7 @@ from common.errors import InvalidInput
 from services.api.http.formats import FORMATS, moment
 
 BECOMES = "becomes"
-"""Keyword of our schemas: "integer", "boolean", "uuid" or "time"."""
+"""Keyword of our schemas: "integer", "number", "boolean", "uuid" or "time"."""
 TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
 FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
 
@@ -52,6 +52,10 @@ def _integer(value: Any, name: str) -> int:
     return int(value)
 
 
+def _number(value: Any, _name: str) -> float:
+    return float(value)
+
+
 def _boolean(value: Any, _name: str) -> bool:
     return value in TRUE
 
@@ -66,6 +70,7 @@ def _time(value: Any, _name: str) -> dt.datetime:
 
 _KINDS: dict[str, Coerce] = {
     "integer": _integer,
+    "number": _number,
     "boolean": _boolean,
     "uuid": _uuid,
     "time": _time,

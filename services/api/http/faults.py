@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import asyncpg
 
-from common.db.pool import OUT_OF_REACH
+from common.db.pool import out_of_reach
 from common.errors import Bug, MusterError
 
 _NAMES = {
@@ -27,8 +27,13 @@ _NAMES = {
     503: "serviceUnavailable",
 }
 
+_OF_LIMITS = frozenset({413, 429})
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 """A text with a NUL character, which no text of the database can hold."""
+
+
+RETRY_AFTER_S = 2
+"""What is away is usually back within seconds: a restart, another leader."""
 
 
 class HttpError(MusterError):
@@ -50,14 +55,21 @@ def status_of(error: BaseException) -> int:
         return error.http_status
     if isinstance(error, _UNSTORABLE):
         return 400
-    return 503 if isinstance(error, OUT_OF_REACH) else 500
+    return 503 if out_of_reach(error) else 500
 
 
 def expected(error: BaseException) -> bool:
     """False for what must be logged with its traceback."""
-    return isinstance(error, (MusterError, *OUT_OF_REACH, *_UNSTORABLE)) and not isinstance(
-        error, Bug
-    )
+    if isinstance(error, Bug):
+        return False
+    return isinstance(error, (MusterError, *_UNSTORABLE)) or out_of_reach(error)
+
+
+def retry_after_s(error: BaseException) -> int | None:
+    """When the caller should come again; None: asking again changes nothing."""
+    if isinstance(error, HttpError):
+        return error.retry_after_s
+    return RETRY_AFTER_S if status_of(error) == 503 else None
 
 
 def message_of(error: BaseException) -> str:
@@ -66,7 +78,7 @@ def message_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, _UNSTORABLE):
         return "The request has a character that cannot be stored: NUL (U+0000)."
-    if isinstance(error, OUT_OF_REACH):
+    if out_of_reach(error):
         return "The database cannot be reached. Please try again later."
     return (
         "Unexpected API Error. The service's log has the details under this request's id.\n"
@@ -75,8 +87,9 @@ def message_of(error: BaseException) -> str:
 
 
 def body(status: int, message: str, retry_after_s: int | None = None) -> dict[str, Any]:
-    """The fault object: exactly one key that names the kind."""
+    """The fault object: exactly one key that names the kind. Clients look for `retryAfter` in those
+    of limits only."""
     fault: dict[str, Any] = {"code": status, "message": message}
-    if retry_after_s is not None:
+    if retry_after_s is not None and status in _OF_LIMITS:
         fault["retryAfter"] = str(retry_after_s)
     return {_NAMES.get(status, "computeFault"): fault}

@@ -29,6 +29,7 @@ from services.api.http.links import Links
 from services.api.http.router import Router, Target, choose_action, choose_version
 from services.api.http.validation import Validators, as_v2, known_parameters
 from services.api.operation import Operation, Reply
+from services.api.outages import DatabaseOutage
 from services.api.request import Deps, Request, RequestContext
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Pipeline:
         self._router = router
         self._authenticator = authenticator
         self._rate_limit = rate_limit
+        self._database = DatabaseOutage(deps.pool, deps.clock, deps.tasks)
         self._validators = Validators()
         self._www_authenticate_url = www_authenticate_url
         self._max_body_bytes = deps.settings.api.max_body_bytes
@@ -137,6 +139,7 @@ class Pipeline:
         except BodyTooLarge:
             return responses.too_large(self._max_body_bytes, accept, request_id)
         except Exception as error:
+            self._database.noticed(error)
             if not faults.expected(error):
                 log.exception("request_failed", operation=exchange.operation)
             return responses.fault(error, request_id, exchange.shown_version)

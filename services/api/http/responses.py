@@ -68,7 +68,7 @@ def reply(
 def fault(error: BaseException, request_id: str, version: str | None) -> web.Response:
     """A failure of an operation."""
     status = faults.status_of(error)
-    retry_after_s = error.retry_after_s if isinstance(error, faults.HttpError) else None
+    retry_after_s = faults.retry_after_s(error)
     made = headers(_FAULT_JSON, request_id, version)
     if retry_after_s is not None:
         made["Retry-After"] = str(retry_after_s)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from common.errors import InvalidInput, NotFound
 from services.api import versions
-from services.api.operation import Operation
+from services.api.operation import Misdeclared, Operation
 
 Ranges = list[Operation]
 """Rows of one operation with disjoint microversion ranges."""
@@ -55,11 +55,11 @@ class Router:
                 node = node.literal.setdefault(segment, _Node())
         target = node.targets.setdefault(operation.method, Target(names))
         if target.names != names:
-            raise ValueError(f"{operation.id}: another operation calls the parameters {names}")
+            raise Misdeclared(f"{operation.id}: another operation calls the parameters {names}")
         rows = target.actions[operation.action] if operation.action else target.plain
         for other in rows:
             if other.since <= operation.until and operation.since <= other.until:
-                raise ValueError(f"{operation.id}: two rows for the same microversion")
+                raise Misdeclared(f"{operation.id}: two rows for the same microversion")
         rows.append(operation)
 
     def find(self, method: str, segments: list[str]) -> tuple[Target, dict[str, str]] | None:

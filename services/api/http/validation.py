@@ -10,6 +10,7 @@ Crash story: none; compiled again by the next process.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -45,7 +46,13 @@ class _TextRange:
                 raise ValueError(f"{instance!r} is greater than the maximum of {self._high}")
 
 
+MOST_DIGITS = 64
+"""Longer numbers are beyond every limit; Python refuses to convert very long ones at all."""
+
+
 def _number(text: str) -> float | None:
+    if len(text) > MOST_DIGITS:
+        return -math.inf if text.startswith("-") else math.inf
     try:
         return int(text)
     except ValueError:

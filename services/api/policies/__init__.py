@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from services.api.operation import Misdeclared
+
 
 def all_rules() -> dict[str, str]:
-    """Rule name to check string; raises ValueError when a rule is declared twice."""
+    """Rule name to check string; raises `Misdeclared` for one declared twice."""
     rules: dict[str, str] = {}
     for module in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
         for name, check in importlib.import_module(module.name).RULES.items():
             if name in rules:
-                raise ValueError(f"policy rule {name} is declared twice")
+                raise Misdeclared(f"policy rule {name} is declared twice")
             rules[name] = check
     return rules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.api import versions
+from services.api.http.coercion import BECOMES
 from services.api.operation import Schema
 from services.api.schemas.parts import (
     BOOLEAN,
@@ -30,6 +31,7 @@ _RXTX_FACTOR: Schema = {
     "exclusiveMinimum": 0,
     "maximum": _FACTOR_MAX,
     "textRange": [_FACTOR_MIN, _FACTOR_MAX],
+    BECOMES: "number",
 }
 _EXTRA_SPECS: Schema = {
     "type": "object",

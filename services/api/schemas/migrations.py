@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from services.api import versions
 from services.api.operation import Schema
-from services.api.schemas.parts import wrapped
+from services.api.schemas.parts import TIME, wrapped
 from services.api.schemas.query import ANY, LIMIT, many, once, parameters
 
-_TIME: Schema = {"type": "string", "format": "date-time"}
 _FILTERS = ("hidden", "host", "instance_uuid", "migration_type", "source_compute", "status")
 
 
@@ -16,9 +15,9 @@ def listing(v: int) -> Schema:
     properties: dict[str, Schema] = {name: many(ANY) for name in _FILTERS}
     if v < versions.MIGRATIONS_PAGED:
         return parameters(properties, closed=False)
-    properties |= {"limit": once(LIMIT), "marker": once(ANY), "changes-since": once(_TIME)}
+    properties |= {"limit": once(LIMIT), "marker": once(ANY), "changes-since": once(TIME)}
     if v >= versions.CHANGES_BEFORE:
-        properties["changes-before"] = once(_TIME)
+        properties["changes-before"] = once(TIME)
     if v >= versions.MIGRATION_OWNERS:
         properties |= {"user_id": once(ANY), "project_id": once(ANY)}
     return parameters(properties, closed=True)

@@ -29,11 +29,6 @@ TEXT: Schema = {"type": "string"}
 SHORT_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 
 
-def truth(value: bool | str) -> bool:
-    """The meaning of a value that `BOOLEAN` allowed."""
-    return value in TRUE
-
-
 def integer(low: int, high: int = INT32_MAX) -> Schema:
     """A whole number, also as text; handlers read an int."""
     return {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from services.api import versions
 from services.api.operation import Schema
+from services.api.schemas.parts import TIME
 from services.api.schemas.query import ANY, LIMIT, many, once, parameters
 
 _REGEX: Schema = {"type": "string", "format": "regex"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
 
 _REGEX_NAMES = (
     "access_ip_v4", "access_ip_v6", "auto_disk_config", "availability_zone", "config_drive",
@@ -58,13 +58,13 @@ def listing(v: int) -> Schema:
         **dict.fromkeys(_REGEX_NAMES, _REGEX),
         **dict.fromkeys(_PLAIN_NAMES, ANY),
         "limit": LIMIT,
-        "changes-since": _TIME,
+        "changes-since": TIME,
         "sort_key": {"type": "string", "enum": sort_keys(v)},
     }
     if v >= versions.SERVER_TAGS:
         properties |= dict.fromkeys(_TAG_NAMES, _REGEX)
     if v >= versions.CHANGES_BEFORE:
-        properties["changes-before"] = _TIME
+        properties["changes-before"] = TIME
     if v >= versions.LOCKED_FILTER:
         properties["locked"] = ANY
     known = {name: many(schema) for name, schema in properties.items()}
@@ -76,7 +76,7 @@ def instance_actions(v: int) -> Schema:
     """GET /servers/{id}/os-instance-actions."""
     if v < versions.ACTIONS_PAGED:
         return {"type": "object"}
-    properties = {"limit": LIMIT, "marker": ANY, "changes-since": _TIME}
+    properties = {"limit": LIMIT, "marker": ANY, "changes-since": TIME}
     if v >= versions.CHANGES_BEFORE:
-        properties["changes-before"] = _TIME
+        properties["changes-before"] = TIME
     return parameters({name: once(s) for name, s in properties.items()}, closed=True)

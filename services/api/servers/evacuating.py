@@ -17,7 +17,6 @@ from common.errors import InvalidInput, NotFound
 from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
-from services.api.schemas.parts import truth
 from services.api.servers import names
 from services.api.servers.sealing import sealed_secrets
 
@@ -26,7 +25,7 @@ async def evacuate(request: Request) -> str | None:
     """Begin; returns the admin password."""
     body: dict[str, Any] = request.body["evacuate"]
     host = body.get("host")
-    force = truth(body.get("force", False))
+    force = body.get("force", False)
     password = _password(request, body)
     if force and not host:
         raise InvalidInput("Can't force to a non-provided destination")
@@ -64,7 +63,7 @@ def _password(request: Request, body: dict[str, Any]) -> str | None:
     given: str | None = body.get("adminPass")
     if request.v >= versions.SHARED_STORAGE_FOUND:
         return given
-    if not truth(body["onSharedStorage"]):
+    if not body["onSharedStorage"]:
         return given or names.password()
     if given:
         raise InvalidInput("admin password can't be changed on existing disk")

@@ -6,9 +6,9 @@ May not: write SQL. Crash story: reads only.
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from common.db.stores import server_lists as store
@@ -18,9 +18,12 @@ from common.domain.states import VmState, states_of_status
 from common.errors import Forbidden, InvalidInput
 from services.api import versions
 from services.api.identifiers import parse_uuid
+from services.api.paging import limit_of, unknown_marker
+from services.api.periods import changed
 from services.api.request import Request
 from services.api.schemas.servers_query import IGNORED_SORT_KEYS, SORT_KEYS
 
+T = TypeVar("T")
 _ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
 
 FOR_EVERYBODY: dict[str, int] = {
@@ -73,25 +76,29 @@ class Page:
 
 async def page(request: Request, all_tenants_rule: str) -> Page:
     """Ids and names."""
-    limit = _limit(request)
+    limit = limit_of(request)
     criteria = _criteria(request, all_tenants_rule, limit)
     if criteria is None:
         return Page(limit)
-    return Page(limit, summaries=await store.servers_index(request.app.pool, criteria))
+    found = await _found(request, store.servers_index(request.app.pool, criteria))
+    return Page(limit, summaries=found)
 
 
 async def detailed_page(request: Request, all_tenants_rule: str) -> Page:
-    limit = _limit(request)
+    limit = limit_of(request)
     criteria = _criteria(request, all_tenants_rule, limit)
     if criteria is None:
         return Page(limit)
-    return Page(limit, servers=await store.servers_detail(request.app.pool, criteria))
+    found = await _found(request, store.servers_detail(request.app.pool, criteria))
+    return Page(limit, servers=found)
 
 
-def _limit(request: Request) -> int:
-    most = request.app.settings.api.max_limit
-    asked = request.q("limit")
-    return most if asked is None else min(int(asked), most)
+async def _found(request: Request, asking: Awaitable[list[T]]) -> list[T]:
+    """Raises `InvalidInput` with the marker as it was given."""
+    try:
+        return await asking
+    except store.UnknownMarker as error:
+        raise unknown_marker(request.q("marker")) from error
 
 
 def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria | None:
@@ -108,22 +115,23 @@ def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria |
             criteria.addresses[4 if name == "ip" else 6] = value
         elif name in {"tags", "tags-any", "not-tags", "not-tags-any"}:
             criteria.tags[name] = value.split(",")
-        elif name in _JOINED:
+        elif name in _JOINED or name.startswith("_"):
             raise InvalidInput(f"Servers cannot be filtered by '{name}'.")
     if "locked" in given and request.v >= versions.LOCKED_FILTER:
         criteria.locked = _strict_boolean("locked", given["locked"])
-    _between(given, criteria)
+    period = changed(request)
+    criteria.changed_since, criteria.changed_before = period.since, period.before
     if not (_by_status(request, criteria) and _by_uuid(given, criteria) and limit):
         return None
     criteria.lifetime = _lifetime(given, criteria)
     if (marker := request.q("marker")) is not None:
         criteria.marker = parse_uuid(marker)
         if criteria.marker is None:
-            raise InvalidInput(f"marker [{marker}] not found")
+            raise unknown_marker(marker)
     return criteria
 
 
-def _usable(request: Request) -> dict[str, str]:
+def _usable(request: Request) -> dict[str, Any]:
     """Parameters with their last values, without those the caller may not use."""
     everything = request.can(_ALL_FILTERS)
     return {
@@ -134,7 +142,7 @@ def _usable(request: Request) -> dict[str, str]:
 
 
 def _only_own_projects(
-    request: Request, given: dict[str, str], all_tenants_rule: str, criteria: Criteria
+    request: Request, given: dict[str, Any], all_tenants_rule: str, criteria: Criteria
 ) -> None:
     if not _all_tenants(given):
         criteria.exact["project_id"] = request.ctx.project_id
@@ -145,7 +153,7 @@ def _only_own_projects(
         criteria.exact["project_id"] = project_id
 
 
-def _all_tenants(given: dict[str, str]) -> bool:
+def _all_tenants(given: dict[str, Any]) -> bool:
     value = given.get("all_tenants")
     return value is not None and (value == "" or _strict_boolean("all_tenants", value))
 
@@ -159,27 +167,6 @@ def _strict_boolean(name: str, value: str) -> bool:
             f"Unrecognized value '{value}', acceptable values are: {acceptable}"
         )
     return word in _TRUE
-
-
-def time_of(name: str, text: str) -> dt.datetime:
-    """The moment a parameter names, UTC unless it says otherwise; raises `InvalidInput`."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(f"Invalid input for query parameters {name}: {text}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _between(given: dict[str, str], criteria: Criteria) -> None:
-    if (since := given.get("changes-since")) is not None:
-        criteria.changed_since = time_of("changes-since", since)
-    if (before := given.get("changes-before")) is not None:
-        criteria.changed_before = time_of("changes-before", before)
-    since_at, before_at = criteria.changed_since, criteria.changed_before
-    if since_at and before_at and since_at > before_at:
-        raise InvalidInput(
-            "The value of changes-since must be less than or equal to changes-before."
-        )
 
 
 def _by_status(request: Request, criteria: Criteria) -> bool:
@@ -208,14 +195,14 @@ def _by_status(request: Request, criteria: Criteria) -> bool:
     return True
 
 
-def _by_uuid(given: dict[str, str], criteria: Criteria) -> bool:
+def _by_uuid(given: dict[str, Any], criteria: Criteria) -> bool:
     if "uuid" in given:
         criteria.exact["uuid"] = parse_uuid(given["uuid"])
         return criteria.exact["uuid"] is not None
     return True
 
 
-def _lifetime(given: dict[str, str], criteria: Criteria) -> Lifetime:
+def _lifetime(given: dict[str, Any], criteria: Criteria) -> Lifetime:
     """Whether deleted servers count; a bad text is false."""
     wanted = set(criteria.vm_states or [criteria.exact.get("vm_state", "")])
     if wanted == {VmState.DELETED}:

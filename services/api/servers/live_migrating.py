@@ -16,13 +16,12 @@ from common.errors import InvalidInput
 from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
-from services.api.schemas.parts import truth
 
 
 async def migrate_live(request: Request, host: str | None) -> None:
     """Begin; raises `InvalidInput` for a host that is not known and, below 2.34, for a source or
     destination that cannot be used."""
-    force = truth(request.body[LIVE_MIGRATE.key].get("force", False))
+    force = request.body[LIVE_MIGRATE.key].get("force", False)
     check(request, LIVE_MIGRATE)
     if force and not host:
         raise InvalidInput("Can't force to a non-provided destination")
@@ -35,6 +34,7 @@ async def migrate_live(request: Request, host: str | None) -> None:
         "host": host,
         "force": bool(host) and (force or request.v < versions.LIVE_MIGRATE_FORCE),
         "migration_uuid": str(migration.uuid),
+        "checked_first": request.v < versions.LIVE_MIGRATION_CHECKED_LATER,
     }
     await start_action(request, LIVE_MIGRATE, state, migration=migration)
 

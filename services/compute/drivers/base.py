@@ -25,16 +25,18 @@ no obstacle to a verb that makes it, nor to `destroy`.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from common.domain.consoles import ConsoleProtocol
 from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import PowerState
 from common.errors import Unavailable
-from common.messages.compute import GuestSpec, NetworkInterface, Resources
+from common.messages.compute import GuestSpec, NetworkInterface, Resources, VolumeDevice
 
 
 class Phase(Enum):
@@ -70,6 +72,8 @@ class GuestInfo:
     """UTC time of the last change of `power_state` or `phase`."""
     phase: Phase
     hold: Hold | None = None
+    volumes: tuple[tuple[str, str], ...] = ()
+    """Id and attachment of each volume it has."""
     port_ids: tuple[str, ...] = ()
     """The ports for which it has network interfaces, in their order."""
 
@@ -93,6 +97,9 @@ class Capabilities:
     live_migrate: bool = False
     interfaces: bool = False
     fencing: bool = False
+    consoles: frozenset[ConsoleProtocol] = frozenset()
+    """What its guests' consoles speak."""
+    volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,9 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Snapshot(Protocol):
+    snapshot_format: str
+    """What the bytes are, as the image service names it: raw, qcow2, ..."""
+
     def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
         """The bytes of an image of the root disk, in chunks; the power state stays."""
 
@@ -232,6 +242,33 @@ class AdminPassword(Protocol):
 @runtime_checkable
 class CrashDump(Protocol):
     async def inject_nmi(self, uuid: str, generation: int) -> None: ...
+
+
+@runtime_checkable
+class Volumes(Protocol):
+    """Disks that a guest gets and gives up while it is there. Those it is made with are in its
+    spec. A guest that is off has the disk when it starts."""
+
+    async def volume_connector(self) -> dict[str, Any]:
+        """How the volume service must know this host to connect volumes to it."""
+
+    async def attach_volume(self, uuid: str, generation: int, volume: VolumeDevice) -> None:
+        """Give the guest the disk. The volume by the same attachment is success, by another one
+        takes the place of what is there."""
+
+    async def detach_volume(self, uuid: str, generation: int, volume_id: str) -> None:
+        """Take the disk away; one that is not there is success."""
+
+    async def swap_volume(
+        self, uuid: str, generation: int, old_volume_id: str, volume: VolumeDevice
+    ) -> None:
+        """Copy the old volume to the new one while the guest uses it, and put that in its place.
+        Raises `NotFound` when the guest has neither."""
+
+    async def extend_volume(
+        self, uuid: str, generation: int, volume_id: str, size_gib: int
+    ) -> None:
+        """Let the guest see that the volume has grown. Raises `NotFound` without it."""
 
 
 @runtime_checkable
@@ -262,8 +299,11 @@ class Migrate(Protocol):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
-        """On the source: the kept guest of `generation` goes on as `new_generation`."""
+        """On the source: the kept guest of `generation` goes on as `new_generation`, with these
+        volumes instead of those it had; None: with those."""
 
 
 @dataclass(frozen=True)
@@ -288,6 +328,26 @@ class LiveMigrate(Migrate, Protocol):
     async def live_migration_abort(self, uuid: str) -> None: ...
 
     async def live_migration_force_complete(self, uuid: str) -> None: ...
+
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Bytes both ways."""
+
+
+@runtime_checkable
+class Consoles(Protocol):
+    async def open_console(
+        self,
+        uuid: str,
+        generation: int,
+        protocol: ConsoleProtocol,
+        secrets: frozenset[str] | None = None,
+    ) -> Stream:
+        """A connection to a console of the guest, held or not; it ends with the guest. With
+        `secrets` (SHA-256, hexadecimal) whoever uses it must show one of them in the protocol's own
+        way; without, the caller knows who that is. Raises `Unsupported` for a protocol that is not
+        among the driver's, or that has no such way, and `NotFound` and `StaleGeneration` as the
+        verbs do."""
 
 
 @runtime_checkable

@@ -14,13 +14,14 @@ import structlog
 
 from common.db.stores import leftovers
 from common.db.stores.commit import Leftover
+from common.errors import reason
 from services.conductor.engine.context import Context
 
 log = structlog.get_logger(__name__)
 
 
 def with_reason(found: Sequence[Leftover], error: Exception) -> list[Leftover]:
-    return [dataclasses.replace(each, reason=each.reason or str(error)) for each in found]
+    return [dataclasses.replace(each, reason=each.reason or reason(error)) for each in found]
 
 
 async def confess(context: Context, left: Sequence[Leftover]) -> None:

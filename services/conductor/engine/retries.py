@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from common.db.pool import OUT_OF_REACH
-from common.errors import MusterError, Timeout, Unavailable
+from common.db.pool import OUT_OF_REACH, misused
+from common.errors import MusterError, Timeout, Unavailable, reason
 from services.conductor.engine.context import Context
 
 log = structlog.get_logger(__name__)
@@ -43,12 +43,14 @@ async def until_deadline(
                 raise
             trouble = error
         except OUT_OF_REACH as error:
+            if misused(error):
+                raise
             if limit.expired():
                 raise Timeout(f"{name} took longer than allowed") from error
-            trouble = Unavailable(f"the database cannot be reached: {error!r}")
+            trouble = Unavailable("the database cannot be reached", reason=repr(error))
         if context.deadline - clock.monotonic() <= pause_s:
             raise trouble
-        log.info("step_retried", step=name, error=str(trouble))
+        log.info("step_retried", step=name, error=reason(trouble))
         start_over(context)
         await clock.sleep(context.deps.random.uniform(pause_s / 2, pause_s))
         pause_s = min(pause_s * 2, _MOST_S)

@@ -57,6 +57,7 @@ class Deployment:
     http: aiohttp.ClientSession
     identity_url: str
     base_url: str
+    database_url: str
     tokens: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
 
@@ -172,26 +173,31 @@ class Deployment:
         )
         return str(uuid)
 
+    async def add_person(self, user: str, *, project: str, role: str) -> None:
+        """A user with one role in one project, each made when it is not there; logged in."""
+        project_id = await self._named("projects", project, domain_id="default")
+        role_id = await self._named("roles", role)
+        body = {"user": {"name": user, "password": user, "domain_id": "default"}}
+        user_id = (await self.identity("POST", "/users", body))["user"]["id"]
+        grant = f"/projects/{project_id}/users/{user_id}/roles/{role_id}"
+        await self.identity("PUT", grant)
+        await self.login(user, project)
+
+    async def _named(self, kind: str, name: str, **fields: str) -> str:
+        found = (await self.identity("GET", f"/{kind}?name={name}"))[kind]
+        if not found:
+            one = kind.removesuffix("s")
+            made = await self.identity("POST", f"/{kind}", {one: {"name": name, **fields}})
+            found = [made[one]]
+        return str(found[0]["id"])
+
 
 async def _add_people(deployment: Deployment) -> None:
-    domain = "default"
-    projects = (await deployment.identity("GET", "/projects"))["projects"]
-    project_ids = {project["name"]: project["id"] for project in projects}
-    roles = {r["name"]: r["id"] for r in (await deployment.identity("GET", "/roles"))["roles"]}
     for user, (project, role) in PEOPLE.items():
         if role is None:
-            continue
-        if project not in project_ids:
-            body = {"project": {"name": project, "domain_id": domain}}
-            made = await deployment.identity("POST", "/projects", body)
-            project_ids[project] = made["project"]["id"]
-        if role not in roles:
-            made = await deployment.identity("POST", "/roles", {"role": {"name": role}})
-            roles[role] = made["role"]["id"]
-        body = {"user": {"name": user, "password": user, "domain_id": domain}}
-        user_id = (await deployment.identity("POST", "/users", body))["user"]["id"]
-        grant = f"/projects/{project_ids[project]}/users/{user_id}/roles/{roles[role]}"
-        await deployment.identity("PUT", grant)
+            await deployment.login(user, project)
+        else:
+            await deployment.add_person(user, project=project, role=role)
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +232,9 @@ async def deployment(
     service = api.create(Settings(**sections), ports)
     await service.start()
     async with aiohttp.ClientSession() as http:
-        made = Deployment(pool, bus, http, identity_url, f"http://127.0.0.1:{service.port}")
+        made = Deployment(pool, bus, http, identity_url, f"http://127.0.0.1:{service.port}", url)
         await made.login("admin", "admin")
         await _add_people(made)
-        for user, (project, _) in PEOPLE.items():
-            await made.login(user, project)
         yield made
     await service.stop()
     await stand_ins.stop()

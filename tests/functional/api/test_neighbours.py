@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from common.auth.session import ServiceSession
 from common.config.settings import IdentitySettings, NeighbourSettings, Settings
@@ -56,21 +57,26 @@ async def test_callers_own_401_is_handed_back(session: ServiceSession) -> None:
 async def test_wrong_password_says_which_settings(deployment: Deployment) -> None:
     identity = IdentitySettings(auth_url=deployment.identity_url, password="wrong")
     session = ServiceSession(identity, NeighbourSettings(), deployment.http, Clock())
-    with pytest.raises(Unavailable, match="MUSTER_IDENTITY__USERNAME"):
+    with pytest.raises(Unavailable) as refused:
         await session.login()
+    assert "MUSTER_IDENTITY__USERNAME" in refused.value.reason
+    assert "MUSTER" not in str(refused.value)
 
 
 async def test_unknown_service_type(session: ServiceSession) -> None:
-    with pytest.raises(Unavailable, match="has no 'weather' endpoint"):
+    with pytest.raises(Unavailable) as refused:
         await session.request("weather", "GET", "/")
+    assert "has no 'weather' endpoint" in refused.value.reason
 
 
 async def test_settings_win_over_the_catalog(deployment: Deployment) -> None:
     identity = IdentitySettings(auth_url=f"{deployment.identity_url}/v3/")
     neighbours = NeighbourSettings(image_endpoint=GONE, attempts=2, timeout_s=1)
     session = ServiceSession(identity, neighbours, deployment.http, Clock())
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(Unavailable) as refused:
         await ImageClient(session).get("x")
+    assert "127.0.0.1:9" in refused.value.reason
+    assert "127.0.0.1" not in str(refused.value)
 
 
 async def test_images(deployment: Deployment, session: ServiceSession) -> None:
@@ -149,11 +155,23 @@ async def lonely_api(deployment: Deployment) -> AsyncIterator[str]:
 
 
 async def test_without_identity_503(deployment: Deployment, lonely_api: str) -> None:
+    """Callers are told to come again, not where it is; operators are told once."""
     headers = {"X-Auth-Token": "a"}
-    async with deployment.http.get(f"{lonely_api}/v2.1/flavors", headers=headers) as response:
-        assert response.status == 503
-        (fault,) = (await response.json()).values()
-        assert fault["message"] == "The identity service is temporarily unavailable."
+    with capture_logs() as logs:
+        for _ in range(3):
+            async with deployment.http.get(
+                f"{lonely_api}/v2.1/flavors", headers=headers
+            ) as response:
+                assert response.status == 503
+                assert int(response.headers["Retry-After"]) > 0
+                (fault,) = (await response.json()).values()
+                assert fault["message"] == (
+                    "The identity service is temporarily unavailable. Please try again later."
+                )
+    said = [entry for entry in logs if entry["event"] == "out_of_reach"]
+    assert [(entry["what"], "127.0.0.1:9" in entry["reason"]) for entry in said] == [
+        ("identity", True)
+    ]
 
 
 async def test_a_stop_says_goodbye_and_a_crash_does_not(deployment: Deployment) -> None:

@@ -159,9 +159,8 @@ async def stack(
 ) -> AsyncIterator[Stack]:
     name = f"muster_servers_{next(_numbers)}"
     await execute(postgres_server, f"create database {name} template {template_database}")
-    pool = await create_pool(
-        DatabaseSettings(url=postgres_server.replace("/postgres?", f"/{name}?"))
-    )
+    url = postgres_server.replace("/postgres?", f"/{name}?")
+    pool = await create_pool(DatabaseSettings(url=url))
     bus = MemoryBus(MemoryBroker())
     await bus.start()
     ports = Ports(bus=bus, pool=pool)
@@ -191,6 +190,7 @@ async def stack(
             http=http,
             identity_url=f"{root}/identity",
             base_url=f"http://127.0.0.1:{service.port}",
+            database_url=url,
         )
 
         async def hear(delivery: Delivery) -> None:

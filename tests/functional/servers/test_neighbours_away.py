@@ -20,7 +20,8 @@ async def test_said_to_be_away(stack: Stack) -> None:
     answer = await stack.create()
     assert answer.status == 503
     assert set(answer.body) == {"serviceUnavailable"}
-    assert NOBODY in answer.fault()
+    assert answer.fault().startswith("The image service is temporarily unavailable.")
+    assert int(answer.headers["Retry-After"]) > 0
     for table in ("servers", "workflows", "instance_actions"):
         assert await stack.count(table) == 0
 

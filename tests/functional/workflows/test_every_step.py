@@ -25,12 +25,14 @@ from common.auth.sealing import seal
 from common.db.stores import migrations, server_actions
 from common.db.stores.server_actions import MigrationStart, Requester
 from common.domain.actions import (
+    ATTACH_INTERFACE,
     CHANGE_PASSWORD,
     CONFIRM_RESIZE,
     CRASH_DUMP,
     CREATE_BACKUP,
     CREATE_IMAGE,
     DELETE,
+    DETACH_INTERFACE,
     LIVE_MIGRATE,
     MIGRATE,
     PAUSE,
@@ -202,6 +204,10 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
             source_node=left.source_node,
             source_generation=left.source_generation,
         )
+    if made.pop("network", False):
+        made["net_id"] = await cluster.network_id()
+    if made.pop("first_port", False):
+        made["port_id"] = row["network_info"][0]["port_id"]
     if made.pop("image", False):
         made["image_id"] = await cluster.queued_image(server_id, "snap")
     if "password" in made:
@@ -265,6 +271,10 @@ CASES: dict[str, Case] = {
         "ACTIVE",
         records="createBackup",
         cleans_up=("rotate",),
+    ),
+    "attach_interface": Case(action(ATTACH_INTERFACE, network=True), "ACTIVE", "ACTIVE"),
+    "detach_interface": Case(
+        action(DETACH_INTERFACE, first_port=True), "ACTIVE", "ACTIVE", cleans_up=("release",)
     ),
     "shelve": Case(
         action(SHELVE),

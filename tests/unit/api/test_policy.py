@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import Bug
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import RequestContext
@@ -39,7 +40,6 @@ def defaults() -> Policy:
         (EVACUATE, ("admin",), "p1", True),
         ("os_compute_api:limits", (), "p1", True),
         ("compute:servers:resize:cross_cell", ("admin",), "p1", False),
-        ("no:such:rule", ("admin",), "p1", False),
     ],
 )
 def test_defaults(
@@ -47,6 +47,11 @@ def test_defaults(
 ) -> None:
     for _ in range(2):  # decided, then remembered
         assert defaults.allows(rule, _who(*roles), project) is allowed
+
+
+def test_a_misspelt_rule_is_nobodys_refusal(defaults: Policy) -> None:
+    with pytest.raises(Bug, match="no:such:rule"):
+        defaults.allows("no:such:rule", _who("admin"))
 
 
 def test_own_user(defaults: Policy) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InvalidInput, NotFound
 from services.api.http.router import Router, choose_action, choose_version
-from services.api.operation import Operation, Reply
+from services.api.operation import Misdeclared, Operation, Reply
 from services.api.request import Request
 
 
@@ -78,10 +78,10 @@ def test_actions() -> None:
 
 
 def test_rows_must_not_overlap() -> None:
-    with pytest.raises(ValueError, match="two rows for the same microversion"):
+    with pytest.raises(Misdeclared, match="two rows for the same microversion"):
         Router([_row("GET", "/a", until=5), _row("GET", "/a", since=5)])
 
 
 def test_parameters_have_one_name() -> None:
-    with pytest.raises(ValueError, match="calls the parameters"):
+    with pytest.raises(Misdeclared, match="calls the parameters"):
         Router([_row("GET", "/a/{x}", until=5), _row("GET", "/a/{y}", since=6)])

@@ -10,6 +10,7 @@ import pytest
 from common.errors import Unsupported
 from services.compute import uploads
 from services.compute.app import DRIVERS
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Capabilities
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.verbs import LATENCY
@@ -24,6 +25,7 @@ _ACTORS = {
     "uploads": Uploads,
     "reports": Reports,
     "secrets": Secrets,
+    "consoles": Consoles,
     "provisioning": Provisioning,
 }
 

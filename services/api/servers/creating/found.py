@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.db.stores import servers as store
-from common.db.stores.quotas import Limits
+from common.db.stores.quotas import Caps
 from common.errors import InvalidInput
 from common.neighbours.image import Image
 from common.neighbours.network import SecurityGroup
@@ -29,7 +29,7 @@ class Found:
     """Columns of `flavors`; None: unknown, or not for this project."""
     key_name: str | None
     public_key: str | None
-    limits: Limits
+    limits: Caps
     """What this user may have in the project."""
     image: Image
     networks: FoundNetworks
@@ -61,7 +61,7 @@ async def look_up(request: Request, asked: Asked) -> Found:
         flavor=context.flavor,
         key_name=context.key_name,
         public_key=context.public_key,
-        limits=context.limits.of_user(asked.user_id),
+        limits=context.limits.caps(asked.user_id),
         image=image,
         networks=networks,
         security_groups=groups,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from common.db.stores.quotas import UNLIMITED, Limits
+from common.db.stores.quotas import UNLIMITED, Caps
 from common.domain.guest_data.facts import wants_drive
 from common.errors import InvalidInput, OverQuota
 from services.api.servers import files, images
@@ -39,7 +39,7 @@ class Plan:
     """Servers that differ in name, id and number only."""
 
     asked: Asked
-    limits: Limits
+    limits: Caps
     destination: Destination
     columns: dict[str, Any]
     """Those all servers share, but for the reservation id."""
@@ -71,7 +71,7 @@ def plan(asked: Asked, found: Found) -> Plan:
     )
 
 
-def _check_quotas(asked: Asked, limits: Limits) -> None:
+def _check_quotas(asked: Asked, limits: Caps) -> None:
     items, most = len(asked.metadata), limits["metadata_items"]
     if most != UNLIMITED and items > most:
         raise OverQuota(f"Maximum number of metadata items exceeds {most}")
@@ -118,7 +118,9 @@ def _columns(asked: Asked, found: Found, flavor: dict[str, Any]) -> dict[str, An
         "user_data": asked.user_data,
         "metadata": asked.metadata,
         "tags": asked.tags,
-        "security_groups": [] if networks == "none" else list(asked.group_names),
+        "security_groups": planned_networks.shown_groups(
+            networks, asked.group_names, found.security_groups
+        ),
         "requested_networks": networks,
         "access_ip_v4": asked.access_ip_v4,
         "access_ip_v6": asked.access_ip_v6,

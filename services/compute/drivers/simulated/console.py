@@ -11,8 +11,10 @@ import base64
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Sequence
 
 from common.domain.guest_data.openstack import decoded
+from common.messages.compute import GuestSpec, LocalDisk, VolumeDevice
 from services.compute.drivers.simulated.store import Guest
 
 _BOOT = """\
@@ -21,8 +23,8 @@ _BOOT = """\
 [    0.004112] CPU: {vcpus} virtual processors
 [    0.010020] Memory: {memory_mib} MiB available
 [    0.118377] Image: {image}
-[    0.233120] vda: {root_gib} GiB root disk
-[    0.341984] EXT4-fs (vda1): mounted filesystem
+[    0.233120] {root}
+{disks}[    0.341984] EXT4-fs (vda1): mounted filesystem
 [    0.502771] init: entering runlevel 3
 {interfaces}
 [    0.910233] cloud-init: instance-id {uuid}, hostname {hostname}
@@ -43,6 +45,10 @@ _LINES = {
     "suspend": "{stamp} PM: suspend entry",
     "resume": "{stamp} PM: suspend exit",
     "password": "{stamp} passwd: password of the administrator changed",
+    "attached": "{stamp} hotplug: a disk has come",
+    "detached": "{stamp} hotplug: a disk has gone",
+    "swapped": "{stamp} hotplug: a disk has been replaced",
+    "extended": "{stamp} hotplug: a disk has grown",
     "left": "{stamp} migration: leaving this host",
     "migrated": "{stamp} migration: running on a new host",
     "interface": "{stamp} pci: network interfaces changed\n{interfaces}",
@@ -93,6 +99,18 @@ def _given(guest: Guest) -> list[str]:
 def render(guest: Guest, length: int | None) -> str:
     """The last `length` lines, all when None or negative. The last has no newline: clients that
     ask for n lines expect n when they split at newlines."""
+    text = _lines(guest, guest.history)
+    if length is not None and length >= 0:
+        text = text[len(text) - min(length, len(text)) :]
+    return "\n".join(text)
+
+
+def render_last(guest: Guest) -> str:
+    """What the newest event has added."""
+    return "\n".join(_lines(guest, guest.history[-1:]))
+
+
+def _lines(guest: Guest, history: Sequence[tuple[float, str]]) -> list[str]:
     spec = guest.spec
     facts: dict[str, str] = {
         "name": spec.name,
@@ -100,7 +118,6 @@ def render(guest: Guest, length: int | None) -> str:
         "hostname": spec.hostname,
         "vcpus": str(spec.vcpus),
         "memory_mib": str(spec.memory_mib),
-        "root_gib": str(spec.root_gib),
         "image": spec.image_id or "none",
         "key": _key(guest),
         "rescue": f" rescue={guest.rescue_image}" if guest.rescue_image else "",
@@ -117,10 +134,44 @@ def render(guest: Guest, length: int | None) -> str:
         f"[    1.{n:03}000] cloud-init: {_printable(line)}\n"
         for n, line in enumerate(_given(guest))
     )
+    facts["root"], facts["disks"] = _root(spec), _disks(spec)
     text: list[str] = []
-    for when, kind in guest.history:
+    for when, kind in history:
         stamp = dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text += _LINES[kind].format(stamp=stamp, **facts).split("\n")
-    if length is not None and length >= 0:
-        text = text[len(text) - min(length, len(text)) :]
-    return "\n".join(text)
+    return text
+
+
+def _root(spec: GuestSpec) -> str:
+    volume = next((v for v in spec.volumes if v.boot_index == 0), None)
+    if volume is None:
+        return f"vda: {spec.root_gib} GiB root disk"
+    return f"{_bare(volume.device_name)}: {volume.size_gib} GiB root volume {volume.volume_id}"
+
+
+def _disks(spec: GuestSpec) -> str:
+    """A line for each disk that is not the root."""
+    lines = [
+        f"{_bare(v.device_name)}: {v.size_gib} GiB volume {v.volume_id} {_hints(v)}"
+        for v in spec.volumes
+        if v.boot_index != 0
+    ]
+    lines += [
+        f"{_bare(d.device_name)}: {'swap' if d.guest_format == 'swap' else 'local'} disk "
+        f"{d.guest_format or ''} {_hints(d)}"
+        for d in spec.local_disks
+        if d.boot_index != 0
+    ]
+    # What comes from users must not add lines.
+    return "".join(
+        f"[    0.2{n:02}500] {_UNPRINTABLE.sub('?', line).strip()}\n"
+        for n, line in enumerate(lines, 34)
+    )
+
+
+def _bare(name: str | None) -> str:
+    return (name or "disk").removeprefix("/dev/")
+
+
+def _hints(disk: VolumeDevice | LocalDisk) -> str:
+    return " ".join(hint for hint in (disk.disk_bus, disk.device_type, disk.tag) if hint)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
 from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
-from common.messages.compute import GuestSpec
+from common.messages.compute import GuestSpec, VolumeDevice
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
@@ -28,11 +28,14 @@ from services.compute.drivers.base import (
     RebootType,
 )
 from services.compute.drivers.simulated import console
+from services.compute.drivers.simulated.consoles import PROTOCOLS
+from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
 from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
@@ -54,7 +57,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, SimulatedHost):
+class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -68,7 +71,10 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         live_migrate=True,
         interfaces=True,
         fencing=True,
+        consoles=PROTOCOLS,
+        volumes=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             self._drives.remove(uuid)
             if guest is not None:
                 self._execution.destroyed(guest)
+                self._consoles.end(uuid)
 
         await self._run("destroy", uuid, apply, pretend=_nothing)
 
@@ -203,6 +210,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
         as_of = self._execution.holds
 
@@ -216,6 +225,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             self._hold_or_release(guest, as_of, held=held)
             spec = guest.spec.model_copy(update={"generation": new_generation})
             guest = replace(guest, spec=spec, phase=Phase.READY)
+            if volumes is not None:
+                guest = with_volumes(guest, volumes)
             if power_on:
                 self._boot(guest)
             else:
@@ -305,7 +316,8 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
                 self._drives.put(spec.uuid, provision.config_drive)
-                given = provisioned(guest, provision)
+                # Prepared long before perhaps: what it is to be is what is said now.
+                given = provisioned(replace(guest, spec=spec), provision)
                 ready = replace(given, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
@@ -340,6 +352,7 @@ class SimulatedDriver(InterfaceVerbs, SimulatedHost):
             made = Guest(spec, Phase.BUILDING, PowerState.PENDING, self._execution.now())
             self._store.save(made)
             self._execution.update(made, "replaced")
+            self._consoles.end(spec.uuid)
 
     def _hold_or_release(self, guest: Guest, as_of: int, *, held: bool) -> None:
         """For one that does not want to run yet and is about to be made: whether it may then."""
