@@ -316,12 +316,21 @@ class ServiceSession:
             raise (_Repeat(failure) if call.repeatable else failure) from error
         except aiohttp.ClientError as error:
             lost = Unavailable(excuse, reason=f"{name}: {error!r}")
-            raise (_Repeat(lost) if call.repeatable else lost) from error
+            again = call.repeatable or (_unsent(error) and isinstance(call.data, bytes))
+            raise (_Repeat(lost) if again else lost) from error
         if response.status >= 500:
             broken = Unavailable(excuse, reason=f"{name}: answered {response.status}")
             again = call.repeatable and response.status in _RETRY_STATUSES
             raise _Repeat(broken) if again else broken
         return response.status, response.headers, _decode(body)
+
+
+def _unsent(error: aiohttp.ClientError) -> bool:
+    """Whether the neighbour had closed a kept connection before the body was written to it.
+
+    Servers end connections after a while, or after each answer, and need not say so before.
+    """
+    return isinstance(error.__cause__, aiohttp.ClientConnectionResetError)
 
 
 def _excuse(service: str) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 from pydantic import Field
 
 from common.config.section import Section
-from common.domain.consoles import Protocol
+from common.domain.consoles import ConsoleProtocol
 
 
 class ConsolesSettings(Section):
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=6080, ge=0, le=65535)
     """0 chooses a free port. One port serves every kind of console; the token says which."""
-    enabled: list[Protocol] = Field(default=["vnc", "spice", "serial"])
+    enabled: list[ConsoleProtocol] = Field(default=["vnc", "spice", "serial"])
     """What users may ask for; the rest is "Unavailable console type"."""
     novncproxy_base_url: str = "http://127.0.0.1:6080/vnc_auto.html"
     """What users' browsers open; a token is added. The names are those of Nova's options."""

@@ -23,6 +23,10 @@ from pydantic_settings import (
 )
 
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.disks import DiskSettings
+from common.config.guest_data import MetadataSettings
+from common.config.network import NetworkSettings
+from common.config.scheduler import SchedulerSettings
 from common.config.section import Section
 
 log = structlog.get_logger(__name__)
@@ -182,22 +186,6 @@ class ConductorSettings(Section):
         return self.lease_s / 2
 
 
-class SchedulerSettings(Section):
-    host_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
-    cpu_allocation_ratio: float = Field(default=4.0, gt=0)
-    ram_allocation_ratio: float = Field(default=1.0, gt=0)
-    disk_allocation_ratio: float = Field(default=1.0, gt=0)
-    snapshot_max_age_s: float = Field(default=0.25, ge=0)
-    promise_s: float = Field(default=2.0, ge=0)
-    """A host that was answered counts as filled for this long, unless its claim is seen before."""
-    max_alternates: int = Field(default=2, ge=0)
-    """Other hosts named with the best; the claim takes the first that has room."""
-    ram_weight_multiplier: float = 1.0
-    cpu_weight_multiplier: float = 1.0
-    disk_weight_multiplier: float = 1.0
-    build_failure_weight_multiplier: float = 1_000_000.0
-
-
 class SimulatedDriverSettings(Section):
     """Capacity and latency of simulated hosts."""
 
@@ -227,7 +215,13 @@ class ComputeSettings(Section):
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 
+StandinName = Literal["identity", "image", "network", "volume"]
+
+
 class StandinSettings(Section):
+    serve: tuple[StandinName, ...] = ("identity", "image", "network", "volume")
+    """Which services are stood in for. Without `identity` tokens are checked with the service at
+    identity.auth_url, whose catalog must name the stand-ins that are left."""
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=5000, ge=0, le=65535)
     state_dir: Path = Path(".muster/standins")
@@ -244,6 +238,8 @@ class StandinSettings(Section):
     token_ttl_s: float = Field(default=8 * 3600, gt=0)
     image_max_bytes: int = Field(default=1 << 40, ge=1)
     """Largest image that can be uploaded; a larger one is refused with 413."""
+    port_up_delay_s: float = Field(default=0.0, ge=0)
+    """A port carries traffic this long after it was bound to a host; 0: at once."""
     region: str = "RegionOne"
 
 
@@ -274,10 +270,13 @@ class Settings(BaseSettings):
     quota: QuotaSettings = QuotaSettings()
     identity: IdentitySettings = IdentitySettings()
     neighbours: NeighbourSettings = NeighbourSettings()
+    network: NetworkSettings = NetworkSettings()
     conductor: ConductorSettings = ConductorSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
     consoles: ConsolesSettings = ConsolesSettings()
+    disks: DiskSettings = DiskSettings()
+    metadata: MetadataSettings = MetadataSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

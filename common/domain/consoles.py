@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-Protocol = Literal["vnc", "spice", "serial"]
+ConsoleProtocol = Literal["vnc", "spice", "serial"]
 """What a guest speaks at the end of the connection."""
 
 
@@ -19,7 +19,7 @@ class ConsoleType:
     """One row."""
 
     name: str
-    protocol: Protocol
+    protocol: ConsoleProtocol
     base_url: str
     """The setting, in section `consoles`, that its URLs begin with."""
     token_in_path: bool = False

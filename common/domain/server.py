@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
+from common.domain import block_devices
+from common.domain.block_devices import BlockDevice
 from common.domain.states import status
 
 
@@ -74,19 +76,34 @@ class Server:
     launched_at: dt.datetime | None
     terminated_at: dt.datetime | None
     deleted_at: dt.datetime | None
+    block_devices: tuple[BlockDevice, ...]
+    """Not a column: rows of table block_devices, read together with the server's."""
 
     @property
     def status(self) -> str:
         return status(self.vm_state, self.task_state)
 
     @property
+    def is_volume_backed(self) -> bool:
+        """Its root disk is a volume."""
+        return block_devices.is_volume_backed(self.block_devices)
+
+    @property
+    def volumes(self) -> list[BlockDevice]:
+        return block_devices.volumes(self.block_devices)
+
+    @property
     def disk_gib(self) -> int:
-        return disk_gib(self.root_gib, self.ephemeral_gib, self.swap_mib)
+        """A root disk that is a volume takes nothing of its host's."""
+        root_gib = 0 if self.is_volume_backed else self.root_gib
+        return disk_gib(root_gib, self.ephemeral_gib, self.swap_mib)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Server:
-        """From a record that has every column; others in it are ignored."""
-        return cls(*[row[name] for name in COLUMNS])
+        """From a record that has every column and `block_devices` as JSON; others in it are
+        ignored."""
+        devices = block_devices.devices(row["block_devices"])
+        return cls(*[*(row[name] for name in COLUMNS), devices])
 
 
 def disk_gib(root_gib: int, ephemeral_gib: int, swap_mib: int) -> int:
@@ -94,4 +111,4 @@ def disk_gib(root_gib: int, ephemeral_gib: int, swap_mib: int) -> int:
     return root_gib + ephemeral_gib + -(-swap_mib // 1024)
 
 
-COLUMNS = tuple(f.name for f in fields(Server))
+COLUMNS = tuple(f.name for f in fields(Server) if f.name != "block_devices")

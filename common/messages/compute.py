@@ -9,10 +9,12 @@ asks for the truth before it carries out one that may be out of date.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.domain.guest_data.facts import GuestFacts
 from common.messages.base import Message
 
 
@@ -40,6 +42,39 @@ class NetworkInterface(Part):
     """By which the guest's software knows it, given by the user."""
 
 
+class VolumeDevice(Part):
+    """A volume as a disk of a guest."""
+
+    volume_id: str
+    attachment_id: str
+    """The one made for this host."""
+    device_name: str | None = None
+    size_gib: int = 0
+    boot_index: int | None = None
+    """0: the guest boots from it, and has no disk of an image."""
+    disk_bus: str | None = None
+    device_type: str | None = None
+    tag: str | None = None
+    read_only: bool = False
+    connection: dict[str, Any] = Field(default_factory=dict)
+    """How the host reaches it, as the volume service says; may hold credentials of the storage."""
+
+
+class LocalDisk(Part):
+    """A disk on the host that was asked for by itself."""
+
+    device_name: str | None = None
+    source: Literal["image", "blank"]
+    size: int | None = None
+    """GiB; MiB when `guest_format` is swap. None: what the flavor gives."""
+    guest_format: str | None = None
+    """swap, or the file system."""
+    boot_index: int | None = None
+    disk_bus: str | None = None
+    device_type: str | None = None
+    tag: str | None = None
+
+
 class GuestSpec(Part):
     """Everything a driver needs to make one guest."""
 
@@ -64,12 +99,30 @@ class GuestSpec(Part):
     user_data: str | None = None
     config_drive: bool = False
     power_on: bool = True
+    volumes: list[VolumeDevice] = Field(default_factory=list)
+    local_disks: list[LocalDisk] = Field(default_factory=list)
+    """Where empty: a disk of the image unless a volume is the root, one of `ephemeral_gib` and one
+    of `swap_mib`."""
+    facts: GuestFacts | None = None
+    """What a config drive says beside the above; only with one."""
+    sealed_secrets: str | None = None
+    """`GuestSecrets` as only the present life of the host's agent can read them."""
+
+    def told(self) -> GuestFacts | None:
+        """Everything that a config drive says."""
+        return self.facts and replace(
+            self.facts,
+            metadata=self.metadata,
+            key_name=self.key_name,
+            public_key=self.public_key,
+            user_data=self.user_data,
+        )
 
 
 class HostCommand(Message):
     """One verb for one guest. Call; the answer is `HostReply`."""
 
-    v: int = 2
+    v: int = 3
     TYPE: ClassVar[str] = "compute.command"
     workflow_id: int
     step: str

@@ -14,11 +14,10 @@ from common.messages.base import Message
 
 
 class SelectHost(Message):
-    """Propose hosts, best first. Call on the scheduler queue. What no filter looks at yet (flavor,
-    image, group) is there for those to come, and in every version."""
+    """Propose hosts, best first. Call on the scheduler queue."""
 
     TYPE: ClassVar[str] = "scheduler.select_host"
-    v: int = 3
+    v: int = 4
     server_uuid: str
     project_id: str
     vcpus: int
@@ -26,6 +25,7 @@ class SelectHost(Message):
     disk_gib: int
     purpose: Literal["server", "migration"] = "server"
     flavor: dict[str, Any] = Field(default_factory=dict)
+    image_id: str | None = None
     image_properties: dict[str, Any] = Field(default_factory=dict)
     availability_zone: str | None = None
     force_host: str | None = None

@@ -59,6 +59,9 @@ def up(
     identity_port: Annotated[
         int | None, Parameter(help="Port of the stand-ins (default 5000, 0: a free one).")
     ] = None,
+    metadata_port: Annotated[
+        int | None, Parameter(help="Port of the metadata service (default 8775, 0: a free one).")
+    ] = None,
     broker_url: Annotated[
         str | None, Parameter(help="Use this RabbitMQ instead of a private one.")
     ] = None,
@@ -103,6 +106,7 @@ def up(
         listen=listen,
         port=port,
         identity_port=identity_port,
+        metadata_port=metadata_port,
         broker_url=broker_url,
         database_url=database_url,
         spawn_delay_s=spawn_delay,
@@ -257,11 +261,14 @@ def fuzz(
     requests: Annotated[int, Parameter(help="At least this many in all.")] = 20_000,
     seed: Annotated[int | None, Parameter(help="Makes up the same requests again.")] = None,
     report: Annotated[Path | None, Parameter(help="Directory for the full reports.")] = None,
+    bodies: Annotated[
+        bool, Parameter(help="Instead: how long hostile bodies take to judge.", negative="")
+    ] = False,
 ) -> int:
     """Send made-up requests for every operation to a throw-away cluster; no 500 may come back."""
-    from deploy.cli.fuzz import fuzz as run
+    from deploy.cli import fuzz as runs
 
-    return run(requests, seed, report)
+    return runs.bodies() if bodies else runs.fuzz(requests, seed, report)
 
 
 app.command("deploy.cli.fault:app", name="fault", help="Make verbs of hosts go wrong.", sort_key=17)

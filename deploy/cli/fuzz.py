@@ -11,6 +11,25 @@ from pathlib import Path
 
 from deploy.cli import terminal
 
+LIMIT_S = 0.1
+"""Processor time that judging one body may take."""
+SHOWN = 10
+
+
+def bodies() -> int:
+    """1 when judging some body takes longer than `LIMIT_S`."""
+    from deploy.fuzz.hostile import costs
+    from deploy.fuzz.run import VERSIONS
+
+    every = [cost for version in VERSIONS for cost in costs(version)]
+    worst = sorted(every, key=lambda cost: cost.seconds, reverse=True)[:SHOWN]
+    for cost in worst:
+        text = f"{cost.seconds * 1000:8.1f} ms  {cost.operation} 2.{cost.version}{cost.place}"
+        sys.stdout.write(f"{text}\n")  # brackets in it are no markup
+    slow = [cost for cost in every if cost.seconds > LIMIT_S]
+    terminal.say(f"{len(every)} bodies, {len(slow)} over {LIMIT_S * 1000:.0f} ms")
+    return 1 if slow else 0
+
 
 def fuzz(requests: int, seed: int | None, report: Path | None) -> int:
     """1 when an answer was a 500 or one that the documents do not name."""

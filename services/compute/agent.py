@@ -25,11 +25,14 @@ from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.compute import fault_rules
 from services.compute.commands import Commands
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
 from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
+from services.compute.gate import Gate
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Refused, Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
@@ -52,12 +55,14 @@ class Agent:
         *,
         driver: Driver,
         clock: HostClock,
+        gate: Gate,
         faults: FaultRegistry | None = None,
         spread_s: float = 0.0,
         at_once: asyncio.Semaphore | None = None,
     ) -> None:
-        """`driver` runs on `clock` too, so that freezing the host freezes its guests. After an
-        outage of the broker the host reports at a random time within `spread_s`."""
+        """`driver` runs on `clock` too, so that freezing the host freezes its guests. Through
+        `gate` their consoles are reached. After an outage of the broker the host reports at a
+        random time within `spread_s`."""
         self.host = host
         self.driver = driver
         self.clock = clock
@@ -67,6 +72,7 @@ class Agent:
         self._settings = settings
         self._ports = ports
         self._bus: Bus = ports.bus
+        self._gate = gate
         self._faults = faults
         self._spread_s = spread_s
         self._at_once = at_once or asyncio.Semaphore()
@@ -113,13 +119,16 @@ class Agent:
         uploads = Uploads(
             self.host, settings, driver=self.driver, clock=self.clock, faults=self._faults
         )
+        secrets = Secrets(self.driver)
         self.commands = Commands(
             self.host,
             actors=Actors(
                 driver=self.driver,
                 uploads=uploads,
                 reports=self.reports,
-                secrets=Secrets(self.driver),
+                secrets=secrets,
+                provisioning=Provisioning(self.driver, secrets),
+                consoles=Consoles(self.driver, self._gate, self.clock),
             ),
             reports=self.reports,
             bus=self._bus,

@@ -21,6 +21,7 @@ from services.compute.drivers.base import Driver
 from services.compute.drivers.simulated import FAULTY, SimulatedDriver
 from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
+from services.compute.gate import Gate
 
 CONCURRENT_STARTS = 50
 WATCH_BUS_S = 0.5
@@ -60,6 +61,7 @@ class ComputeService:
                 raise InvalidInput(f"compute.hosts: {host!r} is listed twice; name each host once")
         kind = DRIVERS[compute.driver]
         self.faults = FaultRegistry(ports.clock, ports.random, kind.faulty | {uploads.VERB})
+        self._gate = Gate(compute.consoles, ports.clock, ports.ids)
         self.agents: dict[str, Agent] = {}
         at_once = asyncio.Semaphore(CONCURRENT_REPORTS)
         for host in hosts:
@@ -71,6 +73,7 @@ class ComputeService:
                 ports,
                 driver=driver,
                 clock=clock,
+                gate=self._gate,
                 faults=self.faults,
                 spread_s=SPREAD_S + SPREAD_PER_HOST_S * len(hosts),
                 at_once=at_once,
@@ -89,6 +92,7 @@ class ComputeService:
         """Returns when every host serves. What it raises names the host and the reason; nothing
         is held then."""
         try:
+            await self._gate.start()
             for agent in self.agents.values():
                 await agent.open()
             topics = [f"host.{host}" for host in self.agents]
@@ -110,6 +114,7 @@ class ComputeService:
 
     async def _end(self) -> None:
         await self._tasks.stop()
+        await self._gate.stop()
         events, self._events = self._events, None
         if events is not None:
             await events.cancel()

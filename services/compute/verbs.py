@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from common.domain.states import PowerState
 from common.errors import InvalidInput, Unsupported
-from common.messages.compute import HostCommand, NetworkInterface
+from common.messages.compute import HostCommand, NetworkInterface, VolumeDevice
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
@@ -30,6 +34,8 @@ class Actors:
     uploads: Uploads
     reports: Reports
     secrets: Secrets
+    provisioning: Provisioning
+    consoles: Consoles
 
 
 class Target(Enum):
@@ -38,6 +44,7 @@ class Target(Enum):
     GUEST = "guest"  # (uuid, generation, **params)
     SPEC = "spec"  # (spec, **params)
     SERVER = "server"  # (uuid, **params): asks or nudges, whatever the generation
+    HOST = "host"  # (**params): asks about the host itself
     NOTHING = "nothing"  # no method: interrupting is all it does
 
 
@@ -75,7 +82,7 @@ def _names(*names: str) -> frozenset[str]:
 
 # fmt: off
 VERBS: Mapping[str, Verb] = {
-    "spawn": Verb(_SPEC, optional=_names("held"), makes_guest=True),
+    "spawn": Verb(_SPEC, actor="provisioning", optional=_names("held"), makes_guest=True),
     "destroy": Verb(interrupts=True),
     "cancel": Verb(Target.NOTHING, interrupts=True),
     "power_on": Verb(revives=True),
@@ -85,7 +92,8 @@ VERBS: Mapping[str, Verb] = {
     "unpause": Verb(needs="pause"),
     "suspend": Verb(needs="suspend"),
     "resume": Verb(needs="suspend"),
-    "rescue": Verb(optional=_names("image_id"), needs="rescue"),
+    "rescue": Verb(actor="provisioning", optional=_names("image_id", "sealed_secrets"),
+                   needs="rescue"),
     "unrescue": Verb(needs="rescue"),
     "sealing_key": Verb(_SERVER, actor="secrets", aside=True, result=lambda key: {"key": key}),
     "set_admin_password": Verb(actor="secrets", required=_names("sealed_password"),
@@ -94,16 +102,30 @@ VERBS: Mapping[str, Verb] = {
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
+    "offers_console": Verb(actor="consoles", required=_names("protocol"), aside=True),
+    "connect_console": Verb(actor="consoles", required=_names("protocol"),
+                            optional=_names("secret", "ttl_s"), aside=True, result=dict),
     "guest_info": Verb(_SERVER, aside=True, result=lambda guest: {
         "generation": guest.generation, "phase": guest.phase.value,
         "power_state": int(guest.power_state), "held": guest.held}),
     "fence": Verb(_SERVER, actor="reports", aside=True),
+    "volume_connector": Verb(Target.HOST, needs="volumes", aside=True,
+                             result=lambda connector: {"connector": connector}),
+    "attach_volume": Verb(required=_names("volume"), needs="volumes"),
+    "detach_volume": Verb(required=_names("volume_id"), needs="volumes"),
+    "swap_volume": Verb(required=_names("old_volume_id", "volume"), needs="volumes"),
+    "extend_volume": Verb(required=_names("volume_id", "size_gib"), needs="volumes"),
+    "snapshot_volume": Verb(required=_names("volume_id", "snapshot_id", "new_file"),
+                            needs="volume_snapshots"),
+    "delete_volume_snapshot": Verb(required=_names("volume_id", "snapshot_id"),
+                                   optional=_names("file_to_merge", "merge_target_file"),
+                                   needs="volume_snapshots"),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
-    "finish_migration": Verb(_SPEC, optional=_names("power_state", "held"), needs="migrate",
-                             makes_guest=True),
+    "finish_migration": Verb(_SPEC, actor="provisioning", optional=_names("power_state", "held"),
+                             needs="migrate", makes_guest=True),
     "revert_migration": Verb(required=_names("new_generation"),
-                             optional=_names("power_on", "held"), needs="migrate",
+                             optional=_names("power_on", "held", "volumes"), needs="migrate",
                              makes_guest=True),
     "live_migrate": Verb(needs="live_migrate"),
     "live_migration_progress": Verb(_SERVER, needs="live_migrate", aside=True,
@@ -134,8 +156,10 @@ async def carry_out(actors: Actors, command: HostCommand) -> dict[str, Any]:
     match verb.target:
         case Target.NOTHING:
             return {}
+        case Target.HOST:
+            subject: tuple[Any, ...] = ()
         case Target.SPEC:
-            subject: tuple[Any, ...] = (_spec(command),)
+            subject = (_spec(command),)
         case Target.SERVER:
             subject = (command.server_uuid,)
         case Target.GUEST:
@@ -175,5 +199,7 @@ def _params(verb: Verb, command: HostCommand) -> dict[str, Any]:
 _MADE_OF: Mapping[str, Callable[[Any], Any]] = {
     "power_state": PowerState,
     "interface": NetworkInterface.model_validate,
+    "volume": VolumeDevice.model_validate,
+    "volumes": TypeAdapter(list[VolumeDevice]).validate_python,
 }
 """Parameters that are more than what JSON has; each raises ValueError for what is none."""

@@ -20,17 +20,21 @@ from common.bus.topology import CONDUCTOR, HOSTS
 from common.config.settings import Settings
 from common.db.stores import services as services_store
 from common.messages.compute import GuestEvent, HostGoodbye, HostReport
+from common.messages.network import VIF_PLUGGED_TOPIC, PortsChanged, VifPlugged
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.vendor_data import VendorData
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
+from services.conductor import addresses
 from services.conductor.engine.context import Deps
 from services.conductor.engine.definition import Definition
 from services.conductor.engine.workers import Workers
 from services.conductor.heartbeats import Listener
 from services.conductor.hosts import Hosts
+from services.conductor.port_news import PortNews
 from services.conductor.reconcilers import TASKS, Task
 from services.conductor.workflows import DEFINITIONS
 
@@ -79,7 +83,7 @@ class Conductor:
         timeout = aiohttp.ClientTimeout(total=settings.neighbours.timeout_s)
         self._http = aiohttp.ClientSession(timeout=timeout)
         session = ServiceSession(settings.identity, settings.neighbours, self._http, ports.clock)
-        deps = Deps(
+        self._deps = deps = Deps(
             settings=settings,
             pool=self._pool,
             bus=ports.bus,
@@ -89,6 +93,8 @@ class Conductor:
             network=NetworkClient(session),
             image=ImageClient(session),
             volume=VolumeClient(session),
+            vendor_data=VendorData(settings.metadata, session, self._http),
+            port_news=PortNews(),
         )
         self._workers = workers = Workers(deps, self._definitions, self._work, _count)
         self._hosts = Hosts(deps)
@@ -97,6 +103,7 @@ class Conductor:
         prefetch, sessions = settings.bus.prefetch, settings.database.pool_size
         self._subscriptions = [
             await ports.bus.subscribe(CANCEL_TOPIC, self._on_cancel),
+            await ports.bus.subscribe(VIF_PLUGGED_TOPIC, self._on_vif_plugged),
             await ports.bus.consume(HOSTS, self._on_message, prefetch=sessions),
             await ports.bus.consume(CONDUCTOR, self._on_message, prefetch=prefetch),
         ]
@@ -118,6 +125,11 @@ class Conductor:
         assert self._workers is not None
         self._workers.overtake(UUID(delivery.message.server_uuid))
 
+    async def _on_vif_plugged(self, delivery: Delivery) -> None:
+        message = delivery.message
+        assert isinstance(message, VifPlugged), message
+        self._deps.port_news.tell(message.port_id, failed=message.failed)
+
     async def _on_message(self, delivery: Delivery) -> None:
         message = delivery.message
         assert self._workers is not None
@@ -129,6 +141,8 @@ class Conductor:
             await self._hosts.on_goodbye(message)
         elif isinstance(message, GuestEvent):
             await self._hosts.on_guest_event(message)
+        elif isinstance(message, PortsChanged):
+            await addresses.on_changed(self._deps, message)
         else:
             raise RejectMessage(f"a conductor does not take {message.TYPE}")
 

@@ -8,11 +8,14 @@ May not: do I/O. Crash story: arrays are a copy of the truth and may be thrown a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from common.config.scheduler import SchedulerSettings
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -21,6 +24,25 @@ Integers = NDArray[np.int64]
 VCPUS, MEMORY_MIB, DISK_GIB = range(3)
 Amounts = tuple[int, int, int]
 """In that order."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    metadata: Mapping[str, frozenset[str]]
+    """The zone among them. A text lists its values with commas between them."""
+    members: NDArray[np.intp]
+    """Positions of its hosts."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What many hosts have in common."""
+
+    hypervisor_type: str
+    hypervisor_version: int
+    cpu_info: dict[str, Any]
+    supported_instances: list[list[str]]
+    """(architecture, hypervisor type, virtual machine mode) of guests."""
 
 
 @dataclass
@@ -39,6 +61,15 @@ class Hosts:
     used: Integers
     allocations: Integers
     failed_builds: Integers
+    busy: Integers
+    """Operations under way that read or write much."""
+    hypervisor_versions: Integers
+    aggregates: list[Aggregate] = field(default_factory=list)
+    kinds: list[Kind] = field(default_factory=list)
+    """Only there for requests that need it; see facts.py. So are the next two."""
+    kind_of: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """Positions in `kinds`; -1 where nothing is known."""
+    addresses: list[str] = field(default_factory=list)
     read_at: float = 0.0
     """Monotonic time at which the reading began."""
     promised: Integers = field(init=False)
@@ -61,9 +92,36 @@ class Hosts:
         flags[[self.index[name] for name in names if name in self.index]] = True
         return flags
 
+    def everywhere(self) -> Flags:
+        return np.ones(len(self), dtype=np.bool_)
+
+    def of_kinds(self, accepts: Callable[[Kind], bool]) -> Flags:
+        """Hosts whose kind is accepted; those of which nothing is known are not."""
+        accepted = np.array([*(accepts(kind) for kind in self.kinds), False], dtype=np.bool_)
+        flags: Flags = accepted[self.kind_of]
+        return flags
+
+    def in_aggregates(self, accepts: Callable[[Mapping[str, frozenset[str]]], bool]) -> Flags:
+        """Hosts in an aggregate whose metadata are accepted."""
+        flags = np.zeros(len(self), dtype=np.bool_)
+        for aggregate in self.aggregates:
+            if accepts(aggregate.metadata):
+                flags[aggregate.members] = True
+        return flags
+
+    def least(self, key: str, otherwise: float) -> Floats:
+        """The least number that the host's aggregates have under this key; what is no number does
+        not count."""
+        values = np.full(len(self), np.nan)
+        for aggregate in self.aggregates:
+            numbers = [_number(text) for text in aggregate.metadata.get(key, ())]
+            least = min((each for each in numbers if each is not None), default=np.nan)
+            values[aggregate.members] = np.fmin(values[aggregate.members], least)
+        return np.where(np.isnan(values), otherwise, values)
+
     def free(self, resource: int) -> Floats:
         """What is left of a resource class; negative where a host has shrunk."""
-        free: Floats = self.usable[resource] - self._taken(resource)
+        free: Floats = self.usable[resource] - self.taken(resource)
         return free
 
     def fits(self, resource: int, amount: int) -> Flags:
@@ -71,13 +129,28 @@ class Hosts:
         for nothing fits everywhere, also where a host has shrunk below what is used."""
         if amount == 0:
             return np.ones(len(self), dtype=np.bool_)
-        enough = self._taken(resource) + amount <= self.usable[resource]
+        enough = self.taken(resource) + amount <= self.usable[resource]
         passing: Flags = enough & (amount <= self.total[resource])
         return passing
 
-    def _taken(self, resource: int) -> Integers:
+    def taken(self, resource: int) -> Integers:
+        """Used, or promised to be."""
         taken: Integers = self.used[resource] + self.promised[resource]
         return taken
+
+    @property
+    def servers(self) -> Integers:
+        """How many have, or are promised, room."""
+        servers: Integers = self.allocations + self.promises
+        return servers
+
+    def members(self, group: Group) -> Integers:
+        """How many other members of the request's group are there."""
+        counts = np.zeros(len(self), dtype=np.int64)
+        for host, members in group.others.items():
+            if host in self.index:
+                counts[self.index[host]] = members
+        return counts
 
     def promise(self, position: int, amounts: Amounts) -> None:
         """Requests that are placed from now on find less room here."""
@@ -96,11 +169,40 @@ class Hosts:
         return view
 
 
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The server's group."""
+
+    policy: str
+    max_per_host: int = 1
+    others: Mapping[str, int] = field(default_factory=dict)
+    """How many other members are, or are about to be, on a host. A move is on two."""
+
+
+DEFAULTS = SchedulerSettings()
+
+
 @dataclass(frozen=True)
 class Request:
     """One question."""
 
     amounts: Amounts
+    settings: SchedulerSettings = DEFAULTS
+    project_id: str = ""
+    flavor_name: str = ""
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    """Of the flavor."""
+    image_id: str | None = None
+    image_properties: Mapping[str, Any] = field(default_factory=dict)
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    group: Group | None = None
     availability_zone: str | None = None
     force_host: str | None = None
     requested_host: str | None = None

@@ -7,15 +7,15 @@ Crash story: none. A plan is a proposal; only a conductor's claim makes it true.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.scheduler.filters import FILTERS
+from services.scheduler.filters import Filter
 from services.scheduler.hosts import Floats, Hosts, Request
-from services.scheduler.weighers import WEIGHERS
+from services.scheduler.weighers import WEIGHERS, Weigher
 
 
 @dataclass
@@ -52,14 +52,14 @@ def no_valid_host(considered: int, eliminated: Mapping[str, int]) -> str:
 def place(
     hosts: Hosts,
     request: Request,
-    multipliers: Mapping[str, float],
+    filters: Sequence[Filter],
     tie_breaker: np.random.Generator,
 ) -> Plan:
-    """Filter and weigh all hosts at once. `multipliers` by weigher name."""
+    """Filter and weigh all hosts at once."""
     passing = np.ones(len(hosts), dtype=np.bool_)
     eliminated: dict[str, int] = {}
     left = len(hosts)
-    for each in FILTERS:
+    for each in filters:
         if request.force_host is not None and not each.when_forced:
             continue
         passing &= each.passes(hosts, request)
@@ -70,25 +70,36 @@ def place(
     candidates = np.flatnonzero(passing)
     return Plan(
         considered=len(hosts),
-        candidates=candidates[_order(hosts, candidates, multipliers, tie_breaker)],
+        candidates=candidates[_order(hosts, request, candidates, tie_breaker)],
         eliminated=eliminated,
     )
 
 
 def _order(
     hosts: Hosts,
+    request: Request,
     candidates: NDArray[np.intp],
-    multipliers: Mapping[str, float],
     tie_breaker: np.random.Generator,
 ) -> NDArray[np.intp]:
     """By weight; equals by fewest servers; still equals by lot, so that several schedulers looking
     at the same empty cluster do not all run to the same host."""
     weights = np.zeros(len(candidates))
     for each in WEIGHERS:
-        weights += multipliers[each.name] * _scaled(each.weigh(hosts)[candidates])
+        multiplier = _multiplier(hosts, request, each, candidates)
+        if multiplier is not None:
+            weights += multiplier * _scaled(each.weigh(hosts, request)[candidates])
     lot = tie_breaker.random(len(candidates))
-    servers = (hosts.allocations + hosts.promises)[candidates]
-    return np.lexsort((lot, servers, -weights))
+    return np.lexsort((lot, hosts.servers[candidates], -weights))
+
+
+def _multiplier(
+    hosts: Hosts, request: Request, weigher: Weigher, candidates: NDArray[np.intp]
+) -> Floats | float | None:
+    """One for all, or one a candidate where aggregates have their own; None: it counts nothing."""
+    setting: float = getattr(request.settings, weigher.setting)
+    if any(weigher.setting in aggregate.metadata for aggregate in hosts.aggregates):
+        return hosts.least(weigher.setting, setting)[candidates]
+    return setting or None
 
 
 def _scaled(values: Floats) -> Floats:

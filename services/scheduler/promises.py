@@ -3,7 +3,8 @@
 A question is answered with a host; its conductor claims room there a moment later. Until then the
 room counts as taken, for this scheduler's next answers only:
 
-    what is promised   the amounts asked for, on the host answered; nothing on its alternates
+    what is promised   the amounts asked for, on the host answered; nothing on its alternates. A
+                       member of a group counts there for the others
     from               the answer
     until              a copy of the hosts shows the claim; or one is read `promise_s` after the
                        answer (an alternate was claimed, or nothing); or the same server is asked
@@ -29,6 +30,7 @@ class Promise(NamedTuple):
     host: str
     amounts: Amounts
     made_at: float
+    group: UUID | None = None
 
 
 class Promises:
@@ -56,9 +58,22 @@ class Promises:
             if (position := copy.index.get(promise.host)) is not None:
                 copy.promise(position, promise.amounts)
 
-    def make(self, server: UUID, host: str, amounts: Amounts, now: float) -> None:
+    def any(self) -> bool:
+        return bool(self._by_server)
+
+    def of_group(self, group: UUID) -> set[tuple[UUID, str]]:
+        """(server, host) of its members."""
+        return {
+            (server, promise.host)
+            for server, promise in self._by_server.items()
+            if promise.group == group
+        }
+
+    def make(
+        self, server: UUID, host: str, amounts: Amounts, now: float, group: UUID | None = None
+    ) -> None:
         self.withdraw(server)
-        self._by_server[server] = Promise(host, amounts, now)
+        self._by_server[server] = Promise(host, amounts, now, group)
         if self._copy is not None and (position := self._copy.index.get(host)) is not None:
             self._copy.promise(position, amounts)
 

@@ -16,10 +16,14 @@ from aiohttp import web
 from common.config.settings import Settings
 from common.errors import Unavailable
 from common.runtime.ports import Ports
+from services.standins.events import Events
 from services.standins.identity.service import Identity
 from services.standins.image.service import Image
-from services.standins.network.events import Events
+from services.standins.network.events import Events as NetworkEvents
 from services.standins.network.service import Network
+from services.standins.outside_identity import OutsideIdentity
+from services.standins.volume.compute import Compute
+from services.standins.volume.service import Volume
 from services.standins.web import StandIn, mount
 
 log = structlog.get_logger(__name__)
@@ -35,32 +39,48 @@ class Standins:
     """Where it listens; known after `start()`."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._all_settings = settings
         self._settings = settings.standins
         self._ports = ports
         self._runner: web.AppRunner | None = None
         self._stand_ins: list[StandIn] = []
         self._events: Events | None = None
+        self._compute: Compute | None = None
+        self._outside: OutsideIdentity | None = None
 
     async def start(self) -> None:
         settings, clock, ids = self._settings, self._ports.clock, self._ports.ids
-        identity = Identity(settings, clock, ids)
         compute_url = settings.compute_internal_url or settings.compute_public_url
-        self._events = Events(compute_url, identity.service_token, clock)
-        # Another stand-in (volumes) is one more entry here and a row of the seeded catalog.
-        self._stand_ins = [
-            identity,
-            Image(settings, clock, ids),
-            Network(settings, clock, ids, self._events),
-        ]
+        identity = Identity(settings, clock, ids)
+        authenticate, service_token = identity.tokens.authenticate, identity.service_token
+        if "identity" not in settings.serve:
+            self._outside = OutsideIdentity(self._all_settings, clock)
+            authenticate, service_token = self._outside.authenticate, self._outside.service_token
+        self._events = Events(compute_url, service_token, clock)
+        self._compute = Compute(compute_url, service_token)
+        image = Image(settings, clock, ids)
+        volume = Volume(
+            settings, clock, ids, events=self._events, compute=self._compute, images=image
+        )
+        # Another stand-in is one more entry here and a row of the seeded catalog.
+        offered: dict[str, StandIn] = {
+            "identity": identity,
+            "image": image,
+            "network": Network(settings, clock, ids, NetworkEvents(self._events)),
+            "volume": volume,
+        }
+        self._stand_ins = [offered[name] for name in offered if name in settings.serve]
         app = web.Application()
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._health)
         try:
+            if self._outside is not None:
+                await self._outside.start()
             for stand_in in self._stand_ins:
                 stand_in.store.open()
                 with stand_in.store.transaction():
                     stand_in.seed()
-                mount(app, stand_in, identity.tokens.authenticate, ids)
+                mount(app, stand_in, authenticate, ids)
             await self._listen(app)
         except BaseException:
             await self.stop()
@@ -92,12 +112,20 @@ class Standins:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._compute is not None:
+            await self._compute.close()
+        if self._outside is not None:
+            await self._outside.stop()
         self._close_stores()
 
     async def crash(self) -> None:
         self._close_stores()
         if self._events is not None:
             await self._events.stop()
+        if self._compute is not None:
+            await self._compute.close()
+        if self._outside is not None:
+            await self._outside.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
             if runner.server is not None:

@@ -40,6 +40,8 @@ class Fault(Exception):
         self.status = status
         self.message = message
         self.kind = kind
+        self.headers: Mapping[str, str] = {}
+        """Sent with the refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Caller:
 
 NOBODY = Caller()
 
-Authenticate = Callable[[str | None], Caller]
+Authenticate = Callable[[str | None], Awaitable[Caller]]
 """Token text to caller; raises Fault 401."""
 
 
@@ -74,6 +76,10 @@ class Call:
     base_url: str
     """Scheme and authority by which the client reached us, e.g. `http://127.0.0.1:5000`."""
     body: Doc = field(default_factory=dict)
+    service: Caller = NOBODY
+    """Whom the `X-Service-Token` speaks for, which a service sends beside its user's token."""
+    known: Any = None
+    """What the route's `ask` found out."""
 
     @property
     def query(self) -> MultiMapping[str]:
@@ -102,6 +108,8 @@ class Route:
     path: str
     """Below the stand-in's prefix, in aiohttp's notation."""
     handler: Callable[[Call], Reply] | None = None
+    ask: Callable[[Call], Awaitable[Any]] | None = None
+    """Asked before `handler`, outside of the transaction; may wait for other services."""
     stream: Callable[[Call], Awaitable[web.StreamResponse]] | None = None
     """Instead of `handler`: reads or writes raw bytes, and opens its own transactions."""
     public: bool = False
@@ -153,12 +161,18 @@ def _serve(
     async def serve(request: web.Request) -> web.StreamResponse:
         base_url = f"{request.scheme}://{request.host}"
         try:
-            caller = NOBODY if route.public else authenticate(request.headers.get("X-Auth-Token"))
+            caller = NOBODY
+            if not route.public:
+                caller = await authenticate(request.headers.get("X-Auth-Token"))
             call = Call(request, caller, base_url)
+            if not route.public and (own := request.headers.get("X-Service-Token")):
+                call.service = await authenticate(own)
             if route.stream is not None:
                 return await route.stream(call)
             if request.body_exists:
                 call.body = await _read_json(request, as_list=route.raw_list)
+            if route.ask is not None:
+                call.known = await route.ask(call)
             with stand_in.store.transaction():
                 reply = route.handler(call)  # type: ignore[misc] # one of the two is set
         except Fault as fault:
@@ -189,7 +203,7 @@ def _response(reply: Reply, ids: Ids) -> web.Response:
 
 def _refusal(stand_in: StandIn, fault: Fault, base_url: str) -> Reply:
     body, content_type = stand_in.fault(fault)
-    headers = {"Content-Type": content_type}
+    headers = {"Content-Type": content_type, **fault.headers}
     if fault.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = f'Keystone uri="{base_url}/identity"'
     return Reply(fault.status, body, headers)

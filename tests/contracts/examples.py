@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from common.domain.guest_data.facts import Address, GuestFacts, Link, Subnet, TaggedDevice
 from common.messages.base import Message
 from common.messages.compute import (
     ErrorBody,
@@ -18,11 +19,14 @@ from common.messages.compute import (
     HostReply,
     HostReport,
     HostVerdicts,
+    LocalDisk,
     NetworkInterface,
     Probe,
     Resources,
+    VolumeDevice,
 )
 from common.messages.faults import FaultRules, FaultRulesAnswer, FaultRuleStatus
+from common.messages.network import PortsChanged, VifPlugged
 from common.messages.scheduler import HostSelected, SelectHost
 from common.messages.workflow import CancelWorkflow, RunWorkflow
 
@@ -38,6 +42,48 @@ PROPOSAL = HostSelected(
     alternates=["compute-2"],
     reason="No valid host was found.",
     eliminated={"ComputeFilter (down)": 2},
+)
+
+FACTS = GuestFacts(
+    uuid=SERVER,
+    name="web-1",
+    hostname="web-1.novalocal",
+    project_id="0" * 32,
+    reservation_id="r-6f70656e",
+    launch_index=1,
+    availability_zone="nova",
+    flavor_name="m1.small",
+    image_id=SERVER,
+    root_device="/dev/vda",
+    ephemeral_gib=1,
+    swap_mib=512,
+    dedicated_cpus=(1,),
+    security_groups=("default",),
+    fixed_ips=("10.0.0.5",),
+    floating_ips=("172.24.4.5",),
+    links=(
+        Link(
+            port_id=SERVER,
+            network_id=SERVER,
+            mac="fa:16:3e:00:00:01",
+            mtu=1450,
+            addresses=(
+                Address(
+                    "10.0.0.5",
+                    Subnet(
+                        "10.0.0.0/24",
+                        gateway="10.0.0.1",
+                        dhcp=True,
+                        dns=("10.0.0.2",),
+                        routes=(("10.1.0.0/16", "10.0.0.9"),),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    devices=(TaggedDevice("nic", "public", "pci", "0000:00:03.0", mac="fa:16:3e:00:00:01"),),
+    vendor_data={"region": "north"},
+    vendor_data2={"static": {"region": "north"}, "directory": {"token": "t"}},
 )
 
 SPEC = GuestSpec(
@@ -70,6 +116,34 @@ SPEC = GuestSpec(
     user_data="IyEvYmluL3NoCg==",
     config_drive=True,
     power_on=False,
+    volumes=[
+        VolumeDevice(
+            volume_id=SERVER,
+            attachment_id=SERVER,
+            device_name="/dev/vda",
+            size_gib=10,
+            boot_index=0,
+            disk_bus="virtio",
+            device_type="disk",
+            tag="root",
+            read_only=True,
+            connection={"driver_volume_type": "iscsi", "target_lun": 1},
+        )
+    ],
+    local_disks=[
+        LocalDisk(
+            device_name="/dev/vdb",
+            source="blank",
+            size=1,
+            guest_format="ext4",
+            boot_index=1,
+            disk_bus="virtio",
+            device_type="disk",
+            tag="scratch",
+        )
+    ],
+    facts=FACTS,
+    sealed_secrets="c2VhbGVk",
 )
 
 RESOURCES = Resources(
@@ -159,6 +233,7 @@ EXAMPLES: list[Message] = [
         force_host="compute-1",
         requested_host="compute-2",
         exclude_hosts=["compute-3"],
+        image_id=SERVER,
         scheduler_hints={"same_host": [SERVER]},
         server_group=SERVER,
         workflow_id=17,
@@ -166,4 +241,6 @@ EXAMPLES: list[Message] = [
         wakes=True,
     ),
     PROPOSAL,
+    PortsChanged(request_id=REQUEST, servers=[SERVER]),
+    VifPlugged(request_id=REQUEST, server_uuid=SERVER, port_id=SERVER, failed=True),
 ]

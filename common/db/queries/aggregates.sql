@@ -28,8 +28,9 @@ select distinct zone from aggregate_hosts
 select exists (select from allocations where host = any(:hosts::text[]));
 
 -- name: add_host(id, host)!
-insert into aggregate_hosts (aggregate_id, host, availability_zone)
-select id, :host, availability_zone from aggregates where id = :id;
+insert into aggregate_hosts (aggregate_id, node_id, host, availability_zone)
+select a.id, n.id, n.host, a.availability_zone from aggregates a, compute_nodes n
+ where a.id = :id and n.host = :host;
 
 -- name: remove_host(id, host)$
 delete from aggregate_hosts where aggregate_id = :id and host = :host returning host;

@@ -1,11 +1,13 @@
 -- Each of the first four returns the workflow with its server (whose columns are null when there is
--- none), so that a run costs no second look.
+-- none) and its disks, so that a run costs no second look.
 
 -- name: read_fresh(id)^
 -- A workflow that nobody has begun, if it is the oldest of its server. It is not leased by this.
 select w.id, w.kind, w.server_uuid, w.request_id, w.action_id, w.state, w.step, w.attempt,
        w.unwinding, w.error, w.cancel_requested, w.lease_epoch, false as leased,
-       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*
+       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from workflows w left join servers s on s.uuid = w.server_uuid
  where w.id = :id and w.lease_epoch = 0 and w.wake_at <= now()
    and not exists (select 1 from workflows o where o.server_uuid = w.server_uuid and o.id < w.id);
@@ -22,7 +24,9 @@ with w as (
     returning w.*)
 select w.id, w.kind, w.server_uuid, w.request_id, w.action_id, w.state, w.step, w.attempt,
        w.unwinding, w.error, w.cancel_requested, w.lease_epoch, true as leased,
-       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*
+       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from w left join servers s on s.uuid = w.server_uuid;
 
 -- name: lease_next(server_uuid, owner, lease_s)^
@@ -36,7 +40,9 @@ with w as (
     returning w.*)
 select w.id, w.kind, w.server_uuid, w.request_id, w.action_id, w.state, w.step, w.attempt,
        w.unwinding, w.error, w.cancel_requested, w.lease_epoch, true as leased,
-       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*
+       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from w left join servers s on s.uuid = w.server_uuid;
 
 -- name: sweep(owner, lease_s, most)
@@ -55,7 +61,9 @@ with due as (
     returning w.*)
 select w.id, w.kind, w.server_uuid, w.request_id, w.action_id, w.state, w.step, w.attempt,
        w.unwinding, w.error, w.cancel_requested, w.lease_epoch, true as leased,
-       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*
+       extract(epoch from w.deadline_at - now())::double precision as remaining_s, s.*,
+       (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
+         where d.server_uuid = s.uuid) as block_devices
   from w left join servers s on s.uuid = w.server_uuid;
 
 -- name: take(id, owner, lease_epoch, lease_s)$

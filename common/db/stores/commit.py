@@ -1,7 +1,7 @@
 """The one statement that moves a workflow on, with everything the step has changed.
 
-Owns: every write a workflow makes: its progress, its server, migration and action, leftovers, and
-the claims on hosts (whose SQL is in stores/claims.py).
+Owns: every write a workflow makes: its progress, its server with its disks, migration and action,
+leftovers, and the claims on hosts (whose SQL is in stores/claims.py).
 May not: decide anything; the engine and the workflows do.
 Crash story: one statement, so progress and effects happen together or not at all. A conductor that
 has lost the lease, or has been overtaken by a delete, writes nothing.
@@ -40,9 +40,12 @@ from common.db.statement import Sql, Statement
 from common.db.stores import commit_parts as parts
 from common.db.stores.claims import Claim, Executor, Release
 from common.db.stores.workflows import Workflow
+from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 
 NOW = Sql("clock_timestamp()")
+UNKNOWN = Sql("null")
+"""Empties a column that runs do not read."""
 CLAIMED_HOST = Sql("(select host from claimed)")
 CLAIMED_NODE = Sql("(select node from claimed)")
 
@@ -63,7 +66,7 @@ class Event:
 class Leftover:
     """What the workflow could not clean up; a reconciler does. See table leftovers."""
 
-    kind: Literal["ports", "image", "guest"]
+    kind: Literal["ports", "image", "guest", "attachments", "volume", "snapshot", "interface"]
     detail: dict[str, Any]
     reason: str
 
@@ -74,6 +77,8 @@ class Changes:
 
     server: dict[str, Any] = field(default_factory=dict)
     """Columns of `servers` by name."""
+    devices: dict[UUID, BlockDevice | None] = field(default_factory=dict)
+    """Disks of the server as they are from now on; None: it is no longer there."""
     claim: Claim | None = None
     """Without it nothing is written. Not together with `release` or `promote`."""
     claimed_state: dict[str, Literal["host", "node"]] = field(default_factory=dict)
@@ -91,6 +96,10 @@ class Changes:
     """Columns of the migration row named by `migration_uuid`."""
     migration_uuid: UUID | None = None
     leftovers: list[Leftover] = field(default_factory=list)
+    settled: Leftover | None = None
+    """What is in order now, should it be on record as left over."""
+    outcome: dict[str, Any] | None = None
+    """What the action answers a request that waits for it; see instance_actions.outcome."""
     built_on: str | None = None
     """A host that has just built a server: its failures are forgiven."""
     failed_on: str | None = None
@@ -102,6 +111,8 @@ class Changes:
     """Hosts to be told, once this is written, that the truth about a guest of theirs has changed.
     Told before, they would be given the old answer; what is written makes their next heartbeat ask
     for a report, should the message be lost."""
+    ports_changed: bool = False
+    """Once this is written, what the server shows is compared with the network service."""
 
 
 class Outcome(Enum):
@@ -150,6 +161,7 @@ async def commit(
     parts.lock(s, workflow, changes, even_if_cancelled=even_if_cancelled)
     parts.write_progress(s, workflow, changes, ended=ended, take_lease=take_lease)
     parts.write_server(s, changes, known)
+    parts.write_devices(s, changes)
     parts.write_hosts(s, changes)
     parts.write_events(s, changes)
     parts.write_leftovers(s, workflow, changes)

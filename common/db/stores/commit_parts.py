@@ -170,6 +170,38 @@ def write_server(s: Statement, changes: Changes, known: Server | None) -> None:
         )
 
 
+def write_devices(s: Statement, changes: Changes) -> None:
+    """What workflows change of a disk: which volume it is, and by which attachment."""
+    gone = [uuid for uuid, device in changes.devices.items() if device is None]
+    if gone:
+        s.part(
+            "dg",
+            f"""
+    delete from block_devices d using done
+     where d.server_uuid = done.server_uuid and d.uuid = any({s.value(gone, "uuid[]")})""",
+        )
+    kept = [
+        {
+            "uuid": str(device.uuid),
+            "volume_id": device.volume_id,
+            "attachment_id": device.attachment_id,
+            "size": device.size,
+        }
+        for device in changes.devices.values()
+        if device is not None
+    ]
+    if kept:
+        s.part(
+            "dv",
+            f"""
+    update block_devices d
+       set volume_id = n.volume_id, attachment_id = n.attachment_id, size = n.size
+      from done, jsonb_to_recordset({s.value(kept, "jsonb")})
+           as n (uuid uuid, volume_id text, attachment_id text, size integer)
+     where d.server_uuid = done.server_uuid and d.uuid = n.uuid""",
+        )
+
+
 def write_hosts(s: Statement, changes: Changes) -> None:
     ledger = []
     if changes.claim:
@@ -235,6 +267,8 @@ def write_events(s: Statement, changes: Changes) -> None:
         )
     if finished or inserted or changes.action_finished or changes.action_failed:
         columns: dict[str, Any] = {"updated_at": _NOW}
+        if changes.outcome is not None:
+            columns["outcome"] = changes.outcome
         if changes.action_finished:
             columns["finish_time"] = _NOW
         if changes.action_failed:
@@ -249,6 +283,14 @@ def write_events(s: Statement, changes: Changes) -> None:
 
 def write_leftovers(s: Statement, workflow: Workflow, changes: Changes) -> None:
     """One that is on record already stays as it is."""
+    if (settled := changes.settled) is not None:
+        s.part(
+            "se",
+            f"""
+    delete from leftovers l using done
+     where l.server_uuid = done.server_uuid and l.kind = {s.value(settled.kind, "text")}
+       and l.detail = {s.value(settled.detail, "jsonb")}""",
+        )
     if not changes.leftovers:
         return
     rows = ", ".join(

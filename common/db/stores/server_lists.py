@@ -176,7 +176,9 @@ async def servers_detail(pool: Pool, criteria: Criteria) -> list[PlacedServer]:
         "select s.*, h.host is not null as has_service, "
         "coalesce(h.disabled, false) as host_disabled, "
         "coalesce(h.forced_down, false) as host_forced_down, "
-        "coalesce(h.fresh, false) as host_fresh, coalesce(h.fenced, false) as host_fenced "
+        "coalesce(h.fresh, false) as host_fresh, coalesce(h.fenced, false) as host_fenced, "
+        "(select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d "
+        "where d.server_uuid = s.uuid) as block_devices "
         f"from page s left join hosts h on h.host = s.host order by {order}",
         where.parameters,
     )

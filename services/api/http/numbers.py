@@ -7,6 +7,7 @@ Crash story: none, pure functions.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -24,7 +25,13 @@ class TextRange:
                 raise ValueError(f"{instance!r} is greater than the maximum of {self._high}")
 
 
+MOST_DIGITS = 64
+"""Longer numbers are beyond every limit; Python refuses to convert very long ones at all."""
+
+
 def _number(text: str) -> float | None:
+    if len(text) > MOST_DIGITS:
+        return -math.inf if text.startswith("-") else math.inf
     try:
         return int(text)
     except ValueError:

@@ -25,15 +25,18 @@ no obstacle to a verb that makes it, nor to `destroy`.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from common.domain.consoles import ConsoleProtocol
+from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import PowerState
 from common.errors import Unavailable
-from common.messages.compute import GuestSpec, NetworkInterface, Resources
+from common.messages.compute import GuestSpec, NetworkInterface, Resources, VolumeDevice
 
 
 class Phase(Enum):
@@ -69,6 +72,8 @@ class GuestInfo:
     """UTC time of the last change of `power_state` or `phase`."""
     phase: Phase
     hold: Hold | None = None
+    volumes: tuple[tuple[str, str], ...] = ()
+    """Id and attachment of each volume it has."""
     port_ids: tuple[str, ...] = ()
     """The ports for which it has network interfaces, in their order."""
 
@@ -92,6 +97,26 @@ class Capabilities:
     live_migrate: bool = False
     interfaces: bool = False
     fencing: bool = False
+    consoles: frozenset[ConsoleProtocol] = frozenset()
+    """What its guests' consoles speak."""
+    volumes: bool = False
+    volume_snapshots: bool = False
+
+
+@dataclass(frozen=True)
+class Provision:
+    """What a guest gets with its boot beside its image. What is secret in it a driver puts into the
+    guest, or on a drive that only the guest has, and nowhere else: in no log, in no answer."""
+
+    secrets: GuestSecrets = field(default_factory=GuestSecrets)
+    """A driver that cannot write files or a password into the guest itself is content with the
+    drive that has both; without a drive it fails the verb."""
+    config_drive: bytes | None = field(default=None, repr=False)
+    """An ISO 9660 image to be attached read-only. A guest that is made again gets a new one, one
+    that goes on after a move too."""
+
+
+NOTHING = Provision()
 
 
 class GuestHeld(Unavailable):
@@ -143,11 +168,13 @@ class Driver(Protocol):
         after ticket `as_of`: whoever says that it may run did not know of that. Raises `NotFound`
         and `StaleGeneration` as the verbs do."""
 
-    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
-        """Make the guest, powered on if `spec.power_on`. The same generation again returns what is
-        there or finishes what is half made; a higher one replaces the guest (rebuild). Raises
-        `StaleGeneration` below the highest generation ever seen here, also of destroyed guests,
-        and up to the destroyed generation."""
+    async def spawn(
+        self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
+    ) -> GuestInfo:
+        """Make the guest with `provision`, powered on if `spec.power_on`. The same generation again
+        returns what is there or finishes what is half made; a higher one replaces the guest
+        (rebuild). Raises `StaleGeneration` below the highest generation ever seen here, also of
+        destroyed guests, and up to the destroyed generation."""
 
     async def destroy(self, uuid: str, generation: int) -> None:
         """Remove the guest if its generation is at most `generation` and remember that for ever
@@ -186,14 +213,24 @@ class Suspend(Protocol):
 
 @runtime_checkable
 class Rescue(Protocol):
-    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
-        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it."""
+    async def rescue(
+        self,
+        uuid: str,
+        generation: int,
+        image_id: str | None = None,
+        provision: Provision = NOTHING,
+    ) -> None:
+        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it; the
+        password of `provision` is the rescue system's."""
 
     async def unrescue(self, uuid: str, generation: int) -> None: ...
 
 
 @runtime_checkable
 class Snapshot(Protocol):
+    snapshot_format: str
+    """What the bytes are, as the image service names it: raw, qcow2, ..."""
+
     def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
         """The bytes of an image of the root disk, in chunks; the power state stays."""
 
@@ -209,6 +246,57 @@ class CrashDump(Protocol):
 
 
 @runtime_checkable
+class Volumes(Protocol):
+    """Disks that a guest gets and gives up while it is there. Those it is made with are in its
+    spec. A guest that is off has the disk when it starts."""
+
+    async def volume_connector(self) -> dict[str, Any]:
+        """How the volume service must know this host to connect volumes to it."""
+
+    async def attach_volume(self, uuid: str, generation: int, volume: VolumeDevice) -> None:
+        """Give the guest the disk. The volume by the same attachment is success, by another one
+        takes the place of what is there."""
+
+    async def detach_volume(self, uuid: str, generation: int, volume_id: str) -> None:
+        """Take the disk away; one that is not there is success."""
+
+    async def swap_volume(
+        self, uuid: str, generation: int, old_volume_id: str, volume: VolumeDevice
+    ) -> None:
+        """Copy the old volume to the new one while the guest uses it, and put that in its place.
+        Raises `NotFound` when the guest has neither."""
+
+    async def extend_volume(
+        self, uuid: str, generation: int, volume_id: str, size_gib: int
+    ) -> None:
+        """Let the guest see that the volume has grown. Raises `NotFound` without it."""
+
+
+@runtime_checkable
+class VolumeSnapshots(Protocol):
+    """Snapshots of volumes that are files, which only the host of the running guest can make. Both
+    raise `NotFound` for a guest without the volume, and may be repeated."""
+
+    async def snapshot_volume(
+        self, uuid: str, generation: int, volume_id: str, snapshot_id: str, new_file: str
+    ) -> None:
+        """From now on the guest writes to `new_file`; what it wrote before is the snapshot."""
+
+    async def delete_volume_snapshot(
+        self,
+        uuid: str,
+        generation: int,
+        volume_id: str,
+        snapshot_id: str,
+        *,
+        file_to_merge: str | None = None,
+        merge_target_file: str | None = None,
+    ) -> None:
+        """Merge one file of the volume into the one that it is based on, so that the snapshot
+        between them is gone. Without files: the volume service has merged them by itself."""
+
+
+@runtime_checkable
 class Migrate(Protocol):
     """Moving a guest: the destination prepares, the source lets go, the destination finishes under
     a new generation; then the source destroys what it kept (confirm), or the destination destroys
@@ -221,7 +309,11 @@ class Migrate(Protocol):
         """On the source: power off, keep the disk (`Phase.MIGRATED_OUT`)."""
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
+        self,
+        spec: GuestSpec,
+        power_state: PowerState = PowerState.RUNNING,
+        held: bool = True,
+        provision: Provision = NOTHING,
     ) -> GuestInfo:
         """On the destination: the guest goes on here in `power_state`."""
 
@@ -232,8 +324,11 @@ class Migrate(Protocol):
         new_generation: int,
         power_on: bool = True,
         held: bool = True,
+        *,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
-        """On the source: the kept guest of `generation` goes on as `new_generation`."""
+        """On the source: the kept guest of `generation` goes on as `new_generation`, with these
+        volumes instead of those it had; None: with those."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +353,26 @@ class LiveMigrate(Migrate, Protocol):
     async def live_migration_abort(self, uuid: str) -> None: ...
 
     async def live_migration_force_complete(self, uuid: str) -> None: ...
+
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Bytes both ways."""
+
+
+@runtime_checkable
+class Consoles(Protocol):
+    async def open_console(
+        self,
+        uuid: str,
+        generation: int,
+        protocol: ConsoleProtocol,
+        secrets: frozenset[str] | None = None,
+    ) -> Stream:
+        """A connection to a console of the guest, held or not; it ends with the guest. With
+        `secrets` (SHA-256, hexadecimal) whoever uses it must show one of them in the protocol's own
+        way; without, the caller knows who that is. Raises `Unsupported` for a protocol that is not
+        among the driver's, or that has no such way, and `NotFound` and `StaleGeneration` as the
+        verbs do."""
 
 
 @runtime_checkable

@@ -8,8 +8,15 @@ Crash story: none; see above.
 
 from __future__ import annotations
 
+import structlog
+
+from common.bus.port import BusClosed
+from common.bus.topology import CONDUCTOR
 from common.messages.compute import GuestRelease, HostRecheck
+from common.messages.network import PortsChanged
 from services.conductor.engine.context import Context
+
+log = structlog.get_logger(__name__)
 
 
 async def announce(context: Context) -> None:
@@ -25,3 +32,8 @@ async def announce(context: Context) -> None:
         await bus.publish_event(f"host.{host}", release)
     for host in context.changes.recheck_hosts:
         await bus.publish_event(f"host.{host}", HostRecheck(host=host))
+    if context.changes.ports_changed:
+        try:
+            await bus.publish(CONDUCTOR, PortsChanged(servers=[uuid]))
+        except BusClosed as error:  # the next round of all servers finds it
+            log.info("ports_changed_not_said", server=uuid, error=str(error))

@@ -8,7 +8,7 @@ May not: write the server directly. Crash story: everything here is rebuilt from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ from common.db.stores import services as services_store
 from common.db.stores.claims import Release
 from common.db.stores.commit import Changes, Event
 from common.db.stores.workflows import Workflow
+from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 from common.domain.states import VmState
 from common.errors import Bug, HostCommandFailed, MusterError, Timeout, Unavailable, from_code
@@ -30,12 +31,18 @@ from common.messages.compute import GuestSpec, HostCommand, HostReply
 from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.vendor_data import VendorData
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
+from services.conductor.engine.sealing_keys import SealingKeys
+from services.conductor.port_news import PortNews
 
 log = structlog.get_logger(__name__)
 
+
+RESUME = "resume_step"
+"""Key of a workflow's state: the step from which an unwinding workflow goes forward again."""
 
 _RESEND_MOST_S = 5.0
 """A host that has gone down meanwhile is noticed within this."""
@@ -79,6 +86,9 @@ class Deps:
     network: NetworkClient
     image: ImageClient
     volume: VolumeClient
+    port_news: PortNews
+    vendor_data: VendorData
+    sealing_keys: SealingKeys = field(default_factory=SealingKeys)
 
 
 @dataclass
@@ -113,6 +123,11 @@ class Context:
         return (self.workflow.error or {}).get("step")
 
     @property
+    def goes_on(self) -> bool:
+        """It unwinds to go forward again from an earlier step, unless a delete comes."""
+        return RESUME in self.state
+
+    @property
     def reason(self) -> str:
         """Why, in words."""
         return str(self.error or MusterError())
@@ -120,6 +135,16 @@ class Context:
     def change_server(self, **columns: Any) -> None:
         """Columns of the server to write with this step."""
         self.changes.server.update(columns)
+
+    def change_device(self, device: BlockDevice, **fields: Any) -> BlockDevice:
+        """A disk of the server as it is with this step."""
+        now = replace(self.changes.devices.get(device.uuid) or device, **fields)
+        self.changes.devices[device.uuid] = now
+        return now
+
+    def remove_device(self, device: BlockDevice) -> None:
+        """With this step the server has this disk no more."""
+        self.changes.devices[device.uuid] = None
 
     def release_claims(self, *, purpose: Any = None, keep_host: str | None = None) -> None:
         """Give back, with this step, the server's claims that match; None matches all."""

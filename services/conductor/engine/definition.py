@@ -37,6 +37,10 @@ def _no_reroute(_context: Context, _error: Exception) -> str | None:
     return None
 
 
+def _always(_context: Context) -> bool:
+    return True
+
+
 def _no_leftovers(_context: Context) -> list[Leftover]:
     return []
 
@@ -57,6 +61,9 @@ class Step:
     durable: bool = True
     """False: its progress is committed with the next step's. For a step that is cheap to repeat and
     whose outcome nobody else needs to see before that."""
+    needed: Callable[[Context], bool] = _always
+    """Pure; False skips the step, forwards and backwards, as if it were not there. What it looks at
+    must not change while the workflow runs. Not for the first step or the pivot."""
     otherwise: Writer = _nothing
     """After the pivot: what must be written although the step could not be done."""
     left: Callable[[Context], list[Leftover]] = _no_leftovers
@@ -92,6 +99,29 @@ class Definition:
     def left_by(self, step: Step, context: Context) -> list[Leftover]:
         """What a run may leave that ends at this step, with those to be committed with it."""
         last = first = self.steps.index(step)
-        while first and not self.steps[first - 1].durable:
+        while first and not self._is_committed(first - 1, context):
             first -= 1
-        return [each for done in self.steps[first : last + 1] for each in done.left(context)]
+        done = [each for each in self.steps[first : last + 1] if each.needed(context)]
+        return [left for each in done for left in each.left(context)]
+
+    def after(self, step: int, context: Context) -> int:
+        """Number of the next step that is needed; how many there are when it was the last."""
+        following = range(step + 1, len(self.steps))
+        return next((n for n in following if self.steps[n].needed(context)), len(self.steps))
+
+    def before(self, step: int, context: Context) -> int:
+        """Number of the step that is undone after `step`; the first when there is none."""
+        earlier = range(step - 1, 0, -1)
+        return next((n for n in earlier if self.steps[n].needed(context)), 0)
+
+    def next_commit(self, step: int, context: Context) -> int:
+        """Number of the step with which `step`, or what follows it, is committed."""
+        while not self._is_committed(step, context):
+            following = self.after(step, context)
+            if following == len(self.steps):
+                break
+            step = following
+        return step
+
+    def _is_committed(self, step: int, context: Context) -> bool:
+        return self.steps[step].durable and self.steps[step].needed(context)

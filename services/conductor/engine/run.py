@@ -37,7 +37,7 @@ from common.domain.states import VmState
 from common.errors import Bug, MusterError, from_code
 from common.messages.scheduler import HostSelected
 from services.conductor.engine.announcements import announce
-from services.conductor.engine.context import Context, Deps, Overtaken
+from services.conductor.engine.context import RESUME, Context, Deps, Overtaken
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.engine.lease import Lease, LeaseLost
 from services.conductor.engine.remains import confess, with_reason
@@ -45,7 +45,6 @@ from services.conductor.engine.retries import until_deadline
 
 log = structlog.get_logger(__name__)
 
-_RESUME = "resume_step"
 _GIVEN_UP = "undo_given_up"
 _STATE = ("vm_state", "task_state", "fault")
 """Columns that belong to the delete once it has come."""
@@ -180,18 +179,18 @@ class Run:
     async def _advance(self, step: Step, context: Context) -> bool:
         """Commit the step, or carry its changes to the next; False: what it wanted to claim has
         been filled by others."""
-        workflow = self.workflow
-        workflow.step += 1
+        workflow, at = self.workflow, self.workflow.step
+        workflow.step = self._definition.after(at, context)
         last = workflow.step == len(self._definition.steps)
         if not step.durable and not last:
             self._carried = context.changes
             self._remember(context.changes, None)
             return True
         self._ended = context.changes.action_finished = last
-        forward = self._definition.only_forward(workflow.step - 1)
+        forward = self._definition.only_forward(at)
         if await self._commit(context, even_if_cancelled=forward):
             return True
-        workflow.step -= 1
+        workflow.step = at
         self._ended = False
         return False
 
@@ -226,7 +225,7 @@ class Run:
         step.otherwise(context)
         context.changes.leftovers += with_reason(step.left(context), error)
         context.changes.action_failed = True
-        self.workflow.step += 1
+        self.workflow.step = self._definition.after(self.workflow.step, context)
         self._ended = self.workflow.step == len(self._definition.steps)
         context.changes.action_finished = self._ended
         self._leave_to_delete(context)
@@ -240,8 +239,7 @@ class Run:
         workflow = self.workflow
         workflow.unwinding = True
         if self._resumed:  # whoever died here may have been as far as the next commit
-            while not self._definition.steps[workflow.step].durable:
-                workflow.step += 1
+            workflow.step = self._definition.next_commit(workflow.step, context)
         shown = _shown(error)
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
         workflow.error = {"code": shown.code, "message": text, "step": step.name}
@@ -251,13 +249,13 @@ class Run:
         else:
             resume = self._definition.reroute(context, error)
             if resume is not None:
-                workflow.state[_RESUME] = self._definition.index(resume)
+                workflow.state[RESUME] = self._definition.index(resume)
         self._observe(workflow.kind, step.name, "failed")
         log.info(
             "workflow_unwinds",
             step=step.name,
             error=repr(error),
-            resume=workflow.state.get(_RESUME),
+            resume=workflow.state.get(RESUME),
             **self._names(),
         )
         await self._commit(context, even_if_cancelled=True)
@@ -269,9 +267,9 @@ class Run:
         context = self._context(step, step.undo_deadline_s)
         await self._undo(step, context)
         undone = copy.deepcopy(context.changes)
-        resume = None if self._overtaken else workflow.state.get(_RESUME)
+        resume = None if self._overtaken else workflow.state.get(RESUME)
         if at > (resume or 0):
-            workflow.step = at - 1
+            workflow.step = self._definition.before(at, context)
             await self._commit(context, even_if_cancelled=True)
         elif resume is None or not await self._resume(context):
             context.changes = undone
@@ -284,7 +282,7 @@ class Run:
         before = copy.deepcopy((workflow.state, workflow.error))
         workflow.unwinding, workflow.error = False, None
         workflow.attempt += 1
-        del workflow.state[_RESUME]
+        del workflow.state[RESUME]
         try:
             await self._commit(context, even_if_cancelled=False)
         except Overtaken:
@@ -385,6 +383,12 @@ class Run:
             for column, value in changes.server.items()
             if not isinstance(value, Sql) or value in claimed
         }
+        if changes.devices:
+            known["block_devices"] = tuple(
+                now
+                for device in self._server.block_devices
+                if (now := changes.devices.get(device.uuid, device)) is not None
+            )
         self._server = dataclasses.replace(self._server, **known)
 
     def _names(self) -> dict[str, str]:

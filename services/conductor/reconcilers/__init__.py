@@ -14,6 +14,7 @@ from services.conductor.reconcilers.auto_confirm import auto_confirm
 from services.conductor.reconcilers.clean_leftovers import clean_leftovers
 from services.conductor.reconcilers.offload_shelved import offload_shelved
 from services.conductor.reconcilers.reclaim_deleted import ReclaimDeleted
+from services.conductor.reconcilers.refresh_addresses import refresh_addresses
 
 Task = Callable[[Deps], Awaitable[int]]
 """Returns how many actions it began, or rows it worked off."""
@@ -23,5 +24,6 @@ TASKS: Mapping[str, Callable[[], Task]] = {
     "clean_leftovers": lambda: clean_leftovers,
     "offload_shelved": lambda: offload_shelved,
     "reclaim_deleted": ReclaimDeleted,
+    "refresh_addresses": lambda: refresh_addresses,
 }
 """Each makes the task of one conductor."""

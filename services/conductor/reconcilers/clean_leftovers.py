@@ -1,4 +1,4 @@
-"""Clean up what workflows could not: ports, images, guests in table `leftovers`.
+"""Clean up what workflows could not: rows of table `leftovers`.
 
 Owns: what is done about each kind, and the gauge of how many there are.
 May not: act on a server that a workflow owns, or decide about a guest: a host that reports is told
@@ -9,6 +9,8 @@ Crash story: a row that was cleaned up and not deleted is found cleaned up the n
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Gauge
@@ -17,11 +19,12 @@ from common.db.stores import leftovers as store
 from common.db.stores import servers
 from common.db.stores import services as services_store
 from common.db.stores.leftovers import Row
-from common.errors import MusterError, reason
+from common.domain.actions import ANY_STATE, ATTACH_INTERFACE, DETACH_INTERFACE
+from common.errors import MusterError, NotFound, Unavailable, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
-from services.conductor.reconcilers.beginning import MOST
-from services.conductor.workflows import ports
+from services.conductor.reconcilers.beginning import MOST, begin
+from services.conductor.workflows import making_volumes, ports, volumes
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +93,64 @@ async def _guest(deps: Deps, row: Row) -> bool:
     return not await services_store.host_exists(deps.pool, host)
 
 
+async def _attachments(deps: Deps, row: Row) -> bool:
+    """Of one volume, when a request was about to reserve it or to detach it; else all that are not
+    the server's. A volume that stayed `detaching` is in use again."""
+    only: str | None = row.detail.get("volume_id")
+    await volumes.settle(deps.pool, deps.volume, row.server_uuid, only=only)
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    for device in placed.server.volumes if placed is not None else ():
+        if device.volume_id is None or only not in (None, device.volume_id):
+            continue
+        with suppress(NotFound):
+            if (await deps.volume.volume(device.volume_id)).status == "detaching":
+                await deps.volume.roll_detaching(device.volume_id)
+    return True
+
+
+async def _volume(deps: Deps, row: Row) -> bool:
+    """Not when a disk of the server is this volume: then it is nobody's leftover."""
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    used = {device.volume_id for device in placed.server.volumes} if placed is not None else set()
+    gone = True
+    for volume_id in await _volumes_of(deps, row):
+        if volume_id not in used:
+            gone = await making_volumes.delete(deps.volume, volume_id) and gone
+    return gone
+
+
+async def _volumes_of(deps: Deps, row: Row) -> list[str]:
+    if "made_for" in row.detail:
+        return [v.id for v in await making_volumes.made_for(deps.volume, row.detail["made_for"])]
+    return [row.detail["id"]]
+
+
+async def _snapshot(deps: Deps, row: Row) -> bool:
+    await deps.volume.delete_snapshot(row.detail["id"])
+    return True
+
+
+async def _interface(deps: Deps, row: Row) -> bool:
+    """Have a workflow make the guest's interface what the server shows; its end ends the row."""
+    port_id = row.detail["port_id"]
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    if placed is None or placed.server.host is None:
+        return True
+    host = placed.server.host
+    if await services_store.host_standing(deps.pool, host) != "up":
+        raise Unavailable(f"host {host} is down")
+    shown = any(vif["port_id"] == port_id for vif in placed.server.network_info)
+    action = ATTACH_INTERFACE if shown else DETACH_INTERFACE
+    await begin(deps, row.server_uuid, replace(action, vm_states=ANY_STATE), {"port_id": port_id})
+    return False
+
+
 CLEANERS: Mapping[str, Callable[[Deps, Row], Awaitable[bool]]] = {
     "ports": _ports,
     "image": _image,
     "guest": _guest,
+    "attachments": _attachments,
+    "volume": _volume,
+    "snapshot": _snapshot,
+    "interface": _interface,
 }

@@ -1,12 +1,12 @@
-"""Delete a server: the guest, its ports, its image, its claims, its row.
+"""Delete a server: the guest, its ports, volumes and image, its claims, its row.
 
     destroy_guest   the guest is gone, or its host is down and will be told when it returns
-    release         ports and shelved image deleted; with this commit the server is, and its claims
-                    are given back
+    release         ports and shelved image deleted, volumes detached, and deleted where that was
+                    asked for; with this commit the server is, and its claims are given back
 
 Nothing is undone: what is gone is gone. A host that answers that it cannot destroy the guest leaves
-the server in ERROR with the reason, and another delete may be asked for. What the network or image
-service will not delete now is left to the reconciler.
+the server in ERROR with the reason, and another delete may be asked for. What a neighbour will not
+delete now is left to the reconciler.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from common.domain.states import VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, placing, ports
+from services.conductor.workflows import imaging, making_volumes, placing, ports
 
 EVENT = "compute_terminate_instance"
 
@@ -40,12 +40,15 @@ async def destroy_guest(context: Context) -> None:
 async def release(context: Context) -> None:
     await ports.unplug(context)
     await imaging.remove(context, _image(context))
+    await making_volumes.end(context)
     context.event_finish(EVENT)
     gone(context)
 
 
 def gone(context: Context) -> None:
     context.release_claims()
+    for device in context.server.block_devices:
+        context.remove_device(device)
     context.change_server(
         vm_state=VmState.DELETED,
         task_state=None,
@@ -61,7 +64,11 @@ def release_otherwise(context: Context) -> None:
 
 
 def release_left(context: Context) -> list[Leftover]:
-    return [*ports.left(context), *imaging.image_left(_image(context))]
+    return [
+        *ports.left(context),
+        *imaging.image_left(_image(context)),
+        *making_volumes.end_left(context),
+    ]
 
 
 def _image(context: Context) -> str | None:

@@ -4,8 +4,10 @@
                nothing is done, above all not when the server is on a host that is up by now
     schedule   claim a host                      undo: give the claim back
     network    bind the ports there              undo: bind them to the old host
+    volumes    a second attachment of each, there    undo: delete them
     spawn      the guest is made there, held; with this commit it is the server's and may execute,
                and the claim on the old host is given back       undo: destroy it
+    let_volumes_go   the attachments of the old host are deleted
 
 The guest left behind keeps the older generation: its host is told to hold it while this runs,
 and to destroy it afterwards, before it may execute again. When the evacuation fails the old
@@ -13,7 +15,8 @@ guest is still the server's.
 An evacuation may have waited for what ran on the server when it was asked for, a move perhaps, and
 its host may have come back meanwhile.
 
-Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped"}.
+Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped",
+"sealed_secrets": its new password, if it gets one}.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from common.domain.states import TaskState, VmState
 from common.errors import Conflict, HostCommandFailed, MusterError
 from services.conductor.engine.context import Context, HostDown
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports
+from services.conductor.workflows import moving, placing, ports, volumes
 
 CONDUCTOR_EVENT = "rebuild_server"
 EVENT = "compute_rebuild_instance"
@@ -82,8 +85,13 @@ async def spawn(context: Context) -> None:
     state = context.state
     stopped = context.server.vm_state == VmState.STOPPED or bool(state.get("stay_stopped"))
     reply = await placing.make_guest(
-        context, host=state["dest"], generation=state["generation"], power_on=not stopped
+        context,
+        host=state["dest"],
+        generation=state["generation"],
+        power_on=not stopped,
+        by=state.get(volumes.ATTACHMENTS),
     )
+    volumes.adopt(context)
     context.event_finish(EVENT)
     context.change_server(
         host=state["dest"],
@@ -122,6 +130,7 @@ EVACUATE = Definition(
         Step("fence", fence, deadline_s=60),
         Step("schedule", schedule, schedule_undo, deadline_s=60),
         Step("network", network, network_undo, deadline_s=60, durable=False, left=ports.left),
+        moving.CONNECT,
         Step(
             "spawn",
             spawn,
@@ -130,6 +139,7 @@ EVACUATE = Definition(
             pivot=True,
             left=moving.left_at_destination,
         ),
+        moving.LET_GO,
     ),
     failed=failed,
 )

@@ -1,6 +1,7 @@
 """Migrate a running server live: it keeps running while its memory is copied.
 
     schedule   claim a destination                undo: give the claim back
+    volumes    a second attachment of each        undo: delete them
     prepare    reserve the guest there            undo: destroy it
     copy       the source copies the memory, then stops the guest; the destination lets it go on.
                With this commit the server is the new guest, and so is the claim.
@@ -8,12 +9,14 @@
                run it, or is fenced
     network    bind the ports to the destination
     clean      the source destroys what is left
+    let_volumes_go   the source's attachments are deleted
 
 This is the one move in which a guest executes before the database has made it the server's: the
 destination must take over at once. So its silence is waited out before the source goes on.
 Progress is read from the source and written to the migration row; an abort or a forced completion
 is asked for in that row and passed on to the source. Input: state {"host": target or null, "force",
-"migration_uuid"}.
+"migration_uuid", "checked_first"}; the last says that the request has waited for the checks, as
+those below 2.34 do, which is recorded under another name.
 """
 
 from __future__ import annotations
@@ -31,11 +34,12 @@ from common.domain.states import PowerState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports
+from services.conductor.workflows import moving, placing, ports, provisioning, volumes
 
 log = structlog.get_logger(__name__)
 
 CONDUCTOR_EVENT = "conductor_live_migrate_instance"
+CHECKED_EVENT = "conductor_migrate_server"
 CHECK_EVENTS = (
     "compute_check_can_live_migrate_source",
     "compute_check_can_live_migrate_destination",
@@ -48,10 +52,14 @@ ROLLBACK_EVENT = "compute_rollback_live_migration_at_destination"
 POLL_S = 0.5
 
 
+def _conductor_event(context: Context) -> str:
+    return CHECKED_EVENT if context.state.get("checked_first") else CONDUCTOR_EVENT
+
+
 async def schedule(context: Context) -> None:
     started = context.deps.clock.monotonic()
     await moving.choose_destination(context)
-    context.event(CONDUCTOR_EVENT, None, started)
+    context.event(_conductor_event(context), None, started)
     moving.migration(context, status="preparing")
 
 
@@ -69,6 +77,10 @@ async def copy(context: Context) -> None:
     state, server = context.state, context.server
     # What an earlier attempt has told the destination is not known.
     state["handed_over"] = context.resumed
+    # Gathered before anything has happened: nobody who is asked may hold up the hand-over.
+    disks = await volumes.for_destination(context)
+    spec = placing.guest_spec(server, state["generation"], power_on=True, disks=disks)
+    spec = await provisioning.with_facts(context, server, spec)
     watching = asyncio.ensure_future(_watch(context))
     try:
         await context.command(
@@ -84,13 +96,14 @@ async def copy(context: Context) -> None:
         "finish_migration",
         host=state["dest"],
         generation=state["generation"],
-        spec=placing.guest_spec(server, state["generation"], power_on=True),
+        spec=spec,
         power_state=int(PowerState.PAUSED if paused else PowerState.RUNNING),
         held=False,
     )
     context.event_finish(COPY_EVENT)
     context.event(FINISH_EVENT, state["dest"], started)
     context.changes.promote = state["dest"]
+    volumes.adopt(context)
     context.change_server(
         host=state["dest"],
         node=state["node"],
@@ -183,7 +196,7 @@ def failed(context: Context) -> None:
         context.event_finish(COPY_EVENT, error)
         context.event(ROLLBACK_EVENT, context.state["dest"], error=error)
     else:
-        context.event(CONDUCTOR_EVENT, None, error=error)
+        context.event(_conductor_event(context), None, error=error)
     aborted = error.code == "migration_aborted"
     moving.migration(context, status="cancelled" if aborted else "error")
     in_doubt = context.failed_step == "copy" and _handed_over(context)
@@ -195,6 +208,7 @@ LIVE_MIGRATE = Definition(
     "live_migrate",
     (
         Step("schedule", schedule, moving.choose_destination_undo, deadline_s=60),
+        moving.CONNECT,
         Step(
             "prepare",
             prepare,
@@ -213,6 +227,7 @@ LIVE_MIGRATE = Definition(
         ),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("clean", clean, deadline_s=120, otherwise=clean_otherwise, left=clean_left),
+        moving.LET_GO,
     ),
     failed=failed,
     reroute=moving.another_destination,

@@ -19,7 +19,8 @@ from common.db.stores.claims import Purpose
 from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
 from common.errors import HostCommandFailed, Timeout
 from services.conductor.engine.context import Context
-from services.conductor.workflows import placing, ports
+from services.conductor.engine.definition import Step
+from services.conductor.workflows import placing, ports, volumes
 
 
 def migration(context: Context, **columns: object) -> None:
@@ -70,7 +71,12 @@ async def prepare(context: Context, flavor: dict[str, Any] | None = None) -> Non
         "prepare_destination",
         host=state["dest"],
         generation=state["generation"],
-        spec=placing.guest_spec(server, state["generation"], power_on=False),
+        spec=placing.guest_spec(
+            server,
+            state["generation"],
+            power_on=False,
+            disks=await volumes.for_destination(context),
+        ),
     )
 
 
@@ -100,6 +106,27 @@ async def return_to_source(context: Context, *, power_on: bool) -> None:
 
 async def rebind_to_source(context: Context) -> None:
     await ports.rebind(context, context.state["source"])
+
+
+async def connect_destination(context: Context) -> None:
+    """A second attachment of each volume, for the destination."""
+    await volumes.attach_at(context, context.state["dest"])
+
+
+CONNECT = Step(
+    "volumes",
+    connect_destination,
+    volumes.let_go,
+    deadline_s=120,
+    needed=volumes.needed,
+    left=volumes.left,
+)
+"""For moves: up to the pivot, whose commit adopts the attachments."""
+
+LET_GO = Step(
+    "let_volumes_go", volumes.let_go, deadline_s=60, needed=volumes.needed, left=volumes.left
+)
+"""For moves: after the pivot, when the attachments of the source are over."""
 
 
 def another_destination(context: Context, error: Exception) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from common.db.stores.commit import Leftover
 from common.domain.states import VmState
 from services.conductor.engine.context import Context
-from services.conductor.workflows import placing, ports
+from services.conductor.workflows import placing, ports, volumes
 
 
 async def vacate(context: Context) -> None:
@@ -25,9 +25,14 @@ def vacate_left(context: Context) -> list[Leftover]:
 
 
 async def leave(context: Context) -> None:
-    """Claim and bindings go; the ports and their addresses stay the server's."""
+    """Claim and bindings go; the ports with their addresses, and the volumes, stay the server's."""
     await ports.rebind(context, "")
+    await volumes.reserve_anew(context)
     offloaded(context)
+
+
+def leave_left(context: Context) -> list[Leftover]:
+    return [*ports.left(context), *volumes.left(context)]
 
 
 def offloaded(context: Context) -> None:

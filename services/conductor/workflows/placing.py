@@ -8,7 +8,7 @@ guest is found again by its generation, so each step may be repeated.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.db.stores.claims import Claim, Purpose, Ratios, Resources
@@ -16,9 +16,16 @@ from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
 from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, NotFound, NoValidHost, Unavailable
 from common.messages.base import Message
-from common.messages.compute import GuestSpec, HostReply, NetworkInterface
+from common.messages.compute import (
+    GuestSpec,
+    HostReply,
+    LocalDisk,
+    NetworkInterface,
+    VolumeDevice,
+)
 from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
+from services.conductor.workflows import provisioning, volumes
 
 
 async def claim_host(
@@ -51,6 +58,7 @@ async def claim_host(
             disk_gib=server.disk_gib,
             purpose=purpose,
             flavor=server.flavor,
+            image_id=server.image_ref,
             image_properties=server.image_properties,
             availability_zone=availability_zone,
             force_host=force_host,
@@ -76,6 +84,9 @@ async def claim_host(
             disk=settings.disk_allocation_ratio,
         ),
         forced=force_host is not None,
+        group=server.server_group,
+        zone=availability_zone,
+        default_zone=context.deps.settings.api.default_availability_zone,
     )
     context.changes.claimed_state = {called: "host", "node": "node"}
 
@@ -95,8 +106,10 @@ def with_flavor(server: Server, flavor: dict[str, Any]) -> Server:
     return dataclasses.replace(server, **flavor_columns(flavor))
 
 
-def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
-    """The server as a driver needs to know it."""
+def guest_spec(
+    server: Server, generation: int, *, power_on: bool, disks: Sequence[VolumeDevice]
+) -> GuestSpec:
+    """The server as a driver needs to know it, with its volumes (`volumes.py`)."""
     return GuestSpec(
         uuid=str(server.uuid),
         generation=generation,
@@ -119,6 +132,21 @@ def guest_spec(server: Server, generation: int, *, power_on: bool) -> GuestSpec:
         user_data=server.user_data,
         config_drive=bool(server.config_drive),
         power_on=power_on,
+        volumes=list(disks),
+        local_disks=[
+            LocalDisk(
+                device_name=disk.device_name,
+                source="image" if disk.source_type == "image" else "blank",
+                size=disk.size,
+                guest_format=disk.guest_format,
+                boot_index=disk.boot_index,
+                disk_bus=disk.disk_bus,
+                device_type=disk.device_type,
+                tag=disk.tag,
+            )
+            for disk in server.block_devices
+            if not disk.is_volume
+        ],
     )
 
 
@@ -141,17 +169,22 @@ async def make_guest(
     power_on: bool = True,
     image_id: str | None = None,
     flavor: dict[str, Any] | None = None,
+    by: Mapping[str, str] | None = None,
 ) -> HostReply:
     """Make the guest on `host`, held: it executes only after the commit that names it, with
     `context.let_execute`. A guest of this generation that is there already is the answer.
-    `image_id` and `flavor` take the place of the server's own."""
+    `image_id` and `flavor` take the place of the server's own, `by` (device to attachment) that of
+    its volumes' attachments. It gets what the workflow's state has for it (provisioning.py)."""
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
     if image_id is not None:
         server = dataclasses.replace(server, image_ref=image_id)
-    spec = guest_spec(server, generation, power_on=power_on)
-    return await context.command("spawn", host=host, generation=generation, spec=spec)
+    disks = await volumes.for_guest(context, by)
+    spec = guest_spec(server, generation, power_on=power_on, disks=disks)
+    spec = await provisioning.with_facts(context, server, spec)
+    spec = await provisioning.with_secrets(context, host, spec)
+    return await provisioning.command(context, "spawn", host=host, generation=generation, spec=spec)
 
 
 async def destroy_guest(context: Context, *, host: str, generation: int) -> None:

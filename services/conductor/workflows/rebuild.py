@@ -1,24 +1,33 @@
 """Rebuild a server where it is, from an image: same id, flavor, host and addresses.
 
     prepare   a new generation is promised
+    reimage   when the root disk is a volume: the image is written over it, while nobody is
+              connected to it                      undo: have it connected
     spawn     the guest of that generation replaces the old one, held; with this commit it is the
               server's and may execute
 
 The request has already written what the rebuilt server is (image, metadata, key, user data).
 A stopped server stays stopped. A failure leaves it in error: the old disk may be gone.
+Input: state {"reimage": image for the root volume, "sealed_secrets": its new password and injected
+files}, both optional.
 """
 
 from __future__ import annotations
 
-from common.db.stores.commit import NOW
+from contextlib import suppress
+
+from common.db.stores.commit import NOW, UNKNOWN
+from common.domain import block_devices
 from common.domain.states import TaskState, VmState
-from common.errors import Conflict, MusterError
+from common.errors import Conflict, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import placing
+from services.conductor.workflows import making_volumes, placing, volumes
 
 CONDUCTOR_EVENT = "rebuild_server"
 EVENT = "compute_rebuild_instance"
+REIMAGED_WITHIN_S = 240.0
+"""Large images take their time."""
 
 
 async def prepare(context: Context) -> None:
@@ -30,6 +39,36 @@ async def prepare(context: Context) -> None:
     context.event(CONDUCTOR_EVENT, None, context.deps.clock.monotonic())
     context.event_start(EVENT, server.host)
     context.change_server(last_generation=generation, task_state=TaskState.REBUILD_SPAWNING)
+
+
+def _needs_reimage(context: Context) -> bool:
+    return bool(context.state.get("reimage"))
+
+
+async def reimage(context: Context) -> None:
+    server, root = context.server, block_devices.root(context.server.block_devices)
+    assert server.host is not None, "prepare has checked it"
+    if root is None or root.volume_id is None:
+        raise Conflict(f"Instance {server.uuid} has no root volume")
+    with suppress(NotFound):  # a failed rebuild has left none
+        await context.command(
+            "power_off", host=server.host, generation=server.generation, timeout_s=0.0
+        )
+    how = await volumes.connector(context, server.host)
+    await volumes.reserve_anew(context, [root])
+    device = context.changes.devices[root.uuid]
+    assert device is not None, "it is reserved anew"
+    assert device.attachment_id is not None, "it is reserved anew"
+    await context.deps.volume.reimage(root.volume_id, context.state["reimage"], reserved=True)
+    await making_volumes.wait(context, root.volume_id)
+    await volumes.connect(context, device, device.attachment_id, how)
+    await context.deps.volume.attachment_complete(device.attachment_id)
+
+
+async def reimage_undo(context: Context) -> None:
+    server, root = context.server, block_devices.root(context.server.block_devices)
+    if server.host is not None and root is not None:
+        await volumes.mend(context, root, server.host)
 
 
 async def spawn(context: Context) -> None:
@@ -48,6 +87,7 @@ async def spawn(context: Context) -> None:
         power_state=reply.power_state,
         launched_at=NOW,
         fault=None,
+        guest_password=UNKNOWN,  # the one reported was of the disk that is gone
     )
 
 
@@ -71,6 +111,15 @@ REBUILD = Definition(
     "rebuild",
     (
         Step("prepare", prepare, deadline_s=30),
+        Step(
+            "reimage",
+            reimage,
+            reimage_undo,
+            deadline_s=REIMAGED_WITHIN_S,
+            undo_deadline_s=60,
+            needed=_needs_reimage,
+            left=volumes.left,
+        ),
         Step("spawn", spawn, spawn_undo, deadline_s=120),
     ),
     failed=failed,

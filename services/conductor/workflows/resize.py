@@ -1,10 +1,13 @@
 """Resize a server to another flavor, or migrate it cold: to VERIFY_RESIZE on the destination.
 
     schedule   claim a destination           undo: give the claim back
+    volumes    a second attachment of each   undo: delete them
     prepare    reserve the guest there       undo: destroy it
     leave      the source lets the guest go  undo: it goes on there
     network    bind the ports there          undo: bind them to the source
     finish     the guest is made there, held; with this commit it is the server's and goes on
+
+    let_volumes_go   the attachments of the source are deleted
 
 Nothing on the source is lost until the resize is confirmed: its guest, switched off, and its claim
 stay. With `conductor.allow_resize_to_same_host` the destination may be the source: then the
@@ -21,7 +24,7 @@ from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NoValidHost
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports
+from services.conductor.workflows import moving, placing, ports, provisioning, volumes
 
 CONDUCTOR_EVENT = "conductor_migrate_server"
 COLD_EVENT = "cold_migrate"
@@ -99,18 +102,21 @@ async def finish(context: Context) -> None:
             generation=state["generation"],
             power_on=active,
             flavor=flavor,
+            by=state.get(volumes.ATTACHMENTS),
         )
     else:
+        bigger = placing.with_flavor(server, flavor)
+        disks = await volumes.for_destination(context)
+        spec = placing.guest_spec(bigger, state["generation"], power_on=active, disks=disks)
         reply = await context.command(
             "finish_migration",
             host=state["dest"],
             generation=state["generation"],
-            spec=placing.guest_spec(
-                placing.with_flavor(server, flavor), state["generation"], power_on=active
-            ),
+            spec=await provisioning.with_facts(context, bigger, spec),
             power_state=int(PowerState.RUNNING if active else PowerState.SHUTDOWN),
         )
     context.event(FINISH_EVENT, state["dest"], started)
+    volumes.adopt(context)
     context.change_server(
         **placing.flavor_columns(flavor),
         old_flavor=server.flavor,
@@ -143,10 +149,12 @@ def failed(context: Context) -> None:
 
 STEPS = (
     Step("schedule", schedule, moving.choose_destination_undo, deadline_s=60),
+    moving.CONNECT,
     Step("prepare", prepare, prepare_undo, deadline_s=60, left=moving.left_at_destination),
     Step("leave", leave, leave_undo, deadline_s=120),
     Step("network", network, moving.rebind_to_source, deadline_s=60, left=ports.left),
     Step("finish", finish, deadline_s=120, pivot=True, left=moving.left_at_destination),
+    moving.LET_GO,
 )
 
 RESIZE = Definition("resize", STEPS, failed=failed, reroute=moving.another_destination)

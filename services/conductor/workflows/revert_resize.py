@@ -4,7 +4,8 @@
               guest again. A silent host must answer or be declared down first: its guest executes
               undo: none; the destination says whether it was dropped after all
     network   bind the ports to the source
-    restore   the source's guest goes on
+    restore   the source's guest goes on, with a new attachment of each volume
+    let_volumes_go   the attachments of the destination are deleted
 
 A resize in place has one guest: it is made again with the old flavor, held until the last commit.
 Input: state {"migration_uuid", "source", "source_node", "source_generation"}.
@@ -17,7 +18,7 @@ from common.domain.states import VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports
+from services.conductor.workflows import moving, placing, ports, volumes
 
 EVENT = "compute_revert_resize"
 FINISH_EVENT = "compute_finish_revert_resize"
@@ -98,6 +99,8 @@ async def restore(context: Context) -> None:
         context.change_server(generation=state["generation"])
         context.let_execute(state["source"], state["generation"])
     else:
+        await volumes.attach_at(context, state["source"])
+        disks = await volumes.for_destination(context)
         reply = await context.command(
             "revert_migration",
             host=state["source"],
@@ -105,7 +108,9 @@ async def restore(context: Context) -> None:
             new_generation=state["source_generation"],
             power_on=active,
             held=False,
+            volumes=[disk.model_dump() for disk in disks],
         )
+        volumes.adopt(context)
     context.event_finish(FINISH_EVENT)
     context.change_server(
         vm_state=_old_vm_state(context),
@@ -122,6 +127,8 @@ def restore_otherwise(context: Context) -> None:
     error = context.error or MusterError()
     if _in_place(context):
         _give_back(context)
+    else:
+        volumes.adopt(context)
     context.event_finish(FINISH_EVENT, error)
     context.change_server(vm_state=VmState.ERROR, task_state=None, fault=context.fault(error))
     moving.migration(context, status="error")
@@ -146,7 +153,8 @@ REVERT_RESIZE = Definition(
     (
         Step("drop", drop, drop_undo, deadline_s=120, pivot=True),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
-        Step("restore", restore, deadline_s=120, otherwise=restore_otherwise),
+        Step("restore", restore, deadline_s=120, otherwise=restore_otherwise, left=volumes.left),
+        moving.LET_GO,
     ),
     failed=failed,
 )

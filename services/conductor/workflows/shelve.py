@@ -1,11 +1,12 @@
 """Shelve a server: its disk becomes an image; then its place is given up, at once or later.
 
-    image      a record for the image               undo: remove it
+    image      a record for the image, unless the disk is a volume   undo: remove it
     snapshot   switched off, disk uploaded; shelved from this commit on   undo: switch it on again
     vacate     when `conductor.shelved_offload_time_s` is 0: the guest goes,
     leave      and claim and bindings are given up
 
-With a positive time a periodic task offloads later, with -1 nobody does.
+With a positive time a periodic task offloads later, with -1 nobody does. A server whose root disk
+is a volume needs no image, and leaves its host at once whatever the time is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, offloading, ports
+from services.conductor.workflows import imaging, offloading
 
 EVENT = "compute_shelve_instance"
 
@@ -30,6 +31,9 @@ def _image_id(context: Context) -> str:
 
 async def image(context: Context) -> None:
     server, state = context.server, context.state
+    if server.is_volume_backed:
+        await imaging.begin(context, EVENT, TaskState.SHELVING_OFFLOADING)
+        return
     await imaging.begin(context, EVENT, TaskState.SHELVING_IMAGE_UPLOADING)
     state["image_id"] = _image_id(context)
     try:
@@ -64,15 +68,18 @@ async def snapshot(context: Context) -> None:
     server, state = context.server, context.state
     assert server.host is not None, "the first step has checked it"
     await context.command("power_off", host=server.host, generation=server.generation)
-    await imaging.upload(context, state["image_id"])
-    state["offload"] = context.deps.settings.conductor.shelved_offload_time_s == 0
     kept = {
-        "shelved_image_id": state["image_id"],
         "shelved_at": context.deps.clock.utcnow().isoformat(),
         "shelved_host": server.host,
     }
+    state["offload"] = context.deps.settings.conductor.shelved_offload_time_s == 0
+    if server.is_volume_backed:
+        state["offload"] = True
+    else:
+        await imaging.upload(context, state["image_id"])
+        kept["shelved_image_id"] = state["image_id"]
+        context.change_server(vm_state=VmState.SHELVED)
     context.change_server(
-        vm_state=VmState.SHELVED,
         task_state=TaskState.SHELVING_OFFLOADING,
         power_state=PowerState.SHUTDOWN,
         system_metadata={**server.system_metadata, **kept},
@@ -113,7 +120,7 @@ def leave_otherwise(context: Context) -> None:
 
 
 def leave_left(context: Context) -> list[Leftover]:
-    return ports.left(context) if context.state["offload"] else []
+    return offloading.leave_left(context) if context.state["offload"] else []
 
 
 def failed(context: Context) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import offloading, ports
+from services.conductor.workflows import offloading
 
 EVENT = "compute_shelve_offload_instance"
 
@@ -36,7 +36,7 @@ SHELVE_OFFLOAD = Definition(
             durable=False,
             left=offloading.vacate_left,
         ),
-        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=ports.left),
+        Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=offloading.leave_left),
     ),
     forward_only=True,
 )

@@ -2,9 +2,11 @@
 
     schedule    claim a host (unless it still has its own)      undo: give the claim back
     network     bind the ports there                            undo: unbind them
+    volumes     a second attachment of each, there              undo: delete them
     spawn       the guest is made from the shelved image, held, or is switched on where it is; with
                 this commit the server is back                  undo: destroy it, or switch it off
     forget      remove the shelved image
+    let_volumes_go   the attachments that had reserved them are deleted
 
 Input: state {"availability_zone", "host"}, both optional.
 """
@@ -16,7 +18,7 @@ from common.domain.states import TaskState, VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, placing, ports
+from services.conductor.workflows import imaging, moving, placing, ports, volumes
 
 EVENT = "compute_unshelve_instance"
 START_EVENT = "compute_start_instance"
@@ -60,6 +62,14 @@ async def network_undo(context: Context) -> None:
         await ports.rebind(context, "")
 
 
+async def connect(context: Context) -> None:
+    await volumes.attach_at(context, context.state["dest"])
+
+
+def _needs_volumes(context: Context) -> bool:
+    return bool(context.state.get("offloaded")) and volumes.needed(context)
+
+
 async def spawn(context: Context) -> None:
     state, server = context.state, context.server
     if state["offloaded"]:
@@ -68,7 +78,9 @@ async def spawn(context: Context) -> None:
             host=state["dest"],
             generation=state["generation"],
             image_id=server.system_metadata.get("shelved_image_id"),
+            by=state.get(volumes.ATTACHMENTS),
         )
+        volumes.adopt(context)
         context.event_finish(EVENT)
         context.change_server(host=state["dest"], node=state["node"])
         context.let_execute(state["dest"], state["generation"])
@@ -126,8 +138,17 @@ UNSHELVE = Definition(
     (
         Step("schedule", schedule, schedule_undo, deadline_s=60),
         Step("network", network, network_undo, deadline_s=60, durable=False, left=ports.left),
+        Step(
+            "volumes",
+            connect,
+            volumes.let_go,
+            deadline_s=120,
+            needed=_needs_volumes,
+            left=volumes.left,
+        ),
         Step("spawn", spawn, spawn_undo, deadline_s=120, pivot=True, left=spawn_left),
         Step("forget", forget, deadline_s=60, otherwise=back, left=imaging.left),
+        moving.LET_GO,
     ),
     failed=failed,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from services.scheduler.hosts import Flags, Hosts, Request
 
 
@@ -17,5 +15,5 @@ def is_requested(hosts: Hosts, request: Request) -> Flags:
 
 def _only(hosts: Hosts, name: str | None) -> Flags:
     if name is None:
-        return np.ones(len(hosts), dtype=np.bool_)
+        return hosts.everywhere()
     return hosts.among([name])

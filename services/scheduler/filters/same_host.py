@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from services.scheduler.hosts import Flags, Hosts, Request
 
 
 def has_one_of_them(hosts: Hosts, request: Request) -> Flags:
     if request.same_hosts is None:
-        return np.ones(len(hosts), dtype=np.bool_)
+        return hosts.everywhere()
     return hosts.among(request.same_hosts)

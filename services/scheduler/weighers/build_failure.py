@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.scheduler.hosts import Floats, Hosts
+from services.scheduler.hosts import Floats, Hosts, Request
 
 
-def weigh(hosts: Hosts) -> Floats:
+def weigh(hosts: Hosts, request: Request) -> Floats:  # noqa: ARG001
     return -hosts.failed_builds.astype(float)

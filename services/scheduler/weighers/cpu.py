@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.scheduler.hosts import VCPUS, Floats, Hosts
+from services.scheduler.hosts import VCPUS, Floats, Hosts, Request
 
 
-def weigh(hosts: Hosts) -> Floats:
+def weigh(hosts: Hosts, request: Request) -> Floats:  # noqa: ARG001
     return hosts.free(VCPUS)

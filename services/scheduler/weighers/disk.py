@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.scheduler.hosts import DISK_GIB, Floats, Hosts
+from services.scheduler.hosts import DISK_GIB, Floats, Hosts, Request
 
 
-def weigh(hosts: Hosts) -> Floats:
+def weigh(hosts: Hosts, request: Request) -> Floats:  # noqa: ARG001
     return hosts.free(DISK_GIB)

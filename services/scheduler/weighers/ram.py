@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.scheduler.hosts import MEMORY_MIB, Floats, Hosts
+from services.scheduler.hosts import MEMORY_MIB, Floats, Hosts, Request
 
 
-def weigh(hosts: Hosts) -> Floats:
+def weigh(hosts: Hosts, request: Request) -> Floats:  # noqa: ARG001
     return hosts.free(MEMORY_MIB)

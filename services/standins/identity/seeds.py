@@ -30,8 +30,11 @@ STAND_IN_SERVICES = (
     ("identity", "keystone", "/identity"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
+    ("block-storage", "cinder", "/volume/v3"),
+    ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"),
 )
-"""(type, name, path on this server). The paths carry no version: clients find it themselves."""
+"""(type, name, path on this server). Where a path carries no version clients find it themselves;
+those of the volume service do not, and its older ones want the project there as well."""
 
 
 def seed(model: Model, settings: StandinSettings) -> None:

@@ -121,7 +121,7 @@ class Tokens:
             raise Fault(401, UNAUTHORIZED, "Unauthorized")
         return token
 
-    def authenticate(self, text: str | None) -> Caller:
+    async def authenticate(self, text: str | None) -> Caller:
         """The form of `verify` that the other stand-ins use."""
         return self.verify(text).caller
 

@@ -16,11 +16,11 @@ from services.standins.image import qcow2
 from services.standins.image.files import Files
 from services.standins.image.images import Images
 from services.standins.image.members import Members
-from services.standins.image.records import ImageBody, Records
+from services.standins.image.records import ImageBody, Records, view
 from services.standins.image.schemas import SCHEMAS
 from services.standins.seeding import seed_hex, seed_uuid
-from services.standins.store import Store
-from services.standins.web import Call, Fault, Reply, Route, complete
+from services.standins.store import Doc, Store
+from services.standins.web import Call, Caller, Fault, Reply, Route, complete, parse_inner
 
 VERSIONS = ("v2.17", "v2.16", "v2.15", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3",
             "v2.2", "v2.1", "v2.0")  # fmt: skip
@@ -73,6 +73,20 @@ class Image:
         )
         return page.encode(), "text/html; charset=UTF-8"
 
+    def find(self, caller: Caller, image_id: str) -> Doc:
+        """An image's record, for the volume service; Fault 404."""
+        return view(self._records.need(caller, image_id))
+
+    def make(self, caller: Caller, fields: Doc, size_gib: int) -> Doc:
+        """A new image of a disk of that size, for the volume service."""
+        body = parse_inner(ImageBody, {**fields, "owner": caller.project_id})
+        if body.visibility == "public" and not caller.is_admin:
+            raise Fault(403, "You are not permitted to make an image public.")
+        image = self._records.new(complete(body), {})
+        with self.store.transaction():
+            kept = self._files.keep(image, _disk_bytes(image, size_gib))
+            return view(self._records.images.put(kept))
+
     def _versions(self, call: Call) -> Reply:
         links = [{"rel": "self", "href": f"{call.base_url}/image/v2/"}]
         versions = [
@@ -95,6 +109,12 @@ class Image:
     def _import_methods(self, call: Call) -> Reply:  # noqa: ARG002
         methods = {"description": "Import methods available.", "type": "array", "value": []}
         return Reply(body={"import-methods": methods})
+
+
+def _disk_bytes(image: Doc, size_gib: int) -> bytes:
+    """A disk that says what it is; only a qcow2 file can say how large it is without being so."""
+    line = f"{image['name']}: a disk of {size_gib} GiB without content\n".encode()
+    return qcow2.build(line, size_gib << 30) if image["disk_format"] == "qcow2" else line
 
 
 def _seed_bytes(name: str) -> bytes:

@@ -42,6 +42,8 @@ async def test_login_shows_roles_with_implied_ones_and_a_whole_catalog(cloud: Cl
         "identity": f"{cloud.url}/identity",
         "image": f"{cloud.url}/image",
         "network": f"{cloud.url}/network",
+        "block-storage": f"{cloud.url}/volume/v3",
+        "volumev3": f"{cloud.url}/volume/v3/{token['project']['id']}",
     }
 
 
@@ -177,7 +179,7 @@ async def test_members_manage_nothing_but_see_themselves(cloud: Cloud) -> None:
 
 async def test_management_of_everything(cloud: Cloud) -> None:
     """Create, show, rename, refuse a duplicate, delete: the same for each kind."""
-    service = {"service": {"type": "volumev3", "name": "cinder"}}
+    service = {"service": {"type": "object-store", "name": "swift"}}
     service_id = (await cloud.call("POST", "/identity/v3/services", service)).want(201)["service"][
         "id"
     ]
@@ -217,7 +219,7 @@ async def test_management_of_everything(cloud: Cloud) -> None:
 
 
 async def test_an_endpoint_may_name_the_project(cloud: Cloud) -> None:
-    body = {"service": {"type": "volumev3", "name": "cinder"}}
+    body = {"service": {"type": "object-store", "name": "swift"}}
     service = (await cloud.call("POST", "/identity/v3/services", body)).want(201)["service"]
     for sign in "$%":
         url = f"http://v/v3/{sign}(project_id)s"
@@ -226,7 +228,7 @@ async def test_an_endpoint_may_name_the_project(cloud: Cloud) -> None:
         assert made.want(201)["endpoint"]["url"] == url
     login = password_login("demo", "demo", {"name": "demo"})
     token = (await cloud.call("POST", TOKENS, login, user=None)).want(201)["token"]
-    (entry,) = [e for e in token["catalog"] if e["type"] == "volumev3"]
+    (entry,) = [e for e in token["catalog"] if e["type"] == "object-store"]
     expected = f"http://v/v3/{token['project']['id']}"
     assert [e["url"] for e in entry["endpoints"]] == [expected, expected]
 

@@ -113,7 +113,7 @@ async def test_a_state_directory_serves_one(cloud: Cloud) -> None:
         await Cloud(cloud.state_dir).start()
 
 
-@pytest.mark.parametrize("name", ["identity", "image", "network"])
+@pytest.mark.parametrize("name", ["identity", "image", "network", "volume"])
 async def test_a_broken_state_file_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.sqlite"
     file.write_bytes(b"this is no database, but it is long enough to look at" * 100)

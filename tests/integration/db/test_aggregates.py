@@ -99,10 +99,13 @@ async def test_a_second_zone_is_refused(pool: Pool) -> None:
         "update compute_nodes set availability_zone = 'east'",
         "update compute_nodes set availability_zone = null",
         (
-            "insert into aggregate_hosts select id, 'a', availability_zone from aggregates"
-            " where name = 'east'"
+            "insert into aggregate_hosts select a.id, n.id, 'a', a.availability_zone"
+            " from aggregates a, compute_nodes n where a.name = 'east'"
         ),
-        "insert into aggregate_hosts select id, 'a', '' from aggregates where name = 'east'",
+        (
+            "insert into aggregate_hosts select a.id, n.id, 'a', ''"
+            " from aggregates a, compute_nodes n where a.name = 'east'"
+        ),
     ],
 )
 async def test_constraints_keep_one_zone(pool: Pool, past_the_store: str) -> None:

@@ -10,7 +10,13 @@ import pytest
 
 from common.runtime.ports import Clock
 from services.compute.drivers.simulated import SimulatedDriver
-from tests.integration.drivers import contract, contract_interfaces
+from tests.integration.drivers import (
+    contract,
+    contract_consoles,
+    contract_interfaces,
+    contract_volume_snapshots,
+    contract_volumes,
+)
 from tests.integration.drivers.support import make_settings
 
 
@@ -24,6 +30,9 @@ class TestSimulatedDriver(
     contract.LiveMigrateContract,
     contract_interfaces.InterfacesContract,
     contract.FencingContract,
+    contract_consoles.ConsolesContract,
+    contract_volumes.VolumesContract,
+    contract_volume_snapshots.VolumeSnapshotsContract,
 ):
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], SimulatedDriver]:

@@ -12,7 +12,8 @@ import pytest
 
 from common.bus.memory import MemoryBroker, MemoryBus
 from common.bus.topology import DEAD, SCHEDULER
-from common.config.settings import SchedulerSettings, Settings
+from common.config.scheduler import SchedulerSettings
+from common.config.settings import Settings
 from common.db.pool import Pool
 from common.db.stores import claims
 from common.db.stores.claims import Claim, Release, Resources

@@ -10,15 +10,24 @@ import pytest
 from common.errors import Unsupported
 from services.compute import uploads
 from services.compute.app import DRIVERS
+from services.compute.consoles import Consoles
 from services.compute.drivers.base import Capabilities
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.verbs import LATENCY
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
 from services.compute.verbs import VERBS, Target, find
 
-_ACTORS = {"driver": SimulatedDriver, "uploads": Uploads, "reports": Reports, "secrets": Secrets}
+_ACTORS = {
+    "driver": SimulatedDriver,
+    "uploads": Uploads,
+    "reports": Reports,
+    "secrets": Secrets,
+    "consoles": Consoles,
+    "provisioning": Provisioning,
+}
 
 _GIVEN = {
     Target.GUEST: {"uuid", "generation"},

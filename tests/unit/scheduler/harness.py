@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from services.scheduler.hosts import Hosts, Request
+from common.config.scheduler import SchedulerSettings
+from services.scheduler.filters import FILTERS
+from services.scheduler.hosts import Aggregate, Hosts, Kind, Request
 from services.scheduler.placement import Plan, place
-from services.scheduler.weighers import WEIGHERS
 
-EQUAL = {each.name: 1.0 for each in WEIGHERS}
+EQUAL = SchedulerSettings(build_failure_weight_multiplier=1.0)
+"""All weighers that are on count the same."""
+KIND = Kind("QEMU", 7_002_000, {"arch": "x86_64"}, [["x86_64", "kvm", "hvm"]])
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,16 @@ class Host:
     used: tuple[int, int, int] = (0, 0, 0)
     allocations: int = 0
     failed_builds: int = 0
+    busy: int = 0
+    version: int = 7_002_000
+    address: str = "192.0.2.1"
+    kind: Kind | None = KIND
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Of an aggregate of its own."""
 
 
 def hosts_of(*hosts: Host) -> Hosts:
+    kinds = [h.kind for h in hosts if h.kind is not None]
     return Hosts(
         names=[h.name for h in hosts],
         nodes=[h.name for h in hosts],
@@ -40,13 +51,26 @@ def hosts_of(*hosts: Host) -> Hosts:
         used=np.array([h.used for h in hosts], dtype=np.int64).reshape(-1, 3).T.copy(),
         allocations=np.array([h.allocations for h in hosts], dtype=np.int64),
         failed_builds=np.array([h.failed_builds for h in hosts], dtype=np.int64),
+        busy=np.array([h.busy for h in hosts], dtype=np.int64),
+        hypervisor_versions=np.array([h.version for h in hosts], dtype=np.int64),
+        aggregates=[
+            Aggregate(
+                {key: frozenset(value.split(",")) for key, value in h.metadata.items()},
+                np.array([position], dtype=np.intp),
+            )
+            for position, h in enumerate(hosts)
+            if h.metadata
+        ],
+        kinds=kinds,
+        kind_of=np.array([kinds.index(h.kind) if h.kind else -1 for h in hosts], dtype=np.intp),
+        addresses=[h.address for h in hosts],
     )
 
 
-def plan_for(
-    hosts: Hosts, request: Request, seed: int = 0, multipliers: dict[str, float] | None = None
-) -> Plan:
-    return place(hosts, request, multipliers or EQUAL, np.random.default_rng(seed))
+def plan_for(hosts: Hosts, request: Request, seed: int = 0, **settings: Any) -> Plan:
+    """By all filters there are."""
+    wanted = replace(request, settings=EQUAL.model_copy(update=settings))
+    return place(hosts, wanted, FILTERS, np.random.default_rng(seed))
 
 
 def chosen(hosts: Hosts, plan: Plan) -> list[str]:

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.filters import FILTERS
-from services.scheduler.hosts import Request
+from services.scheduler.hosts import Group, Kind, Request
 from services.scheduler.placement import no_valid_host
-from tests.unit.scheduler.harness import EQUAL, Host, chosen, hosts_of, plan_for
+from tests.unit.scheduler.harness import Host, chosen, hosts_of, plan_for
 
 SMALL = Request((1, 512, 1))
-GOOD = Host("good")
+GOOD = Host("good", metadata={"ssd": "true"})
+
+OTHER_KIND = Kind("VMware", 1, {}, [["aarch64", "vmware", "hvm"]])
 
 # One host that only this filter removes, beside a good one.
 REMOVED_BY = {
@@ -31,6 +33,54 @@ REMOVED_BY = {
     ),
     "SameHostFilter": (Host("bad"), replace(SMALL, same_hosts=frozenset({"good"}))),
     "DifferentHostFilter": (Host("bad"), replace(SMALL, different_hosts=frozenset({"bad"}))),
+    "IsolatedHostsFilter": (Host("isolated"), SMALL),
+    "AggregateMultiTenancyIsolation": (
+        Host("bad", metadata={"filter_tenant_id2": "red,green"}),
+        replace(SMALL, project_id="blue"),
+    ),
+    "AggregateTypeAffinityFilter": (
+        Host("bad", metadata={"instance_type": "m2,m3"}),
+        replace(SMALL, flavor_name="m1"),
+    ),
+    "AggregateInstanceExtraSpecsFilter": (
+        Host("bad", metadata={"ssd": "false", "gpu": "true"}),
+        replace(SMALL, extra_specs={"aggregate_instance_extra_specs:ssd": "true"}),
+    ),
+    "AggregateImagePropertiesIsolation": (
+        Host("bad", metadata={"os_distro": "debian,ubuntu"}),
+        replace(SMALL, image_properties={"os_distro": "windows", "other": 1}),
+    ),
+    "ImagePropertiesFilter": (
+        Host("bad", kind=OTHER_KIND),
+        replace(SMALL, image_properties={"hw_architecture": "x86_64"}),
+    ),
+    "ComputeCapabilitiesFilter": (
+        Host("bad", kind=OTHER_KIND),
+        replace(SMALL, extra_specs={"capabilities:cpu_info:arch": "s== x86_64"}),
+    ),
+    "JsonFilter": (
+        Host("bad", kind=OTHER_KIND),
+        replace(SMALL, hints={"query": '["=", "$hypervisor_type", "QEMU"]'}),
+    ),
+    "SimpleCIDRAffinityFilter": (
+        Host("bad", address="192.0.3.1"),
+        replace(SMALL, hints={"build_near_host_ip": "192.0.2.77"}),
+    ),
+    "ServerGroupAntiAffinityFilter": (
+        Host("bad"),
+        replace(SMALL, group=Group("anti-affinity", 2, {"bad": 2, "good": 1, "unknown": 9})),
+    ),
+    "ServerGroupAffinityFilter": (
+        Host("bad"),
+        replace(SMALL, group=Group("affinity", others={"good": 3})),
+    ),
+    "IoOpsFilter": (Host("bad", busy=8), SMALL),
+    "AggregateIoOpsFilter": (Host("bad", busy=2, metadata={"max_io_ops_per_host": "3,2"}), SMALL),
+    "NumInstancesFilter": (Host("bad", allocations=50), SMALL),
+    "AggregateNumInstancesFilter": (
+        Host("bad", allocations=2, metadata={"max_instances_per_host": "2"}),
+        SMALL,
+    ),
     "RamFilter": (Host("bad", used=(0, 7681, 0)), SMALL),
     "CoreFilter": (Host("bad", used=(64, 0, 0)), SMALL),
     "DiskFilter": (Host("bad", used=(0, 0, 100)), SMALL),
@@ -41,7 +91,7 @@ REMOVED_BY = {
 def test_each_filter_removes_what_it_is_for_and_says_so(name: str) -> None:
     bad, request = REMOVED_BY[name]
     hosts = hosts_of(bad, GOOD)
-    plan = plan_for(hosts, request)
+    plan = plan_for(hosts, request, isolated_hosts=["isolated"])
     assert chosen(hosts, plan) == ["good"]
     assert plan.eliminated == {name: 1}
 
@@ -70,6 +120,7 @@ def test_a_forced_host_skips_filters_but_not_capacity() -> None:
         availability_zone="nova",
         same_hosts=frozenset(),
         different_hosts=frozenset({"a"}),
+        image_properties={"hw_architecture": "sparc"},
     )
     hosts = hosts_of(out_of_service, GOOD)
     assert chosen(hosts, plan_for(hosts, request)) == ["a"]
@@ -77,6 +128,14 @@ def test_a_forced_host_skips_filters_but_not_capacity() -> None:
     plan = plan_for(full, request)
     assert plan.eliminated == {"ForcedHostFilter": 1, "RamFilter": 1}
     assert not plan.candidates.size
+
+
+def test_a_forced_host_keeps_the_policy_of_the_group() -> None:
+    hosts = hosts_of(Host("a"), Host("b"))
+    for group in (Group("anti-affinity", 1, {"a": 1}), Group("affinity", others={"b": 1})):
+        plan = plan_for(hosts, replace(SMALL, force_host="a", group=group))
+        assert not plan.candidates.size
+        assert len(plan.eliminated) == 2
 
 
 def test_a_forced_host_that_has_failed_is_not_tried_again() -> None:
@@ -98,9 +157,20 @@ def test_same_host_of_servers_that_have_none_is_nowhere() -> None:
         (Host("better"), Host("worse", used=(0, 0, 50))),
         (Host("better"), Host("worse", failed_builds=1)),
         (Host("better"), Host("worse", allocations=1)),
+        (Host("better"), Host("worse", version=7_001_009)),
+        (Host("better"), Host("worse", busy=1)),
         (Host("better", allocations=9), Host("worse", used=(0, 1, 0))),
     ],
-    ids=["ram", "cpu", "disk", "build_failure", "fewest allocations", "weight first"],
+    ids=[
+        "ram",
+        "cpu",
+        "disk",
+        "build_failure",
+        "fewest allocations",
+        "version",
+        "io_ops",
+        "weight first",
+    ],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_each_weigher_prefers_what_it_is_for(better: Host, worse: Host, seed: int) -> None:
@@ -111,13 +181,42 @@ def test_each_weigher_prefers_what_it_is_for(better: Host, worse: Host, seed: in
 
 def test_a_negative_multiplier_stacks() -> None:
     hosts = hosts_of(Host("empty"), Host("fuller", used=(0, 4096, 0)))
-    plan = plan_for(hosts, SMALL, multipliers={**EQUAL, "ram": -1.0})
+    plan = plan_for(hosts, SMALL, ram_weight_multiplier=-1.0)
     assert chosen(hosts, plan) == ["fuller", "empty"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("soft-affinity", ["many", "few", "none"]), ("soft-anti-affinity", ["none", "few", "many"])],
+)
+def test_soft_policies_are_preferences(policy: str, expected: list[str]) -> None:
+    hosts = hosts_of(Host("none"), Host("many", allocations=3), Host("few", allocations=1))
+    group = Group(policy, others={"many": 3, "few": 1, "unknown": 1})
+    assert chosen(hosts, plan_for(hosts, replace(SMALL, group=group))) == expected
+
+
+def test_servers_are_packed_where_their_number_counts() -> None:
+    hosts = hosts_of(Host("empty"), Host("fuller", allocations=5))
+    plan = plan_for(hosts, SMALL, num_instances_weight_multiplier=1.0)
+    assert chosen(hosts, plan) == ["fuller", "empty"]
+
+
+def test_aggregates_have_multipliers_of_their_own() -> None:
+    """The least of several; what is no number does not count."""
+    full = {"used": (0, 4096, 0)}
+    plain = hosts_of(Host("full", **full), Host("empty"))  # type: ignore[arg-type]
+    assert chosen(plain, plan_for(plain, SMALL)) == ["empty", "full"]
+    stacking = {"ram_weight_multiplier": "-2.0, 5"}
+    hosts = hosts_of(Host("full", **full), Host("empty", metadata=stacking))  # type: ignore[arg-type]
+    assert chosen(hosts, plan_for(hosts, SMALL)) == ["full", "empty"]
+    nonsense = {"ram_weight_multiplier": "much"}
+    hosts = hosts_of(Host("full", **full), Host("empty", metadata=nonsense))  # type: ignore[arg-type]
+    assert chosen(hosts, plan_for(hosts, SMALL)) == ["empty", "full"]
 
 
 def test_a_failed_build_outweighs_everything_else() -> None:
     hosts = hosts_of(Host("failed", failed_builds=1), Host("full", used=(60, 7000, 90)))
-    plan = plan_for(hosts, SMALL, multipliers={**EQUAL, "build_failure": 1e6})
+    plan = plan_for(hosts, SMALL, build_failure_weight_multiplier=1e6)
     assert chosen(hosts, plan) == ["full", "failed"]
 
 

@@ -42,3 +42,12 @@ def test_content_is_found_through_the_tables() -> None:
 def test_other_bytes_have_no_virtual_size() -> None:
     assert qcow2.virtual_size_of(b"") is None
     assert qcow2.virtual_size_of(b"\x7fELF" + b"\0" * 60) is None
+
+
+def test_a_large_disk_is_still_a_small_file() -> None:
+    for size_gib in (1, 2, 5000):
+        image = qcow2.build(b"content", size_gib << 30)
+        assert qcow2.virtual_size_of(image[:32]) == size_gib << 30
+        assert read_disk(image, 0, 8) == b"content\0"
+        assert read_disk(image, (size_gib << 30) - 10, 10) == b"\0" * 10
+        assert len(image) <= 6 << 21

@@ -20,7 +20,8 @@ create table aggregates (
 -- A host may be in many aggregates, but all that have a zone have the host's.
 create table aggregate_hosts (
     aggregate_id      bigint not null,
-    host              text not null references compute_nodes (host) on delete cascade,
+    node_id           bigint not null references compute_nodes (id) on delete cascade,
+    host              text not null,
     availability_zone text not null,             -- its aggregate's
     zone              text generated always as (nullif(availability_zone, '')) stored,
     created_at        timestamptz not null default clock_timestamp(),
@@ -31,6 +32,7 @@ create table aggregate_hosts (
         references compute_nodes (host, availability_zone) deferrable initially deferred
 );
 create index aggregate_hosts_host_idx on aggregate_hosts (host);
+create index aggregate_hosts_node_idx on aggregate_hosts (node_id);
 
 -- The members of a group are the servers whose server_group names it.
 create table server_groups (

@@ -96,6 +96,9 @@ class Execution:
             self._running.clear()
             self._hold_all(last, "host_frozen")
 
+    def executes(self, uuid: str) -> bool:
+        return uuid in self._running
+
     def update(self, guest: Guest, reason: str) -> None:
         """Let the guest execute or not, as it wants and may."""
         runs = guest.wants_to_run and guest.uuid not in self.held

@@ -22,6 +22,8 @@ from common.messages.compute import Resources
 from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
+from services.compute.drivers.simulated.consoles import Consoles
+from services.compute.drivers.simulated.drives import Drives
 from services.compute.drivers.simulated.execution import Execution
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
 from services.compute.drivers.simulated.verbs import FAULTY, LATENCY, POWER_CHANGES
@@ -63,13 +65,16 @@ class SimulatedHost:
         directory = host_directory(settings.state_dir, host)
         self._store = GuestStore(directory)
         self._guests = self._store.guests
+        self._drives = Drives(directory)
         self._execution = Execution(host, directory, self._guests, clock, settings.fence_gap_s)
+        self._consoles = Consoles(self._execution.executes, clock)
         self._started = False
         self._booted_at = clock.utcnow()
 
     async def start(self) -> None:
         try:
             self._store.open(self._execution.now())
+            self._drives.sweep(self._guests)
         except OSError as error:
             raise HostCommandFailed(
                 f"cannot keep the state of host {self.host}: {error}; set compute.state_dir"
@@ -82,10 +87,12 @@ class SimulatedHost:
 
     async def stop(self) -> None:
         self._close("agent_stopped")
+        await self._consoles.stop()
         await self._tasks.stop()
 
     async def crash(self) -> None:
         self._close(None)
+        await self._consoles.stop()
         await self._tasks.stop()
 
     async def tick(self) -> None:
@@ -267,6 +274,7 @@ class SimulatedHost:
         guest = replace(guest, since=before.since if same else now, history=history)
         self._store.save(guest)
         self._execution.update(guest, reason)
+        self._consoles.changed(guest)
 
     def _info(self, guest: Guest) -> GuestInfo:
         return GuestInfo(
@@ -277,6 +285,7 @@ class SimulatedHost:
             since=dt.datetime.fromtimestamp(guest.since, dt.UTC),
             phase=guest.phase,
             hold=self._execution.held.get(guest.uuid),
+            volumes=tuple((v.volume_id, v.attachment_id) for v in guest.spec.volumes),
             port_ids=tuple(interface.port_id for interface in guest.spec.interfaces),
         )
 

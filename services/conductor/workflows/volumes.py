@@ -1,0 +1,242 @@
+"""Volumes of a server in the volume service: who is attached to them, and by which host.
+
+Owns: attachments: making, connecting, replacing and giving them back.
+May not: touch an attachment of another server, or a volume that a request is about to reserve.
+Crash story: the attachment that counts is the one that the disk's row names. Whatever else the
+server has in the volume service is over, or was made by a step that is being repeated: the
+repeated step uses what is not connected yet and deletes the rest. What a run without its lease
+made too late is left to the reconciler, which makes the volume service agree with the rows
+(`settle`).
+
+A server that changes its host has two attachments of each volume for a while: a second one for the
+destination (`attach_at`), whose commit makes it the server's (`adopt`), and then the old one goes
+(`let_go`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from common.db.pool import Pool
+from common.db.stores import block_devices as store
+from common.db.stores.commit import Leftover
+from common.domain.block_devices import BlockDevice
+from common.domain.server import Server
+from common.errors import NotFound
+from common.messages.compute import VolumeDevice
+from common.neighbours.volume import Attachment, VolumeClient
+from services.conductor.engine.context import Context
+
+ATTACHMENTS = "attachments"
+"""Key of the state: device to its second attachment."""
+
+
+def needed(context: Context) -> bool:
+    """For `Step.needed`."""
+    return bool(context.server.volumes)
+
+
+def left(context: Context) -> list[Leftover]:
+    """For `Step.left`: attachments that are not the server's."""
+    return [Leftover("attachments", {}, "")] if needed(context) else []
+
+
+def disk(server: Server, uuid: str) -> BlockDevice | None:
+    """The server's disk that a workflow's state names; None when it has it no more."""
+    return next((device for device in server.block_devices if str(device.uuid) == uuid), None)
+
+
+# Connecting
+
+
+async def connector(context: Context, host: str) -> Mapping[str, Any]:
+    """How the volume service must know the host."""
+    reply = await context.command(
+        "volume_connector", host=host, generation=context.server.last_generation
+    )
+    found: Mapping[str, Any] = reply.result["connector"]
+    return found
+
+
+async def connect(
+    context: Context, device: BlockDevice, attachment_id: str, how: Mapping[str, Any]
+) -> None:
+    """Connect a host to the volume; repeatable. Completed once the host says that it has it."""
+    where = {} if device.device_name is None else {"mountpoint": device.device_name}
+    await context.deps.volume.attachment_update(attachment_id, {**how, **where})
+
+
+async def reserve(
+    context: Context, devices: Sequence[BlockDevice]
+) -> list[tuple[BlockDevice, str]]:
+    """The attachment of each disk; made for those that have none."""
+    spare: dict[str, list[Attachment]] = defaultdict(list)
+    if context.resumed or context.workflow.attempt:
+        spare = await _spare(context)
+    reserved = []
+    for device in devices:
+        attachment_id = device.attachment_id or await _reserved(context, device, spare)
+        context.change_device(device, attachment_id=attachment_id)
+        reserved.append((device, attachment_id))
+    return reserved
+
+
+async def attach_at(context: Context, host: str) -> None:
+    """A second attachment of each volume, connected to `host`."""
+    devices = _with_volumes(context.server.volumes)
+    if not devices:
+        return
+    how = await connector(context, host)
+    spare = await _spare(context)
+    made: dict[str, str] = {}
+    for device in devices:
+        attachment_id = await _reserved(context, device, spare)
+        await connect(context, device, attachment_id, how)
+        await context.deps.volume.attachment_complete(attachment_id)
+        made[str(device.uuid)] = attachment_id
+    context.state[ATTACHMENTS] = made
+
+
+def adopt(context: Context) -> None:
+    """With this step the second attachments are the server's. Pure."""
+    made: Mapping[str, str] = context.state.get(ATTACHMENTS, {})
+    for device in context.server.volumes:
+        if (attachment_id := made.get(str(device.uuid))) is not None:
+            context.change_device(device, attachment_id=attachment_id)
+
+
+async def let_go(context: Context) -> None:
+    """Delete the attachments that are not the server's: second ones that were not adopted, or
+    those that they have replaced."""
+    if needed(context):
+        context.lease.check()
+        await settle(context.deps.pool, context.deps.volume, context.server.uuid)
+
+
+async def reserve_anew(context: Context, devices: Sequence[BlockDevice] | None = None) -> None:
+    """Replace each attachment, or those of `devices`, by one without a host: the volume stays the
+    server's."""
+    chosen = _with_volumes(context.server.volumes if devices is None else devices)
+    if not chosen:
+        return
+    spare = await _spare(context)
+    for device in chosen:
+        attachment_id = await _reserved(context, device, spare)
+        if device.attachment_id is not None:
+            await context.deps.volume.attachment_delete(device.attachment_id)
+        context.change_device(device, attachment_id=attachment_id)
+
+
+async def mend(context: Context, device: BlockDevice, host: str) -> None:
+    """Have an attachment of the disk, connected to `host`, whatever a step has left of it."""
+    try:
+        if device.attachment_id is not None:
+            await context.deps.volume.attachment(device.attachment_id)
+            return
+    except NotFound:
+        pass
+    attachment_id = await _reserved(context, device, await _spare(context))
+    await connect(context, device, attachment_id, await connector(context, host))
+    await context.deps.volume.attachment_complete(attachment_id)
+    context.change_device(device, attachment_id=attachment_id)
+
+
+async def _spare(context: Context) -> dict[str, list[Attachment]]:
+    """Attachments, by volume, that an earlier try of this step has reserved and not used; what else
+    is not the server's is deleted."""
+    spare: dict[str, list[Attachment]] = defaultdict(list)
+    volume, server = context.deps.volume, context.server
+    strays = await _strays(context.deps.pool, volume, server.uuid)
+    context.lease.check()
+    for attachment in strays:
+        if attachment.status == "reserved" and not spare[attachment.volume_id]:
+            spare[attachment.volume_id].append(attachment)
+        else:
+            await volume.attachment_delete(attachment.id)
+    return spare
+
+
+async def _reserved(
+    context: Context, device: BlockDevice, spare: dict[str, list[Attachment]]
+) -> str:
+    assert device.volume_id is not None, "only disks that have their volume"
+    if spare[device.volume_id]:
+        return spare[device.volume_id].pop().id
+    made = await context.deps.volume.attachment_create(device.volume_id, str(context.server.uuid))
+    return made.id
+
+
+def _with_volumes(devices: Iterable[BlockDevice]) -> list[BlockDevice]:
+    """A build that failed leaves disks whose volume was not made."""
+    return [device for device in devices if device.volume_id is not None]
+
+
+# What a host is told
+
+
+async def for_guest(
+    context: Context, attachments: Mapping[str, str] | None = None
+) -> list[VolumeDevice]:
+    """The server's volumes as a host must know them, by these attachments where given (device to
+    attachment), else by the server's own."""
+    chosen = attachments or {}
+    return [
+        await for_disk(context, device, attachment_id)
+        for device in context.server.volumes
+        if (attachment_id := chosen.get(str(device.uuid)) or device.attachment_id) is not None
+    ]
+
+
+async def for_destination(context: Context) -> list[VolumeDevice]:
+    """By the second attachments."""
+    return await for_guest(context, context.state.get(ATTACHMENTS))
+
+
+async def for_disk(context: Context, device: BlockDevice, attachment_id: str) -> VolumeDevice:
+    """How the host reaches it is asked each time: it may hold credentials, which are not kept."""
+    attachment = await context.deps.volume.attachment(attachment_id)
+    return VolumeDevice(
+        volume_id=attachment.volume_id,
+        attachment_id=attachment.id,
+        device_name=device.device_name,
+        size_gib=device.size or 0,
+        boot_index=device.boot_index,
+        disk_bus=device.disk_bus,
+        device_type=device.device_type,
+        tag=device.tag,
+        read_only=attachment.mode == "ro",
+        connection=attachment.connection,
+    )
+
+
+# Agreement
+
+
+async def settle(
+    pool: Pool, volume: VolumeClient, server_uuid: UUID, *, only: str | None = None
+) -> None:
+    """Delete the attachments of a server that its disks do not name; `only`: of this volume, also
+    when a request was about to reserve it."""
+    for attachment in await _strays(pool, volume, server_uuid, only=only):
+        await volume.attachment_delete(attachment.id)
+
+
+async def _strays(
+    pool: Pool, volume: VolumeClient, server_uuid: UUID, *, only: str | None = None
+) -> Sequence[Attachment]:
+    """In a fixed order. The rows are read after the attachments: what was reserved meanwhile is
+    either not among these or known by then."""
+    found = await volume.attachments(server_uuid=str(server_uuid), volume_id=only)
+    known = await store.known(pool, server_uuid)
+    return sorted(
+        (
+            attachment
+            for attachment in found
+            if attachment.id not in known.attachments
+            and (only is not None or attachment.volume_id not in known.reserving)
+        ),
+        key=lambda attachment: attachment.id,
+    )

@@ -1,0 +1,1 @@
+"""A Muster cluster among a real Keystone and a real Glance; see docs/real-neighbours.md."""
