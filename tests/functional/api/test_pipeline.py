@@ -161,6 +161,12 @@ async def test_links_follow_the_host_header(deployment: Deployment) -> None:
     assert answer.body["flavor"]["links"][0]["href"] == "http://cloud.example:80/v2.1/flavors/1"
 
 
+async def test_links_do_not_follow_what_anybody_may_say(deployment: Deployment) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    answer = await deployment.call("GET", "/flavors/1", headers=headers)
+    assert answer.body["flavor"]["links"][0]["href"].startswith(deployment.base_url)
+
+
 async def test_doubled_slashes_collapse(deployment: Deployment) -> None:
     assert (await deployment.call("GET", "//flavors//1")).status == 200
 
