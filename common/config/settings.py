@@ -224,7 +224,7 @@ class StandinSettings(Section):
 
 
 class HealthSettings(Section):
-    """/healthz, /readyz and /metrics of services that have no API of their own."""
+    """/healthz, /readyz and /metrics of a process: never on a port that users reach."""
 
     listen_host: str = "127.0.0.1"
     listen_port: int | None = None
