@@ -28,11 +28,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from common.domain.consoles import ConsoleProtocol
+from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import PowerState
 from common.errors import Unavailable
 from common.messages.compute import GuestSpec, NetworkInterface, Resources, VolumeDevice
@@ -102,6 +103,22 @@ class Capabilities:
     volume_snapshots: bool = False
 
 
+@dataclass(frozen=True)
+class Provision:
+    """What a guest gets with its boot beside its image. What is secret in it a driver puts into the
+    guest, or on a drive that only the guest has, and nowhere else: in no log, in no answer."""
+
+    secrets: GuestSecrets = field(default_factory=GuestSecrets)
+    """A driver that cannot write files or a password into the guest itself is content with the
+    drive that has both; without a drive it fails the verb."""
+    config_drive: bytes | None = field(default=None, repr=False)
+    """An ISO 9660 image to be attached read-only. A guest that is made again gets a new one, one
+    that goes on after a move too."""
+
+
+NOTHING = Provision()
+
+
 class GuestHeld(Unavailable):
     """The guest may not execute until its host has been told the truth about it."""
 
@@ -151,11 +168,13 @@ class Driver(Protocol):
         after ticket `as_of`: whoever says that it may run did not know of that. Raises `NotFound`
         and `StaleGeneration` as the verbs do."""
 
-    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
-        """Make the guest, powered on if `spec.power_on`. The same generation again returns what is
-        there or finishes what is half made; a higher one replaces the guest (rebuild). Raises
-        `StaleGeneration` below the highest generation ever seen here, also of destroyed guests,
-        and up to the destroyed generation."""
+    async def spawn(
+        self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
+    ) -> GuestInfo:
+        """Make the guest with `provision`, powered on if `spec.power_on`. The same generation again
+        returns what is there or finishes what is half made; a higher one replaces the guest
+        (rebuild). Raises `StaleGeneration` below the highest generation ever seen here, also of
+        destroyed guests, and up to the destroyed generation."""
 
     async def destroy(self, uuid: str, generation: int) -> None:
         """Remove the guest if its generation is at most `generation` and remember that for ever
@@ -194,8 +213,15 @@ class Suspend(Protocol):
 
 @runtime_checkable
 class Rescue(Protocol):
-    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
-        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it."""
+    async def rescue(
+        self,
+        uuid: str,
+        generation: int,
+        image_id: str | None = None,
+        provision: Provision = NOTHING,
+    ) -> None:
+        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it; the
+        password of `provision` is the rescue system's."""
 
     async def unrescue(self, uuid: str, generation: int) -> None: ...
 
@@ -283,7 +309,11 @@ class Migrate(Protocol):
         """On the source: power off, keep the disk (`Phase.MIGRATED_OUT`)."""
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
+        self,
+        spec: GuestSpec,
+        power_state: PowerState = PowerState.RUNNING,
+        held: bool = True,
+        provision: Provision = NOTHING,
     ) -> GuestInfo:
         """On the destination: the guest goes on here in `power_state`."""
 

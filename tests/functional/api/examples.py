@@ -50,6 +50,7 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
     "POST /servers/{server_id}/action#addSecurityGroup": {"addSecurityGroup": {"name": "g"}},
     "POST /servers/{server_id}/action#removeSecurityGroup": {"removeSecurityGroup": {"name": "g"}},
+    "POST /servers/{server_id}/shares": {"share": {"share_id": _UUID}},
     "POST /servers/{server_id}/os-interface": {"interfaceAttachment": {"net_id": _UUID}},
     "POST /servers/{server_id}/action#addFixedIp": {"addFixedIp": {"networkId": _UUID}},
     "POST /servers/{server_id}/action#removeFixedIp": {"removeFixedIp": {"address": "10.0.0.4"}},

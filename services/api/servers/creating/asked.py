@@ -77,6 +77,7 @@ def read(request: Request) -> Asked:
     least, most = _counts(server)
     hints: dict[str, Any] = next((request.body[key] for key in _HINTS if key in request.body), {})
     _check(request, server, hints, most)
+    settings = request.app.settings
     described = request.v >= versions.OWN_DESCRIPTION
     return Asked(
         project_id=request.ctx.project_id,
@@ -100,7 +101,7 @@ def read(request: Request) -> Asked:
         hostname=server.get("hostname"),
         description=server.get("description") if described else server["name"],
         disk_config=server.get("OS-DCF:diskConfig"),
-        config_drive=server.get("config_drive", False),
+        config_drive=server.get("config_drive", False) or settings.metadata.force_config_drive,
         user_data=server.get("user_data"),
         admin_password=server.get("adminPass"),
         files=server.get("personality", []),

@@ -12,6 +12,7 @@ from typing import Any
 from common.db.stores.quotas import UNLIMITED, Caps
 from common.domain import block_devices
 from common.domain.block_devices import BlockDevice
+from common.domain.guest_data.facts import wants_drive
 from common.errors import InvalidInput, OverQuota
 from common.neighbours.volume import Volume
 from services.api.servers import files, images
@@ -126,7 +127,7 @@ def _columns(
         "kernel_id": properties.get("kernel_id", ""),
         "ramdisk_id": properties.get("ramdisk_id", ""),
         "root_device_name": properties.get("root_device_name", ROOT_DEVICE),
-        "config_drive": "True" if asked.config_drive else "",
+        "config_drive": "True" if asked.config_drive or wants_drive(properties) else "",
         "auto_disk_config": images.auto_disk_config(asked.disk_config, properties, image_ref),
         "key_name": found.key_name,
         "key_data": found.public_key,
