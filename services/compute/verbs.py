@@ -112,6 +112,8 @@ VERBS: Mapping[str, Verb] = {
     "detach_volume": Verb(required=_names("volume_id"), needs="volumes"),
     "swap_volume": Verb(required=_names("old_volume_id", "volume"), needs="volumes"),
     "extend_volume": Verb(required=_names("volume_id", "size_gib"), needs="volumes"),
+    "cache_images": Verb(Target.HOST, required=_names("image_ids"), needs="image_cache", aside=True,
+                         result=lambda images: {"images": images}),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
     "finish_migration": Verb(_SPEC, optional=_names("power_state", "held"), needs="migrate",

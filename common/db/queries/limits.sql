@@ -12,7 +12,9 @@ select project_id from quota_projects where project_id = :project_id for update;
 insert into quota_projects (project_id) values (:project_id) on conflict do nothing;
 
 -- name: usage(project_id)^
-select instances::integer, cores::integer, ram from usage_of(:project_id);
+select instances::integer, cores::integer, ram,
+       (select count(*) from server_groups where project_id = :project_id)::integer as server_groups
+  from usage_of(:project_id);
 
 -- name: usage_of_resizes(project_id)^
 select coalesce(sum(greatest((w.state -> 'flavor' ->> 'vcpus')::integer - s.vcpus, 0)),

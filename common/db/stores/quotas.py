@@ -43,6 +43,7 @@ class Usage:
     instances: int
     cores: int
     ram: int
+    server_groups: int = 0
 
 
 @dataclass(frozen=True)

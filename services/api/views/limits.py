@@ -56,7 +56,7 @@ ABSOLUTE = View(
         Field("totalInstancesUsed", lambda standing, _: standing.usage.instances),
         Field("totalCoresUsed", lambda standing, _: standing.usage.cores),
         Field("totalRAMUsed", lambda standing, _: standing.usage.ram),
-        Field("totalServerGroupsUsed", _constant(0)),
+        Field("totalServerGroupsUsed", lambda standing, _: standing.usage.server_groups),
         Field("totalSecurityGroupsUsed", _constant(0), until=_NETWORK_UNTIL),
         Field("totalFloatingIpsUsed", _constant(0), until=_NETWORK_UNTIL),
     ]

@@ -29,6 +29,7 @@ from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.consoles import PROTOCOLS
 from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.images import ImageVerbs
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
@@ -54,7 +55,7 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
+class SimulatedDriver(ImageVerbs, InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -66,6 +67,7 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        image_cache=True,
         interfaces=True,
         fencing=True,
         consoles=PROTOCOLS,
