@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from common.db.stores import quotas, server_groups
@@ -19,19 +20,21 @@ _ALL_PROJECTS = f"{_RULE}:index:all_projects"
 
 
 async def _group(request: Request, rule: str | None) -> None:
-    """Target: the group of the path. One of another project does not exist for who may not."""
+    """Target: the group of the path. One of another project, for who may not see it, is as one
+    that does not exist; and so it is for who may not even ask."""
     text = request.params["id"]
-    uuid = parse_uuid(text)
-    missing = NotFound(f"Instance group {text} could not be found.")
-    if uuid is None:
-        raise missing
-    group = await server_groups.get(request.app.pool, uuid)
-    request.owner_project_id, request.owner_user_id = group.project_id, group.user_id
-    request.found = group
-    if rule is not None and not request.can(rule):
-        if group.project_id != request.ctx.project_id:
-            raise missing
+    uuid, group = parse_uuid(text), None
+    if uuid is not None:
+        with suppress(NotFound):
+            group = await server_groups.get(request.app.pool, uuid)
+    mine = group is None or group.project_id == request.ctx.project_id
+    if group is not None:
+        request.owner_project_id, request.owner_user_id = group.project_id, group.user_id
+    if rule is not None and mine:
         request.require(rule)
+    if group is None or (rule is not None and not request.can(rule)):
+        raise NotFound(f"Instance group {text} could not be found.")
+    request.found = group
 
 
 def _shown(request: Request, group: ServerGroup) -> Reply:
@@ -66,7 +69,7 @@ async def create(request: Request) -> Reply:
         name=asked["name"],
         policy=policy,
         max_per_host=rules.get("max_server_per_host"),
-        most=limits.of_user(ctx.user_id)["server_groups"],
+        caps=limits.caps(ctx.user_id),
     )
     return _shown(request, made)
 

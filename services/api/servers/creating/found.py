@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.db.stores import servers as store
-from common.db.stores.quotas import Limits
+from common.db.stores.quotas import Caps
+from common.domain import block_devices
 from common.neighbours.image import Image
 from common.neighbours.network import SecurityGroup
 from services.api.request import Request
 from services.api.servers import images
-from services.api.servers.creating import found_networks, found_place
+from services.api.servers.creating import found_disks, found_networks, found_place
 from services.api.servers.creating.asked import Asked
+from services.api.servers.creating.found_disks import FoundDisks
 from services.api.servers.creating.found_networks import FoundNetworks
 from services.api.servers.creating.found_place import FoundPlace
 
@@ -28,9 +30,11 @@ class Found:
     """Columns of `flavors`; None: unknown, or not for this project."""
     key_name: str | None
     public_key: str | None
-    limits: Limits
+    limits: Caps
     """What this user may have in the project."""
-    image: Image
+    image: Image | None
+    """The one asked for, or what a root volume is made of."""
+    disks: FoundDisks
     networks: FoundNetworks
     security_groups: list[SecurityGroup]
     place: FoundPlace
@@ -48,18 +52,24 @@ async def look_up(request: Request, asked: Asked) -> Found:
             every_flavor=asked.allowed.private_flavors,
             quota=app.settings.quota,
         ),
-        images.fetch(request, asked.image_id),
+        _image(request, asked.image_id),
         found_networks.networks(request, asked.networks),
         found_networks.security_groups(request, asked.group_names),
         found_place.place(request, asked.place, asked.group),
     )
+    disks = await found_disks.disks(request, asked.disks, image, context.flavor, servers=asked.most)
     return Found(
         flavor=context.flavor,
         key_name=context.key_name,
         public_key=context.public_key,
-        limits=context.limits.of_user(asked.user_id),
-        image=image,
+        limits=context.limits.caps(asked.user_id),
+        image=disks.boot_image if block_devices.is_volume_backed(disks.devices) else image,
+        disks=disks,
         networks=networks,
         security_groups=groups,
         place=place,
     )
+
+
+async def _image(request: Request, image_id: str | None) -> Image | None:
+    return None if image_id is None else await images.fetch(request, image_id)
