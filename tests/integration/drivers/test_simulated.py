@@ -13,6 +13,7 @@ from services.compute.drivers.simulated import SimulatedDriver
 from tests.integration.drivers import (
     contract,
     contract_consoles,
+    contract_images,
     contract_interfaces,
     contract_volume_snapshots,
     contract_volumes,
@@ -28,6 +29,7 @@ class TestSimulatedDriver(
     contract.SnapshotContract,
     contract.GuestAgentContract,
     contract.LiveMigrateContract,
+    contract_images.ImageCacheContract,
     contract_interfaces.InterfacesContract,
     contract.FencingContract,
     contract_consoles.ConsolesContract,
