@@ -89,7 +89,8 @@ async def test_what_is_off_asks_the_database_nothing(database_url: str) -> None:
     clock = StillClock()
     with counting(lambda: None) as ledger:
         pool = await create_pool(DatabaseSettings(url=database_url))
-        deps = cast("Deps", SimpleNamespace(settings=Settings(), pool=pool, clock=clock))
+        off = Settings(network={"refresh_interval_s": 0})
+        deps = cast("Deps", SimpleNamespace(settings=off, pool=pool, clock=clock))
         tasks = {name: make() for name, make in TASKS.items() if name != "clean_leftovers"}
 
         async def asked() -> list[str]:
