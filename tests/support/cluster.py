@@ -30,6 +30,7 @@ from services.conductor.engine.definition import Definition
 from services.conductor.workflows import DEFINITIONS
 from services.scheduler import app as scheduler
 from services.standins import app as standins
+from tests.support.volumes import VolumesOf, assert_volumes_sound
 from tests.support.wait import wait_for
 
 FAST: dict[str, Any] = {
@@ -280,6 +281,11 @@ class Cluster:
         await wait_for(idle, timeout_s, f"workflows of {server_id} to end")
         return await self.server(server_id)
 
+    @property
+    def volumes(self) -> VolumesOf:
+        """The volume service."""
+        return VolumesOf(self)
+
     # --- invariants ------------------------------------------------------------------------
     async def row(self, server_id: str) -> asyncpg.Record:
         return await self.pool.fetchrow("select * from servers where uuid = $1::uuid", server_id)
@@ -296,8 +302,8 @@ class Cluster:
         return found
 
     async def assert_sound(self) -> None:
-        """Nothing leaked, nothing double: claims, ledgers, ports and guests all agree, and what
-        workflows left behind has been worked off."""
+        """Nothing leaked, nothing double: claims, ledgers, ports, volumes and guests all agree, and
+        what workflows left behind has been worked off."""
         await wait_for(self._nothing_left_over, 5, "leftovers to be worked off")
         servers = {
             str(r["uuid"]): r
@@ -323,6 +329,7 @@ class Cluster:
         await self._assert_guests_sound(servers, kept)
         await self._assert_interfaces_sound(servers)
         await self._assert_images_sound(servers)
+        await assert_volumes_sound(self)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
         twice = overlaps(running_intervals(logs))
