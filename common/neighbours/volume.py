@@ -57,6 +57,8 @@ class Volume:
     snapshot_id: str | None
     source_id: str | None
     created_at: str
+    migration_status: str | None = None
+    """Not None while the service moves its content, or is about to."""
     metadata: dict[str, str] = field(default_factory=dict, hash=False)
     image_metadata: dict[str, str] = field(default_factory=dict, hash=False)
     """What the image said that it was made of, with `image_id`, `min_disk`, `min_ram`, `size`;
@@ -381,6 +383,9 @@ def _volume(body: dict[str, Any]) -> Volume:
         snapshot_id=body.get("snapshot_id"),
         source_id=body.get("source_volid"),
         created_at=body.get("created_at") or "",
+        migration_status=body.get("migration_status")
+        or body.get("os-vol-mig-status-attr:migstat")
+        or None,
         metadata=metadata,
         image_metadata=body.get("volume_image_metadata") or {},
         uses=tuple(

@@ -80,6 +80,12 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /servers/{server_id}/metadata/{id}": {"meta": {"a": "b"}},
     "PUT /servers/{server_id}/tags": {"tags": ["a"]},
     "POST /os-volumes": {"volume": {"size": 1}},
+    "POST /os-assisted-volume-snapshots": {
+        "snapshot": {
+            "volume_id": _UUID,
+            "create_info": {"snapshot_id": _UUID, "type": "qcow2", "new_file": "f"},
+        }
+    },
     "POST /os-snapshots": {"snapshot": {"volume_id": _UUID}},
 }
 
