@@ -25,7 +25,8 @@ def server(*rows: dict[str, Any], **columns: Any) -> Server:
     """With these disks."""
     known: dict[str, Any] = {
         "uuid": uuid4(), "project_id": "p", "name": "web", "hostname": "web",
-        "flavor": {"name": "f"}, "vcpus": 2, "ephemeral_gib": 0, "swap_mib": 0, "root_device_name": "/dev/vda",
+        "flavor": {"name": "f"}, "vcpus": 2, "ephemeral_gib": 0, "swap_mib": 0,
+        "root_device_name": "/dev/vda",
         "metadata": {}, "security_groups": [], "network_info": [], **columns,
     }  # fmt: skip
     disks = [dict.fromkeys(DEVICE_COLUMNS) | {"uuid": str(uuid4())} | row for row in rows]
