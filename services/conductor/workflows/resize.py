@@ -112,7 +112,7 @@ async def finish(context: Context) -> None:
             "finish_migration",
             host=state["dest"],
             generation=state["generation"],
-            spec=await provisioning.with_facts(context, bigger, spec),
+            spec=await provisioning.with_facts(context, state["dest"], bigger, spec),
             power_state=int(PowerState.RUNNING if active else PowerState.SHUTDOWN),
         )
     context.event(FINISH_EVENT, state["dest"], started)
