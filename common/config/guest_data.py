@@ -28,7 +28,7 @@ class MetadataSettings(Section):
     no guest can send them itself: behind a proxy that sets both."""
     cache_s: float = Field(default=15.0, ge=0)
     """How long a guest is told what was true when it first asked."""
-    cache_entries: int = Field(default=2000, ge=1)
+    cache_entries: int = Field(default=500, ge=1)
     dhcp_domain: str = "novalocal"
     """Appended to the hostnames that guests are told; empty for none."""
     force_config_drive: bool = False

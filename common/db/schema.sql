@@ -230,6 +230,7 @@ create table servers (
     updated_at          timestamptz not null default clock_timestamp(),
     launched_at         timestamptz,
     terminated_at       timestamptz,
+    guest_password      text,                         -- reported by the guest, encrypted with its user's key
     deleted_at          timestamptz,                  -- not null: the row is history
     constraint servers_soft_deleted_check
         check (vm_state <> 'soft-delete' or system_metadata ? 'soft_deleted_at')
@@ -479,6 +480,20 @@ create table console_tokens (
     expires_at   timestamptz not null
 );
 create index console_tokens_expires_idx on console_tokens (expires_at);
+
+-- Shares ------------------------------------------------------------------------------------
+create table server_shares (
+    uuid            uuid primary key,
+    server_uuid     uuid not null references servers (uuid) on delete cascade,
+    share_id        uuid not null,
+    tag             text not null,               -- by which the guest mounts it
+    export_location text not null,
+    status          text not null
+                    check (status in ('attaching', 'inactive', 'active', 'detaching', 'error')),
+    created_at      timestamptz not null default clock_timestamp(),
+    constraint server_shares_server_share_key unique (server_uuid, share_id),
+    constraint server_shares_server_tag_key unique (server_uuid, tag)
+);
 
 -- Archive -----------------------------------------------------------------------------------
 -- What `muster db archive` has moved away: whole rows, so that no later migration has to know them.

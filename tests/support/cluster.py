@@ -7,6 +7,7 @@ guests' own drivers.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from services.conductor.engine.definition import Definition
 from services.conductor.workflows import DEFINITIONS
 from services.scheduler import app as scheduler
 from services.standins import app as standins
+from tests.support.volumes import VolumesOf, assert_volumes_sound
 from tests.support.wait import wait_for
 
 FAST: dict[str, Any] = {
@@ -62,6 +64,12 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Member:
     service: Any
@@ -82,12 +90,18 @@ class Cluster:
         self.members: dict[str, Member] = {}
         self.pool: asyncpg.Pool[asyncpg.Record]
         self.http: aiohttp.ClientSession
+        self._api_port = free_port()  # the stand-ins must know it before the API starts
         self._urls: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
 
     def settings(self, **more: Any) -> Settings:
-        base = {"database": {"url": self.database_url}, "api": {"listen_port": 0}}
-        state = {"standins": {"listen_port": 0, "state_dir": str(self.scratch / "standins")}}
+        base = {"database": {"url": self.database_url}, "api": {"listen_port": self._api_port}}
+        own = {
+            "listen_port": 0,
+            "state_dir": str(self.scratch / "standins"),
+            "compute_public_url": f"http://127.0.0.1:{self._api_port}/v2.1",
+        }
+        state = {"standins": own}
         return Settings(**merged(FAST, base, state, self._urls, self.overrides, more))
 
     async def start(self) -> None:
@@ -267,6 +281,11 @@ class Cluster:
         await wait_for(idle, timeout_s, f"workflows of {server_id} to end")
         return await self.server(server_id)
 
+    @property
+    def volumes(self) -> VolumesOf:
+        """The volume service."""
+        return VolumesOf(self)
+
     # --- invariants ------------------------------------------------------------------------
     async def row(self, server_id: str) -> asyncpg.Record:
         return await self.pool.fetchrow("select * from servers where uuid = $1::uuid", server_id)
@@ -283,8 +302,8 @@ class Cluster:
         return found
 
     async def assert_sound(self) -> None:
-        """Nothing leaked, nothing double: claims, ledgers, ports and guests all agree, and what
-        workflows left behind has been worked off."""
+        """Nothing leaked, nothing double: claims, ledgers, ports, volumes and guests all agree, and
+        what workflows left behind has been worked off."""
         await wait_for(self._nothing_left_over, 5, "leftovers to be worked off")
         servers = {
             str(r["uuid"]): r
@@ -310,6 +329,7 @@ class Cluster:
         await self._assert_guests_sound(servers, kept)
         await self._assert_interfaces_sound(servers)
         await self._assert_images_sound(servers)
+        await assert_volumes_sound(self)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
         twice = overlaps(running_intervals(logs))

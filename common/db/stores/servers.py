@@ -18,8 +18,9 @@ from uuid import UUID
 from common.config.settings import QuotaSettings
 from common.db.loader import load
 from common.db.pool import Pool, Record
-from common.db.stores import quotas
+from common.db.stores import block_devices, quotas
 from common.db.stores.quotas import UNLIMITED, Caps, Limits, ProjectLimits, Usage
+from common.domain.block_devices import BlockDevice
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
@@ -144,11 +145,13 @@ async def servers_create(
     limits: Caps,
     deadline_s: float,
     reserve_s: float = 0.0,
+    devices: Sequence[BlockDevice] = (),
 ) -> dict[UUID, int]:
     """Insert as many of `candidates` as the quota allows, with their actions and workflows.
 
-    `common` has the columns that are the same for all. Returns workflow ids by server, in the order
-    of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
+    `common` has the columns that are the same for all; each gets disks like `devices`. Returns
+    workflow ids by server, in the order of the candidates; raises `OverQuota` when of the `wanted`
+    servers fewer than `at_least` fit.
     """
     limited = {name: _or_none(limits.project[name]) for name in COUNTED}
     limited |= {f"user_{name}": _or_none(limits.user.get(name, UNLIMITED)) for name in COUNTED}
@@ -167,6 +170,7 @@ async def servers_create(
             deadline_s=deadline_s,
             reserve_s=reserve_s,
             at_least=at_least,
+            devices=[block_devices.as_json(device) for device in devices],
             **limited,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}

@@ -9,7 +9,7 @@ Crash story: none; values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.domain.network_info import vifs
@@ -87,7 +87,7 @@ class GuestFacts:
     metadata: Mapping[str, str] = field(default_factory=dict)
     key_name: str | None = None
     public_key: str | None = None
-    user_data: str | None = None
+    user_data: str | None = field(default=None, repr=False)
     security_groups: tuple[str, ...] = ()
     fixed_ips: tuple[str, ...] = ()
     floating_ips: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class GuestFacts:
     devices: tuple[TaggedDevice, ...] = ()
     vendor_data: Mapping[str, Any] = field(default_factory=dict)
     """The same for every guest."""
-    vendor_data2: Mapping[str, Any] = field(default_factory=dict)
+    vendor_data2: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """By the name of the service that said it about this guest."""
 
 
@@ -104,9 +104,9 @@ def full_hostname(hostname: str, domain: str) -> str:
     return hostname if not domain or "." in hostname else f"{hostname}.{domain}"
 
 
-def zone_of(server: Server, host_zone: str | None, default_zone: str) -> str:
-    """Where the guest is as its user would say it."""
-    return host_zone or server.availability_zone or default_zone
+def apart(facts: GuestFacts) -> GuestFacts:
+    """Without what the description of a guest says anyway; to travel beside it."""
+    return replace(facts, metadata={}, key_name=None, public_key=None, user_data=None)
 
 
 def facts_of(
@@ -184,7 +184,6 @@ MOST_CPUS = 1024
 """No guest has more; a longer range in a list is none."""
 
 
-def wants_drive(config_drive: str, image_properties: Mapping[str, Any], *, forced: bool) -> bool:
-    """Whether a server gets a config drive: its user, its image or the operator wants it."""
-    asked = bool(config_drive) and config_drive.lower() != "false"
-    return asked or forced or image_properties.get("img_config_drive") == MANDATORY_DRIVE
+def wants_drive(image_properties: Mapping[str, Any]) -> bool:
+    """Whether the image wants a config drive in any case."""
+    return bool(image_properties.get("img_config_drive") == MANDATORY_DRIVE)

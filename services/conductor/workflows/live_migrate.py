@@ -15,7 +15,8 @@ This is the one move in which a guest executes before the database has made it t
 destination must take over at once. So its silence is waited out before the source goes on.
 Progress is read from the source and written to the migration row; an abort or a forced completion
 is asked for in that row and passed on to the source. Input: state {"host": target or null, "force",
-"migration_uuid"}.
+"migration_uuid", "checked_first"}; the last says that the request has waited for the checks, as
+those below 2.34 do, which is recorded under another name.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from common.domain.states import PowerState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports, volumes
+from services.conductor.workflows import moving, placing, ports, provisioning, volumes
 
 log = structlog.get_logger(__name__)
 
 CONDUCTOR_EVENT = "conductor_live_migrate_instance"
+CHECKED_EVENT = "conductor_migrate_server"
 CHECK_EVENTS = (
     "compute_check_can_live_migrate_source",
     "compute_check_can_live_migrate_destination",
@@ -50,10 +52,14 @@ ROLLBACK_EVENT = "compute_rollback_live_migration_at_destination"
 POLL_S = 0.5
 
 
+def _conductor_event(context: Context) -> str:
+    return CHECKED_EVENT if context.state.get("checked_first") else CONDUCTOR_EVENT
+
+
 async def schedule(context: Context) -> None:
     started = context.deps.clock.monotonic()
     await moving.choose_destination(context)
-    context.event(CONDUCTOR_EVENT, None, started)
+    context.event(_conductor_event(context), None, started)
     moving.migration(context, status="preparing")
 
 
@@ -71,6 +77,10 @@ async def copy(context: Context) -> None:
     state, server = context.state, context.server
     # What an earlier attempt has told the destination is not known.
     state["handed_over"] = context.resumed
+    # Gathered before anything has happened: nobody who is asked may hold up the hand-over.
+    disks = await volumes.for_destination(context)
+    spec = placing.guest_spec(server, state["generation"], power_on=True, disks=disks)
+    spec = await provisioning.with_facts(context, server, spec)
     watching = asyncio.ensure_future(_watch(context))
     try:
         await context.command(
@@ -86,12 +96,7 @@ async def copy(context: Context) -> None:
         "finish_migration",
         host=state["dest"],
         generation=state["generation"],
-        spec=placing.guest_spec(
-            server,
-            state["generation"],
-            power_on=True,
-            disks=await volumes.for_destination(context),
-        ),
+        spec=spec,
         power_state=int(PowerState.PAUSED if paused else PowerState.RUNNING),
         held=False,
     )
@@ -191,7 +196,7 @@ def failed(context: Context) -> None:
         context.event_finish(COPY_EVENT, error)
         context.event(ROLLBACK_EVENT, context.state["dest"], error=error)
     else:
-        context.event(CONDUCTOR_EVENT, None, error=error)
+        context.event(_conductor_event(context), None, error=error)
     aborted = error.code == "migration_aborted"
     moving.migration(context, status="cancelled" if aborted else "error")
     in_doubt = context.failed_step == "copy" and _handed_over(context)

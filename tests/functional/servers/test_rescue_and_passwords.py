@@ -10,8 +10,9 @@ from common.auth.sealing import unseal
 from common.bus.memory import MemoryBus
 from common.bus.port import Delivery
 from common.bus.topology import host_queue
+from common.domain.guest_data.secrets import GuestSecrets
 from common.messages.compute import ErrorBody, HostCommand, HostReply
-from tests.functional.servers.conftest import Stack
+from tests.functional.servers.conftest import Stack, given
 
 SECRET = "correct-horse-battery-staple"
 UNKNOWN = "11111111-2222-3333-4444-555555555555"
@@ -53,7 +54,9 @@ class TestRescue:
         else:
             assert len(answer.body["adminPass"]) == 12
         (workflow,) = await stack.workflows(server_id)
-        assert (workflow["kind"], workflow["state"]) == ("rescue", {"image_id": image})
+        state, secrets = given(workflow)
+        assert (workflow["kind"], state) == ("rescue", {"image_id": image})
+        assert secrets == GuestSecrets(answer.body["adminPass"])
 
     async def test_images_it_refuses(self, stack: Stack) -> None:
         body = {"name": "q", "visibility": "public"}

@@ -53,6 +53,7 @@ from common.domain.actions import (
     UNSHELVE,
     Action,
 )
+from common.domain.guest_data.secrets import GuestSecrets, InjectedFile
 from common.domain.states import TaskState
 from common.errors import Conflict
 from services.conductor.engine.context import Context
@@ -61,6 +62,7 @@ from services.conductor.workflows import DEFINITIONS
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.wait import wait_for
 
+SECRETS = GuestSecrets("s3cret", (InjectedFile("/etc/motd", b"hi"),))
 STEPS = [(kind, step.name) for kind, d in sorted(DEFINITIONS.items()) for step in d.steps]
 WHEN = ["before", "after"]
 
@@ -211,6 +213,9 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
     if "password" in made:
         key = cluster.settings().identity.password.get_secret_value()
         made["sealed_password"] = seal(made.pop("password"), key)
+    if made.pop("secrets", False):
+        key = cluster.settings().identity.password.get_secret_value()
+        made["sealed_secrets"] = seal(SECRETS.to_text(), key)
     return made
 
 
@@ -225,7 +230,7 @@ async def begin_evacuation(cluster: Cluster, server_id: str) -> None:
     host = server["OS-EXT-SRV-ATTR:host"]
     await cluster.kill(host)
     await force_down(cluster, host)
-    await cluster.action(server_id, {"evacuate": {}}, 200)
+    await cluster.action(server_id, {"evacuate": {"adminPass": "s3cret"}}, 200)
 
 
 async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
@@ -250,8 +255,8 @@ CASES: dict[str, Case] = {
     "unpause": Case(action(UNPAUSE), "ACTIVE", "PAUSED", ("pause",)),
     "suspend": Case(action(SUSPEND), "SUSPENDED", "ACTIVE"),
     "resume": Case(action(RESUME), "ACTIVE", "ERROR", ("suspend",)),
-    "rebuild": Case(action(REBUILD), "ACTIVE", "ERROR"),
-    "rescue": Case(action(RESCUE), "RESCUE", "ERROR"),
+    "rebuild": Case(action(REBUILD, secrets=True), "ACTIVE", "ERROR"),
+    "rescue": Case(action(RESCUE, secrets=True), "RESCUE", "ERROR"),
     "unrescue": Case(action(UNRESCUE), "ACTIVE", "ERROR", ("rescue",)),
     "change_password": Case(
         action(CHANGE_PASSWORD, password="s3cret"), "ACTIVE", "ERROR", records="changePassword"
@@ -329,7 +334,7 @@ async def prepare(cluster: Cluster, kind: str) -> str | None:
     await replace_conductor(cluster, dict(DEFINITIONS), **case.settings)
     if kind == "build":
         return None
-    server_id = await cluster.create_server(name=f"for-{kind}")
+    server_id = await cluster.create_server(name=f"for-{kind}", config_drive=True)
     server = await cluster.settled(server_id)
     assert server is not None
     assert server["status"] == "ACTIVE", server
@@ -348,7 +353,7 @@ async def force_down(cluster: Cluster, host: str) -> None:
 
 async def trigger(cluster: Cluster, kind: str, server_id: str | None) -> str:
     if server_id is None:
-        return await cluster.create_server(name="for-build")
+        return await cluster.create_server(name="for-build", config_drive=True)
     await CASES[kind].begins(cluster, server_id)
     return server_id
 
@@ -370,6 +375,7 @@ async def nothing_left(cluster: Cluster) -> AsyncIterator[None]:
     for server_id in ids:
         assert await cluster.settled(server_id) is None
     await wait_for(lambda: no_guests(cluster), 20, "every guest to be gone")
+    assert not [*cluster.scratch.glob("compute/*/drives/*")], "config drives go with their guests"
     await cluster.assert_sound()
 
 
