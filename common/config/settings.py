@@ -25,6 +25,7 @@ from pydantic_settings import (
 from common.config.api import ApiSettings
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
 from common.config.disks import DiskSettings
+from common.config.exposure import ExposureSettings
 from common.config.guest_data import MetadataSettings
 from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
@@ -262,6 +263,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     sealing: SealingSettings = SealingSettings()
+    exposure: ExposureSettings = ExposureSettings()
 
     @property
     def sealing_key(self) -> str:
