@@ -31,6 +31,7 @@ from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
 from services.api.operation import check_rules
+from services.api.placement.pipeline import PlacementView
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -60,6 +61,7 @@ class ApiService:
         self._server: web.Server | None = None
         self._health = HealthServer("", 0, self._checks)
         self._pipeline: Pipeline
+        self._placement: PlacementView
         self._ready = False
         self.port = 0
 
@@ -134,12 +136,15 @@ class ApiService:
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
+        authenticator = Authenticator(tokens, policy)
+        auth_url = settings.identity.www_authenticate_url or settings.identity.auth_url
+        self._placement = PlacementView(deps, authenticator, auth_url)
         return Pipeline(
             deps,
             Router(operations),
-            Authenticator(tokens, policy),
+            authenticator,
             RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
-            settings.identity.www_authenticate_url or settings.identity.auth_url,
+            auth_url,
         )
 
     def _checks(self) -> dict[str, bool]:
@@ -157,6 +162,8 @@ class ApiService:
         if request.path in _HEALTH_PATHS:
             status, kind, body = self._health.answer(request.method, request.path)
             return web.Response(status=status, body=body, headers={"Content-Type": kind})
+        if PlacementView.has(request.path):
+            return await self._placement.answer(request)
         return await self._pipeline.answer(request)
 
 
