@@ -42,7 +42,7 @@ class Hypervisor:
     vcpus_used: int
     memory_mib_used: int
     disk_gib_used: int
-    running_guests: int
+    servers: int
     current_workload: int
     service_number: int
     service_uuid: UUID
@@ -62,7 +62,7 @@ class Statistics:
     memory_mib_used: int
     disk_gib: int
     disk_gib_used: int
-    running_guests: int
+    servers: int
     current_workload: int
 
 
