@@ -30,6 +30,7 @@ from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
 from services.api.operation import check_rules
+from services.api.placement.pipeline import PlacementView
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -57,6 +58,7 @@ class ApiService:
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
         self._pipeline: Pipeline
+        self._placement: PlacementView
         self.port = 0
 
     async def start(self) -> None:
@@ -127,12 +129,15 @@ class ApiService:
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
+        authenticator = Authenticator(tokens, policy)
+        auth_url = settings.identity.www_authenticate_url or settings.identity.auth_url
+        self._placement = PlacementView(deps, authenticator, auth_url)
         return Pipeline(
             deps,
             Router(operations),
-            Authenticator(tokens, policy),
+            authenticator,
             RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
-            settings.identity.www_authenticate_url or settings.identity.auth_url,
+            auth_url,
         )
 
     def _request_factory(self) -> Callable[..., web.BaseRequest]:
@@ -143,6 +148,8 @@ class ApiService:
         )
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if PlacementView.has(request.path):
+            return await self._placement.answer(request)
         return await self._pipeline.answer(request)
 
 
