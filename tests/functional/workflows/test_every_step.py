@@ -192,6 +192,9 @@ class Case:
     """Name of the instance action where it is not the kind."""
     cleans_up: tuple[str, ...] = ()
     """Steps after the pivot: when one fails the workflow has succeeded all the same."""
+    spoils: tuple[str, ...] = ()
+    """Steps after the pivot without which a later one cannot do its work: the server is in error,
+    for reasons of its own."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Of the conductor."""
     disks: Disks | None = None
@@ -412,6 +415,7 @@ CASES: dict[str, Case] = {
         untouched="VERIFY_RESIZE",
         records="revertResize",
         cleans_up=("network", "let_volumes_go"),
+        spoils=("volumes",),
         disks=data_volumes,
     ),
     "live_migrate": Case(
@@ -557,10 +561,15 @@ async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str
     await cluster.settled(server_id)
     assert fault.fired == 1
     case = CASES[kind]
-    expected = case.done if step in case.cleans_up else case.undone
+    expected = case.done if step in (*case.cleans_up, *case.spoils) else case.undone
     if when == "before" and step == DEFINITIONS[kind_of(kind)].steps[0].name and case.untouched:
         expected = case.untouched
-    await check(cluster, kind, server_id, expected, error=True)
+    if step in case.spoils and when == "before":
+        server = await cluster.server(server_id)
+        assert server is not None
+        assert server["status"] == "ERROR", server
+    else:
+        await check(cluster, kind, server_id, expected, error=True)
     if (kind, step) != ("delete", "destroy_guest"):  # the rest is for the next delete, at the end
         await cluster.assert_sound()
 
