@@ -230,6 +230,15 @@ DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
     policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
+SNAPSHOT_VOLUME = Action(
+    "volume_snapshot_create", "volume_snapshot_create",
+    _rule("os-assisted-volume-snapshots:create"),
+    checks=("host", "state"), workflow="snapshot_volume",
+)  # fmt: skip
+DELETE_VOLUME_SNAPSHOT = replace(
+    SNAPSHOT_VOLUME, key="volume_snapshot_delete", records="volume_snapshot_delete",
+    policy=_rule("os-assisted-volume-snapshots:delete"), workflow="delete_volume_snapshot",
+)  # fmt: skip
 ADD_FIXED_IP = Action(
     "addFixedIp", None, _rule("os-multinic:add"),
     task_states=None, checks=("lock",),
@@ -260,6 +269,12 @@ DELETE_METADATA = replace(
 UPDATE_TAGS = Action(
     "update tag", None, _rule("os-server-tags:update"),
     _states(_ACT, _PAU, _SUS, _STO), task_states=None, checks=_STATE,
+)  # fmt: skip
+ATTACH_SHARE = Action(
+    "attach_share", None, _rule("os-server-shares:create"), _states(_STO), checks=_STATE,
+)  # fmt: skip
+DETACH_SHARE = Action(
+    "detach_share", None, _rule("os-server-shares:delete"), _states(_STO, _ERR), checks=_STATE,
 )  # fmt: skip
 
 ACTIONS: tuple[Action, ...] = tuple(

@@ -22,6 +22,7 @@ from deploy.local.home import Home, LocalClusterError
 if TYPE_CHECKING:
     from common.config.settings import Settings
 
+LOCAL = "127.0.0.1"
 DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster"}
 
 
@@ -36,6 +37,8 @@ class Options:
     listen: str | None = None
     port: int | None = None
     identity_port: int | None = None
+    metadata_port: int | None = None
+    """None with `port` 0: a free one too."""
     broker_url: str | None = None
     database_url: str | None = None
     spawn_delay_s: float | None = None
@@ -71,6 +74,8 @@ class Plan:
     members: list[Member]
     api_url: str
     identity_url: str
+    metadata_url: str
+    """For this machine only: whoever reaches it can ask as any guest."""
     standins_url: str
     passwords: dict[str, str]
     passwords_generated: bool
@@ -183,18 +188,28 @@ def make_plan(options: Options, home: Home) -> Plan:
     identity_port = (
         options.identity_port if options.identity_port is not None else base.standins.listen_port
     )
+    metadata_port = options.metadata_port
+    if metadata_port is None:
+        metadata_port = base.metadata.listen_port if port else 0
     port = port or _free_port()
+    metadata_port = metadata_port or _free_port()
     identity_port = identity_port or _free_port()
     check_port_free(listen, port, "--port")
     check_port_free(listen, identity_port, "--identity-port")
+    check_port_free(LOCAL, metadata_port, "--metadata-port")
     passwords, generated = _passwords(home, base, loopback=is_loopback(listen))
     address = reachable_address(listen)
-    local = "127.0.0.1" if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
+    local = LOCAL if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
     api_url = f"http://{address}:{port}"
     standins_url = f"http://{address}:{identity_port}"
     identity_url = f"{standins_url}/identity"
     common: dict[str, Any] = {
         "api": {"listen_host": listen, "listen_port": port},
+        "metadata": {
+            "listen_host": LOCAL,
+            "listen_port": metadata_port,
+            "trust_forwarded_for": True,  # so that people can ask as any of their guests
+        },
         "standins": {
             "listen_host": listen,
             "listen_port": identity_port,
@@ -227,6 +242,7 @@ def make_plan(options: Options, home: Home) -> Plan:
         members=_members(options, home),
         api_url=api_url,
         identity_url=identity_url,
+        metadata_url=f"http://{LOCAL}:{metadata_port}",
         standins_url=standins_url,
         passwords=passwords,
         passwords_generated=generated,
@@ -234,7 +250,7 @@ def make_plan(options: Options, home: Home) -> Plan:
 
 
 def _members(options: Options, home: Home) -> list[Member]:
-    members = [Member("standins", "standins", {}), Member("api", "api", {})]
+    members = [Member(name, name, {}) for name in ("standins", "api", "metadata")]
     for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
         for number in range(1, count + 1):
             name = f"{kind}-{number}"
@@ -291,6 +307,7 @@ def describe(plan: Plan, options: Options, pid: int) -> dict[str, Any]:
         "pid": pid,
         "api_url": plan.api_url,
         "identity_url": plan.identity_url,
+        "metadata_url": plan.metadata_url,
         "hosts": plan.hosts,
         "passwords_generated": plan.passwords_generated,
     }

@@ -7,6 +7,7 @@ guests' own drivers.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,12 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Member:
     service: Any
@@ -83,12 +90,18 @@ class Cluster:
         self.members: dict[str, Member] = {}
         self.pool: asyncpg.Pool[asyncpg.Record]
         self.http: aiohttp.ClientSession
+        self._api_port = free_port()  # the stand-ins must know it before the API starts
         self._urls: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
 
     def settings(self, **more: Any) -> Settings:
-        base = {"database": {"url": self.database_url}, "api": {"listen_port": 0}}
-        state = {"standins": {"listen_port": 0, "state_dir": str(self.scratch / "standins")}}
+        base = {"database": {"url": self.database_url}, "api": {"listen_port": self._api_port}}
+        own = {
+            "listen_port": 0,
+            "state_dir": str(self.scratch / "standins"),
+            "compute_public_url": f"http://127.0.0.1:{self._api_port}/v2.1",
+        }
+        state = {"standins": own}
         return Settings(**merged(FAST, base, state, self._urls, self.overrides, more))
 
     async def start(self) -> None:

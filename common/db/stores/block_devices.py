@@ -48,6 +48,11 @@ async def known(pool: Pool, server_uuid: UUID) -> Known:
     return Known(frozenset(row["named"]), frozenset(row["reserving"]))
 
 
+async def servers_of_volume(pool: Pool, volume_id: str) -> list[UUID]:
+    """Servers that have the volume as a disk; several only when it is shared."""
+    return [row["server_uuid"] async for row in _sql.servers_of_volume(pool, volume_id=volume_id)]
+
+
 async def set_delete_on_termination(
     pool: Pool, server_uuid: UUID, volume_id: str, *, value: bool
 ) -> bool:

@@ -50,3 +50,40 @@ select count(*),
  where s.project_id = project and s.user_id = member and s.deleted_at is null
    and s.vm_state <> 'soft-delete'
 $$;
+
+-- The servers that ran in a period, those that are gone too: what usage is counted from.
+create function servers_in(since timestamptz, until timestamptz, project text)
+returns table (uuid uuid, project_id text, name text, vm_state text, flavor text, vcpus integer,
+               memory_mib integer, local_gib integer, launched_at timestamptz, ended_at timestamptz)
+language sql stable as $$
+select s.uuid, s.project_id, s.name, s.vm_state, s.flavor ->> 'name', s.vcpus, s.memory_mib,
+       s.root_gib + s.ephemeral_gib, s.launched_at, s.terminated_at
+  from servers s
+ where s.deleted_at is null and s.launched_at < until
+   and coalesce(s.terminated_at, 'infinity') > since
+   and (project is null or s.project_id = project)
+union all
+select s.uuid, s.project_id, s.name, s.vm_state, s.flavor ->> 'name', s.vcpus, s.memory_mib,
+       s.root_gib + s.ephemeral_gib, s.launched_at, coalesce(s.terminated_at, s.deleted_at)
+  from servers s
+ where s.deleted_at > since and s.launched_at < until
+   and coalesce(s.terminated_at, s.deleted_at) > since
+   and (project is null or s.project_id = project)
+union all
+select a.uuid, a.project_id, r.name, r.vm_state, r.flavor ->> 'name', r.vcpus, r.memory_mib,
+       r.root_gib + r.ephemeral_gib, r.launched_at, coalesce(r.terminated_at, a.deleted_at)
+  from archived_servers a,
+       jsonb_to_record(a.row) as r (name text, vm_state text, flavor jsonb, vcpus integer,
+                                    memory_mib integer, root_gib integer, ephemeral_gib integer,
+                                    launched_at timestamptz, terminated_at timestamptz)
+ where a.deleted_at > since and r.launched_at < until
+   and coalesce(r.terminated_at, a.deleted_at) > since
+   and (project is null or a.project_id = project)
+$$;
+
+-- What a host has to do: its servers, whatever they do, and those something is being done to.
+create function load_of(compute_host text) returns table (servers integer, current_workload integer)
+language sql stable rows 1 as $$
+select count(*)::integer, count(task_state)::integer
+  from servers where host = compute_host and deleted_at is null
+$$;
