@@ -15,7 +15,7 @@ from tests.functional.volumes.support import (
     volume_backed,
     volumes_of,
 )
-from tests.functional.workflows.test_every_step import force_down, force_down_ended
+from tests.functional.workflows.test_every_step import Fault, force_down, force_down_ended
 from tests.support.cluster import Cluster
 
 Make = Callable[[Cluster], Awaitable[str]]
@@ -169,3 +169,25 @@ async def test_a_volume_comes_and_goes_without_a_host(cluster: Cluster) -> None:
     _, body = await cluster.request("GET", path)
     assert [e["event"] for e in body["instanceAction"]["events"]] == ["api_detach_volume"]
     await cluster.assert_sound()
+
+
+@BOTH
+async def test_a_hard_reboot_connects_anew_what_a_failure_has_left(
+    cluster: Cluster, make: Make
+) -> None:
+    fault = Fault()
+    server_id = await make(cluster)
+    before = await where(cluster, server_id)
+    await act(cluster, server_id, {"migrate": None})
+    await cluster.stop_member("conductor")
+    broken = fault.definitions("revert_resize", drop=fault.failing("after"))
+    await cluster.start_conductor(definitions=broken)
+    server = await act(cluster, server_id, {"revertResize": None})
+    assert server["status"] == "ERROR", server
+    assert (await where(cluster, server_id))[1] != before[0], "connected to the other host still"
+    await act(cluster, server_id, {"reboot": {"type": "HARD"}})
+    await active(cluster, server_id)
+    assert await where(cluster, server_id) == before
+    await cluster.assert_sound()
+    await cluster.stop_member("conductor")
+    await cluster.start_conductor()
