@@ -60,6 +60,7 @@ from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step, StepFunction
 from services.conductor.workflows import DEFINITIONS
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.snapshots import ask_for_snapshot, snapshot_under_way
 from tests.support.wait import wait_for
 
 SECRETS = GuestSecrets("s3cret", (InjectedFile("/etc/motd", b"hi"),))
@@ -237,6 +238,16 @@ async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
     """A build begins with the request that creates the server."""
 
 
+def begin_assisted(verb: str, status: str) -> Callable[[Cluster, str], Awaitable[None]]:
+    """As the volume service asks, whose snapshot is in `status`."""
+
+    async def begin(cluster: Cluster, server_id: str) -> None:
+        volume_id, snapshot_id = await snapshot_under_way(cluster, server_id, status)
+        await ask_for_snapshot(cluster, verb, volume_id, snapshot_id)
+
+    return begin
+
+
 SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_delete")
 RECLAIM_LATER = {"reclaim_instance_interval_s": 3600}
 KEEP_SHELVED = {"shelved_offload_time_s": -1}
@@ -275,6 +286,20 @@ CASES: dict[str, Case] = {
     "attach_interface": Case(action(ATTACH_INTERFACE, network=True), "ACTIVE", "ACTIVE"),
     "detach_interface": Case(
         action(DETACH_INTERFACE, first_port=True), "ACTIVE", "ACTIVE", cleans_up=("release",)
+    ),
+    "snapshot_volume": Case(
+        begin_assisted("POST", "creating"),
+        "ACTIVE",
+        "ACTIVE",
+        records="volume_snapshot_create",
+        cleans_up=("report",),
+    ),
+    "delete_volume_snapshot": Case(
+        begin_assisted("DELETE", "deleting"),
+        "ACTIVE",
+        "ACTIVE",
+        records="volume_snapshot_delete",
+        cleans_up=("report",),
     ),
     "shelve": Case(
         action(SHELVE),

@@ -14,6 +14,7 @@ from services.compute.drivers.simulated import SimulatedDriver
 from tests.integration.drivers import (
     contract,
     contract_consoles,
+    contract_images,
     contract_interfaces,
     contract_provision,
     contract_volume_snapshots,
@@ -30,6 +31,7 @@ class TestSimulatedDriver(
     contract.SnapshotContract,
     contract.GuestAgentContract,
     contract.LiveMigrateContract,
+    contract_images.ImageCacheContract,
     contract_interfaces.InterfacesContract,
     contract_provision.ProvisionContract,
     contract.FencingContract,
