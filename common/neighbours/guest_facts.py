@@ -18,9 +18,15 @@ from common.neighbours.vendor_data import VendorData
 
 
 async def guest_facts(
-    server: Server, settings: Settings, network: NetworkClient, vendor: VendorData
+    server: Server,
+    settings: Settings,
+    network: NetworkClient,
+    vendor: VendorData,
+    *,
+    zone: str,
 ) -> GuestFacts:
-    """Raises `Unavailable` when somebody who must be asked does not answer."""
+    """`zone`: that of the guest's host. Raises `Unavailable` when somebody who must be asked does
+    not answer."""
     domain = settings.metadata.dhcp_domain
     links, about = await asyncio.gather(
         guest_links(network, server),
@@ -29,9 +35,9 @@ async def guest_facts(
     return facts_of(
         server,
         domain=domain,
-        zone=server.availability_zone or settings.api.default_availability_zone,
+        zone=zone,
         links=links,
-        devices=devices.nics(server.network_info),
+        devices=[*devices.nics(server.network_info), *devices.disks(server.block_devices)],
         vendor_data=vendor.static,
         vendor_data2=about,
     )

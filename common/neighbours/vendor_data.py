@@ -16,13 +16,12 @@ import orjson
 import structlog
 
 from common.auth.session import ServiceSession
-from common.config.guest_data import MetadataSettings
+from common.config.guest_data import STATIC, MetadataSettings
 from common.domain.server import Server
 from common.errors import InvalidInput, Unavailable
 
 log = structlog.get_logger(__name__)
 
-STATIC = "static"
 MOST_BYTES = 65_536
 """Of one service's answer: it travels to the host with the guest."""
 

@@ -144,13 +144,11 @@ class ProcessCluster:
         own = merged(member.settings, {"database": {"pool_size": pool}} if pool else {})
         if self._options.cuttable:
             own = merged(own, self._relayed(member))
-        if member.kind not in {"api", "standins"}:
+        if member.kind != "standins":
             own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
             self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"
         settings = Settings(**merged(self._common, own))
-        if member.kind == "api":
-            self._ready_urls[member.name] = f"{self.plan.api_url}/readyz"
-        elif member.kind == "standins":
+        if member.kind == "standins":
             self._ready_urls[member.name] = f"{self.plan.standins_url}/readyz"
         file = self.plan.home.path / "config" / f"{member.name}.toml"
         write_private(file, toml.dump(_plain(settings.model_dump())))

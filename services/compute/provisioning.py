@@ -12,14 +12,17 @@ import asyncio
 import secrets as randomness
 from typing import cast
 
+import structlog
+
 from common.domain.guest_data import drive
 from common.domain.guest_data.openstack import SEED_BYTES
 from common.domain.states import PowerState
-from common.errors import InvalidInput
 from common.messages.compute import GuestSpec
 from services.compute import config_drive
 from services.compute.drivers.base import NOTHING, Driver, GuestInfo, Migrate, Provision, Rescue
 from services.compute.secrets import Secrets
+
+log = structlog.get_logger(__name__)
 
 
 class Provisioning:
@@ -51,10 +54,11 @@ class Provisioning:
         await cast(Rescue, self._driver).rescue(uuid, generation, image_id, provision)
 
     async def _provision(self, spec: GuestSpec) -> Provision:
-        """Raises as `Secrets` does, `InvalidInput` for a drive with nothing on it."""
+        """Raises as `Secrets` does. A conductor of an earlier release says nothing that could be on
+        a drive: then there is none, as there was none with it."""
         told = spec.told()
         if spec.config_drive and told is None:
-            raise InvalidInput("spec.facts: missing; the config drive would have nothing on it")
+            log.warning("config_drive_without_facts", server=spec.uuid)
         if told is None and spec.sealed_secrets is None:
             return NOTHING
         secrets = self._secrets.of_guest(spec.uuid, spec.sealed_secrets)

@@ -115,6 +115,8 @@ VERBS: Mapping[str, Verb] = {
     "detach_volume": Verb(required=_names("volume_id"), needs="volumes"),
     "swap_volume": Verb(required=_names("old_volume_id", "volume"), needs="volumes"),
     "extend_volume": Verb(required=_names("volume_id", "size_gib"), needs="volumes"),
+    "cache_images": Verb(Target.HOST, required=_names("image_ids"), needs="image_cache", aside=True,
+                         result=lambda images: {"images": images}),
     "snapshot_volume": Verb(required=_names("volume_id", "snapshot_id", "new_file"),
                             needs="volume_snapshots"),
     "delete_volume_snapshot": Verb(required=_names("volume_id", "snapshot_id"),

@@ -22,7 +22,7 @@ from uuid import UUID
 from aiohttp import web
 
 from common.config.guest_data import MetadataSettings
-from common.errors import Conflict, Forbidden, InvalidInput, NotFound
+from common.errors import Conflict, Forbidden, InvalidInput, MusterError, NotFound
 from common.neighbours.network import NetworkClient
 from common.runtime.ports import Clock
 from services.metadata.cache import Cache
@@ -32,6 +32,7 @@ SIGNATURE = "X-Instance-ID-Signature"
 PROJECT_ID = "X-Tenant-ID"
 FORWARDED_FOR = "X-Forwarded-For"
 NETWORK_ID = "X-Neutron-Network-ID"
+NOBODY_S = 1.0
 _SERVER_PORTS = "compute:"
 
 
@@ -46,7 +47,7 @@ class Callers:
     def __init__(self, settings: MetadataSettings, network: NetworkClient, clock: Clock) -> None:
         self._settings = settings
         self._network = network
-        self._by_address: Cache[tuple[str, str | None], UUID] = Cache(
+        self._by_address: Cache[tuple[str, str | None], UUID | MusterError] = Cache(
             clock, entries=settings.cache_entries
         )
 
@@ -57,13 +58,24 @@ class Callers:
             return self._proven(request)
         if not self._settings.by_address:
             raise InvalidInput(f"{INSTANCE_ID} header is missing from request.")
-        address, network_id = self._source(request)
-        key = (address, network_id)
-        uuid = self._by_address.get(key)
-        if uuid is None:
-            uuid = await self._owner(address, network_id)
-            self._by_address.put(key, uuid, for_s=self._settings.cache_s)
-        return Caller(uuid)
+        key = self._source(request)
+        found = self._by_address.get(key)
+        if found is None:
+            found = await self._look_up(*key)
+        if isinstance(found, MusterError):
+            raise found
+        return Caller(found)
+
+    async def _look_up(self, address: str, network_id: str | None) -> UUID | MusterError:
+        """Also that it is nobody's is remembered, for a moment: who asks in vain asks again."""
+        cache_s = self._settings.cache_s
+        found: UUID | MusterError
+        try:
+            found = await self._owner(address, network_id)
+        except (NotFound, Conflict) as error:
+            found, cache_s = error, min(cache_s, NOBODY_S)
+        self._by_address.put((address, network_id), found, for_s=cache_s)
+        return found
 
     def _proven(self, request: web.BaseRequest) -> Caller:
         secret = self._settings.shared_secret

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from common.db.stores import guest_passwords
+from common.db.stores import aggregates, guest_passwords
 from common.db.stores import servers as store
 from common.domain.guest_data.facts import GuestFacts
 from common.domain.guest_data.openstack import SEED_BYTES
+from common.domain.server import Server
 from common.errors import Conflict, InvalidInput, MusterError, NotFound, Unavailable
 from common.neighbours.guest_facts import guest_facts
 from services.metadata import content
@@ -106,14 +107,25 @@ class Requests:
             placed = await store.server_get(self._pool, caller.server_uuid)
             if placed is None:
                 raise NotFound("No such instance.")
-            facts = await guest_facts(
-                placed.server, self._settings, self._network, self._vendor_data
-            )
+            facts = await self._gathered(placed.server)
             cache_s = self._settings.metadata.cache_s
             self._facts.put(caller.server_uuid, facts, for_s=cache_s)
         if caller.project_id not in {None, facts.project_id}:
             raise NotFound("No such instance.")
         return facts
+
+    async def _gathered(self, server: Server) -> GuestFacts:
+        default_zone = self._settings.api.default_availability_zone
+        zone = server.availability_zone
+        if server.host is not None:
+            zone = await aggregates.zone_of(self._pool, server.host, default_zone)
+        return await guest_facts(
+            server,
+            self._settings,
+            self._network,
+            self._vendor_data,
+            zone=zone or default_zone,
+        )
 
     async def _password(self, request: web.BaseRequest, caller: Caller) -> Content:
         if request.method in _READS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from common.domain.guest_data.facts import cpu_list
 from common.domain.numa import Cell, Topology, topology
 
 
@@ -48,12 +47,3 @@ def test_senseless_numbers_make_no_senseless_nodes(count: str) -> None:
 def test_an_image_may_ask_too() -> None:
     found = topology({}, {"hw_numa_nodes": 2}, vcpus=2, memory_mib=2)
     assert [cell.cpus for cell in found.cells] == [(0,), (1,)]
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("0-3,^2,7", [0, 1, 3, 7]), ("", []), ("x,1", [1]), ("0-99999999", []), ("3-1", []),
-     (" 1 , 2", [1, 2])],
-)  # fmt: skip
-def test_lists_of_processors(text: str, cpus: list[int]) -> None:
-    assert cpu_list(text) == cpus

@@ -42,3 +42,18 @@ select count(*)::integer as count,
 select host, uuid, name from servers
  where host = any(:hosts::text[]) and deleted_at is null
  order by created_at, uuid;
+
+-- name: hypervisor_by_host(host)^
+select n.*, s.id as service_number, s.uuid as service_uuid, s.disabled, s.disabled_reason,
+       is_fresh(s) and not s.forced_down as up,
+       (select count(*) from servers v
+         where v.host = n.host and v.deleted_at is null and v.task_state is not null)::integer
+           as current_workload
+  from compute_nodes n join services s on s.id = n.service_id
+ where n.host = :host;
+
+-- name: used_by_projects(host)
+select v.project_id, sum(a.vcpus)::bigint as vcpus, sum(a.memory_mib)::bigint as memory_mib,
+       sum(a.disk_gib)::bigint as disk_gib
+  from allocations a join servers v on v.uuid = a.server_uuid
+ where a.host = :host group by 1 order by 1;

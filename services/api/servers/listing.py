@@ -104,7 +104,8 @@ async def _found(request: Request, asking: Awaitable[list[T]]) -> list[T]:
 def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria | None:
     """None: nothing can match. Raises `InvalidInput` or `Forbidden`."""
     given = _usable(request)
-    criteria = Criteria(limit, order=_order(request))
+    default = request.app.settings.api.default_availability_zone
+    criteria = Criteria(limit, order=_order(request), default_zone=default)
     _only_own_projects(request, given, all_tenants_rule, criteria)
     for name, value in given.items():
         if name in _EXACT:

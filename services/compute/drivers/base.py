@@ -96,6 +96,7 @@ class Capabilities:
     migrate: bool = False
     live_migrate: bool = False
     interfaces: bool = False
+    image_cache: bool = False
     fencing: bool = False
     consoles: frozenset[ConsoleProtocol] = frozenset()
     """What its guests' consoles speak."""
@@ -124,6 +125,9 @@ class GuestHeld(Unavailable):
 
 
 RebootType = Literal["soft", "hard"]
+
+
+ImageCached = Literal["cached", "existing", "error"]
 
 
 @runtime_checkable
@@ -373,6 +377,18 @@ class Consoles(Protocol):
         way; without, the caller knows who that is. Raises `Unsupported` for a protocol that is not
         among the driver's, or that has no such way, and `NotFound` and `StaleGeneration` as the
         verbs do."""
+
+
+@runtime_checkable
+class ImageCache(Protocol):
+    """Images at hand before a guest needs them."""
+
+    async def cache_images(self, image_ids: list[str]) -> dict[str, ImageCached]:
+        """Fetch those that are not here. What came of each; one that cannot be fetched keeps no
+        other from being."""
+
+    async def cached_images(self) -> list[str]:
+        """Ids, in the order in which they came."""
 
 
 @runtime_checkable

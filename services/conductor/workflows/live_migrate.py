@@ -80,7 +80,7 @@ async def copy(context: Context) -> None:
     # Gathered before anything has happened: nobody who is asked may hold up the hand-over.
     disks = await volumes.for_destination(context)
     spec = placing.guest_spec(server, state["generation"], power_on=True, disks=disks)
-    spec = await provisioning.with_facts(context, server, spec)
+    spec = await provisioning.with_facts(context, state["dest"], server, spec)
     watching = asyncio.ensure_future(_watch(context))
     try:
         await context.command(
@@ -227,7 +227,7 @@ LIVE_MIGRATE = Definition(
         ),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("clean", clean, deadline_s=120, otherwise=clean_otherwise, left=clean_left),
-        moving.LET_GO,
+        volumes.LET_GO,
     ),
     failed=failed,
     reroute=moving.another_destination,

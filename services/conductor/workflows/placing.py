@@ -182,7 +182,7 @@ async def make_guest(
         server = dataclasses.replace(server, image_ref=image_id)
     disks = await volumes.for_guest(context, by)
     spec = guest_spec(server, generation, power_on=power_on, disks=disks)
-    spec = await provisioning.with_facts(context, server, spec)
+    spec = await provisioning.with_facts(context, host, server, spec)
     spec = await provisioning.with_secrets(context, host, spec)
     return await provisioning.command(context, "spawn", host=host, generation=generation, spec=spec)
 

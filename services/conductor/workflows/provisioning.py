@@ -18,6 +18,7 @@ from typing import Any
 
 from common.auth.sealed_boxes import seal_for
 from common.auth.sealing import unseal
+from common.db.stores import aggregates
 from common.domain.guest_data.facts import apart
 from common.domain.server import Server
 from common.errors import Unavailable
@@ -26,13 +27,20 @@ from common.neighbours.guest_facts import guest_facts
 from services.conductor.engine.context import Context
 
 
-async def with_facts(context: Context, server: Server, spec: GuestSpec) -> GuestSpec:
-    """The spec with what its config drive says, if it is to have one. Raises `Unavailable` when
-    somebody who knows a part of that does not answer."""
+async def with_facts(context: Context, host: str, server: Server, spec: GuestSpec) -> GuestSpec:
+    """The spec of a guest on `host` with what its config drive says, if it is to have one. Raises
+    `Unavailable` when somebody who knows a part of that does not answer."""
     if not spec.config_drive:
         return spec
     deps = context.deps
-    facts = await guest_facts(server, deps.settings, deps.network, deps.vendor_data)
+    default_zone = deps.settings.api.default_availability_zone
+    facts = await guest_facts(
+        server,
+        deps.settings,
+        deps.network,
+        deps.vendor_data,
+        zone=await aggregates.zone_of(deps.pool, host, default_zone) or default_zone,
+    )
     return spec.model_copy(update={"facts": apart(facts)})
 
 

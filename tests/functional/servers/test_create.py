@@ -47,6 +47,7 @@ async def test_one_server(stack: Stack) -> None:
         memory_mib=512,
         disk_gib=1,
         flavor=row["flavor"],
+        image_id=stack.image,
         image_properties=row["image_properties"],
         wakes=True,  # the answer wakes a conductor
     )

@@ -91,7 +91,7 @@ class TestFilters:
             ("locked=true", ["alpha"]),
             ("locked=0", ["delta", "gamma", "beta"]),
             ("key_name=k1", ["delta", "alpha"]),
-            ("availability_zone=nova", ["alpha"]),
+            ("availability_zone=nova", ["delta", "beta", "alpha"]),
             ("config_drive=True", ["beta"]),
             ("power_state=4", ["beta"]),
             ("task_state=rebooting", ["delta"]),

@@ -20,7 +20,7 @@ UNKNOWN = "11111111-2222-3333-4444-555555555555"
 
 @pytest.fixture(scope="module")
 def overrides() -> dict[str, Any]:
-    return {"bus": {"call_timeout_s": 0.2}}
+    return {"bus": {"call_timeout_s": 0.2}, "metadata": {"force_config_drive": True}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,6 +77,11 @@ class TestRescue:
         server_id = await stack.server(host="up", vm_state="rescued")
         answer = await stack.action(server_id, {"unrescue": {"any": 1}})
         assert (answer.status, answer.body) == (202, b"")
+
+
+async def test_an_operator_may_give_every_server_a_config_drive(stack: Stack) -> None:
+    server_id = await stack.created(config_drive=False)
+    assert (await stack.row(server_id))["config_drive"] == "True"
 
 
 class TestPasswords:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from common.domain.guest_data import ec2
@@ -65,17 +63,6 @@ def test_what_there_is_none_of() -> None:
     tree = ec2.meta_data(BARE, "2009-04-04")
     assert tree.keys().isdisjoint({"public-keys", "kernel-id", "ramdisk-id"})
     assert (tree["local-ipv4"], tree["public-ipv4"]) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("root", "swap"),
-    [("/dev/sda1", "/dev/sdb"), ("/dev/vda", "/dev/vdb"), ("/dev/xvda", "/dev/xvdb")],
-)
-def test_further_disks_follow_the_root_disk(root: str, swap: str) -> None:
-    facts = replace(BARE, root_device=root, swap_mib=1)
-    disks = ec2.meta_data(facts, "2009-04-04")["block-device-mapping"]
-    assert isinstance(disks, dict)
-    assert disks["swap"] == swap
 
 
 @pytest.mark.parametrize("version", ["2009-04-05", "openstack", ""])

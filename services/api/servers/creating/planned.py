@@ -95,12 +95,12 @@ def _check_quotas(asked: Asked, limits: Caps) -> None:
 
 def _destination(asked: Asked, found: Found) -> Destination:
     place = asked.place
-    if place.zone and place.zone not in found.zones:
+    if not found.place.zone_known:
         raise InvalidInput("The requested availability zone is not available")
     return Destination(
         place.zone,
-        force_host=found.host if place.forced else None,
-        requested_host=None if place.forced else found.host,
+        force_host=found.place.host if place.forced else None,
+        requested_host=None if place.forced else found.place.host,
     )
 
 
@@ -142,5 +142,14 @@ def _columns(
         "access_ip_v6": asked.access_ip_v6,
         "scheduler_hints": asked.hints,
         "trusted_certs": asked.trusted_certs,
-        "server_group": None,
+        "server_group": _group(asked, found),
     }
+
+
+def _group(asked: Asked, found: Found) -> str | None:
+    """Servers join a group when they are made, and only one of their own project."""
+    if asked.group is None:
+        return None
+    if found.place.group is None or found.place.group.project_id != asked.project_id:
+        raise InvalidInput(f"Instance group {asked.group} could not be found.")
+    return str(found.place.group.uuid)

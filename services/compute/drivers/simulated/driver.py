@@ -32,6 +32,7 @@ from services.compute.drivers.simulated.consoles import PROTOCOLS
 from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
 from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.images import ImageVerbs
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
@@ -59,7 +60,7 @@ class LiveMigration:
 
 
 class SimulatedDriver(
-    InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
+    ImageVerbs, InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
 ):
     """All protocols of `drivers/base.py` for one simulated host."""
 
@@ -72,6 +73,7 @@ class SimulatedDriver(
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        image_cache=True,
         interfaces=True,
         fencing=True,
         consoles=PROTOCOLS,

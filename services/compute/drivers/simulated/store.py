@@ -67,9 +67,14 @@ class Guest:
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def is_uuid(text: str) -> bool:
+    """In lower case, as everything inside writes them."""
+    return _UUID.fullmatch(text) is not None
+
+
 def check_uuid(uuid: str) -> None:
     """Raise `InvalidInput` for what is no lower-case UUID: it becomes a file name."""
-    if not _UUID.fullmatch(uuid):
+    if not is_uuid(uuid):
         raise InvalidInput(f"spec.uuid: {uuid!r} is not a lower-case UUID")
 
 
