@@ -47,6 +47,7 @@ _CONTENT_TYPES = frozenset(
 )
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _NOWHERE = "(unknown path)"
+_SECRET_BELOW = ("/os-console-auth-tokens/",)
 
 
 class UnknownPath(Exception):
@@ -117,7 +118,7 @@ class Pipeline:
         say(
             "request",
             operation=exchange.operation,
-            path=path,
+            path=_without_secrets(path),
             status=response.status,
             took_ms=round(took_s * 1000, 2),
         )
@@ -242,6 +243,14 @@ class Pipeline:
         validator.check(query)
         known = known_parameters(validator, query)
         return known, validator.typed(known)
+
+
+def _without_secrets(path: str) -> str:
+    """What may be logged of a path."""
+    for secret_below in _SECRET_BELOW:
+        before, found, _ = path.partition(secret_below)
+        path = f"{before}{found}***" if found else path
+    return path
 
 
 def _segments(rest: str) -> list[str]:
