@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
+from common.config.disks import DiskSettings
 from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
 from common.config.section import Section
@@ -273,6 +274,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     compute: ComputeSettings = ComputeSettings()
     consoles: ConsolesSettings = ConsolesSettings()
+    disks: DiskSettings = DiskSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -257,6 +257,12 @@ create index servers_shelved_idx on servers ((system_metadata ->> 'shelved_at') 
     where system_metadata ? 'shelved_at' and host is not null and deleted_at is null;
 -- What `muster db archive` takes, oldest first.
 create index servers_deleted_idx on servers (deleted_at) where deleted_at is not null;
+-- The same of one project: what it has used up in a time.
+create index servers_deleted_project_idx on servers (project_id, deleted_at)
+    where deleted_at is not null;
+-- Resizes that wait for their confirmation may go back.
+create index servers_resized_idx on servers (project_id)
+    where old_flavor is not null and deleted_at is null;
 
 -- Members of groups.
 create index servers_group_idx on servers (server_group)
@@ -281,20 +287,6 @@ begin
     end if;
     return true;
 end $$;
-
--- What a project has: all its servers less the softly deleted ones. The former come from an index
--- alone, the latter are few.
-create function usage_of(project text) returns table (instances bigint, cores bigint, ram bigint)
-language sql stable rows 1 as $$
-select every.instances - soft.instances, every.cores - soft.cores, every.ram - soft.ram
-  from (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
-               coalesce(sum(memory_mib), 0) as ram
-          from servers where project_id = project and deleted_at is null) every,
-       (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
-               coalesce(sum(memory_mib), 0) as ram
-          from servers where project_id = project and deleted_at is null
-                         and system_metadata ? 'soft_deleted_at' and vm_state = 'soft-delete') soft
-$$;
 
 -- Disks of servers, beside the one that is made of the image: volumes, and local disks that were
 -- asked for one by one. The rows go when their server is deleted.
@@ -374,6 +366,8 @@ create table workflows (
     created_at       timestamptz not null default clock_timestamp()
 ) with (fillfactor = 70);
 create index workflows_server_idx on workflows (server_uuid, id);
+-- What resizes that run may add to a project's use.
+create index workflows_resizes_idx on workflows (server_uuid) where kind = 'resize';
 -- No index of leases: they are written all the time and looked for once a second. The sweep walks by id.
 
 -- What a workflow could not clean up. A reconciler works the rows off; people can list them.
@@ -433,6 +427,44 @@ create table quota_projects (
     limits     jsonb not null default '{}'       -- overrides of the configured defaults
 );
 
+-- What a project has: all its servers less the softly deleted ones, and what resizes that run or wait
+-- for their confirmation may still need: the larger of both flavors counts. All servers come from an
+-- index alone, the others are few.
+create function usage_of(project text) returns table (instances bigint, cores bigint, ram bigint)
+language sql stable rows 1 as $$
+select every.instances - soft.instances, every.cores - soft.cores + pending.cores,
+       every.ram - soft.ram + pending.ram
+  from (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
+               coalesce(sum(memory_mib), 0) as ram
+          from servers where project_id = project and deleted_at is null) every,
+       (select count(*) as instances, coalesce(sum(vcpus), 0) as cores,
+               coalesce(sum(memory_mib), 0) as ram
+          from servers where project_id = project and deleted_at is null
+                         and system_metadata ? 'soft_deleted_at' and vm_state = 'soft-delete') soft,
+       (select coalesce(sum(greatest((flavor ->> 'vcpus')::integer - vcpus, 0)), 0) as cores,
+               coalesce(sum(greatest((flavor ->> 'memory_mib')::integer - memory_mib, 0)), 0) as ram
+          from (select w.state -> 'flavor' as flavor, s.vcpus, s.memory_mib
+                  from workflows w join servers s on s.uuid = w.server_uuid
+                 where w.kind = 'resize' and s.project_id = project and s.deleted_at is null
+                union all
+                select old_flavor, vcpus, memory_mib from servers
+                 where project_id = project and old_flavor is not null and deleted_at is null
+                   and vm_state <> 'soft-delete') resizes) pending
+$$;
+
+-- The same for one user of a project, from its rows: few users have limits of their own.
+create function usage_of_user(project text, member text)
+returns table (instances bigint, cores bigint, ram bigint) language sql stable rows 1 as $$
+select count(*),
+       coalesce(sum(greatest(s.vcpus, (s.old_flavor ->> 'vcpus')::integer,
+                             (w.state -> 'flavor' ->> 'vcpus')::integer)), 0),
+       coalesce(sum(greatest(s.memory_mib, (s.old_flavor ->> 'memory_mib')::integer,
+                             (w.state -> 'flavor' ->> 'memory_mib')::integer)), 0)
+  from servers s left join workflows w on w.server_uuid = s.uuid and w.kind = 'resize'
+ where s.project_id = project and s.user_id = member and s.deleted_at is null
+   and s.vm_state <> 'soft-delete'
+$$;
+
 -- Consoles ----------------------------------------------------------------------------------
 -- A token is good for the guest it was made for: the same server, on the same host, in the same
 -- generation. Whether that still is so is asked when it is used, so that nothing that ends a guest
@@ -457,6 +489,8 @@ create table archived_servers (
     archived_at timestamptz not null default clock_timestamp(),
     row         jsonb not null
 );
+create index archived_servers_project_idx on archived_servers (project_id, deleted_at);
+create index archived_servers_deleted_idx on archived_servers (deleted_at);
 create table archived_instance_actions (
     id          bigint primary key,
     server_uuid uuid not null,
@@ -469,3 +503,34 @@ create table archived_migrations (
     archived_at timestamptz not null default clock_timestamp(),
     row         jsonb not null
 );
+
+-- Usage -------------------------------------------------------------------------------------
+-- The servers that ran in a period, those that are gone too: what usage is counted from.
+create function servers_in(since timestamptz, until timestamptz, project text)
+returns table (uuid uuid, project_id text, name text, vm_state text, flavor text, vcpus integer,
+               memory_mib integer, local_gib integer, launched_at timestamptz, ended_at timestamptz)
+language sql stable as $$
+select s.uuid, s.project_id, s.name, s.vm_state, s.flavor ->> 'name', s.vcpus, s.memory_mib,
+       s.root_gib + s.ephemeral_gib, s.launched_at, s.terminated_at
+  from servers s
+ where s.deleted_at is null and s.launched_at < until
+   and coalesce(s.terminated_at, 'infinity') > since
+   and (project is null or s.project_id = project)
+union all
+select s.uuid, s.project_id, s.name, s.vm_state, s.flavor ->> 'name', s.vcpus, s.memory_mib,
+       s.root_gib + s.ephemeral_gib, s.launched_at, coalesce(s.terminated_at, s.deleted_at)
+  from servers s
+ where s.deleted_at > since and s.launched_at < until
+   and coalesce(s.terminated_at, s.deleted_at) > since
+   and (project is null or s.project_id = project)
+union all
+select a.uuid, a.project_id, r.name, r.vm_state, r.flavor ->> 'name', r.vcpus, r.memory_mib,
+       r.root_gib + r.ephemeral_gib, r.launched_at, coalesce(r.terminated_at, a.deleted_at)
+  from archived_servers a,
+       jsonb_to_record(a.row) as r (name text, vm_state text, flavor jsonb, vcpus integer,
+                                    memory_mib integer, root_gib integer, ephemeral_gib integer,
+                                    launched_at timestamptz, terminated_at timestamptz)
+ where a.deleted_at > since and r.launched_at < until
+   and coalesce(r.terminated_at, a.deleted_at) > since
+   and (project is null or a.project_id = project)
+$$;

@@ -208,15 +208,20 @@ RESTORE = Action(
 )  # fmt: skip
 ATTACH_VOLUME = Action(
     "attach_volume", "attach_volume", _rule("os-volumes-attachments:create"),
-    _states(_ACT, _PAU, _STO, _RSZ, _SOF, _SHE, _OFF),
+    _states(_ACT, _PAU, _STO, _RSZ, _SOF, _SHE, _OFF), workflow="attach_volume",
 )  # fmt: skip
 DETACH_VOLUME = replace(
     ATTACH_VOLUME, key="detach_volume", records="detach_volume",
-    policy=_rule("os-volumes-attachments:delete"),
+    policy=_rule("os-volumes-attachments:delete"), workflow="detach_volume",
 )  # fmt: skip
 SWAP_VOLUME = Action(
-    "swap_volume", "swap_volume", _rule("os-volumes-attachments:swap"), _states(_ACT, _PAU, _RSZ)
-)
+    "swap_volume", "swap_volume", _rule("os-volumes-attachments:swap"),
+    _states(_ACT, _PAU, _RSZ), workflow="swap_volume",
+)  # fmt: skip
+EXTEND_VOLUME = Action(
+    "extend_volume", "extend_volume", _rule("os-server-external-events:create"),
+    task_states=None, checks=(), workflow="extend_volume",
+)  # fmt: skip
 ATTACH_INTERFACE = Action(
     "attach_interface", "attach_interface", _rule("os-attach-interfaces:create"),
     _states(_ACT, _PAU, _STO), workflow="attach_interface",
@@ -225,6 +230,20 @@ DETACH_INTERFACE = replace(
     ATTACH_INTERFACE, key="detach_interface", records="detach_interface",
     policy=_rule("os-attach-interfaces:delete"), workflow="detach_interface",
 )  # fmt: skip
+SNAPSHOT_VOLUME = Action(
+    "volume_snapshot_create", "volume_snapshot_create",
+    _rule("os-assisted-volume-snapshots:create"),
+    checks=("host", "state"), workflow="snapshot_volume",
+)  # fmt: skip
+DELETE_VOLUME_SNAPSHOT = replace(
+    SNAPSHOT_VOLUME, key="volume_snapshot_delete", records="volume_snapshot_delete",
+    policy=_rule("os-assisted-volume-snapshots:delete"), workflow="delete_volume_snapshot",
+)  # fmt: skip
+ADD_FIXED_IP = Action(
+    "addFixedIp", None, _rule("os-multinic:add"),
+    task_states=None, checks=("lock",),
+)  # fmt: skip
+REMOVE_FIXED_IP = replace(ADD_FIXED_IP, key="removeFixedIp", policy=_rule("os-multinic:remove"))
 CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),

@@ -101,9 +101,14 @@ def volumes(found: Iterable[BlockDevice]) -> list[BlockDevice]:
     return [device for device in found if device.is_volume]
 
 
+def attached(found: Iterable[BlockDevice]) -> list[BlockDevice]:
+    """Disks whose volume is the server's; a build that failed has let go of them."""
+    return [device for device in found if device.volume_id and device.attachment_id]
+
+
 def of_volume(found: Iterable[BlockDevice], volume_id: str) -> BlockDevice | None:
     """The disk that this volume is."""
-    return next((device for device in found if device.volume_id == volume_id), None)
+    return next((device for device in attached(found) if device.volume_id == volume_id), None)
 
 
 # Names

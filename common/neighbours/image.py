@@ -7,7 +7,7 @@ Crash story: a record without data stays `queued`; the workflow that made it upl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -122,6 +122,16 @@ class ImageClient:
         changes += [{"op": "remove", "path": _pointer(name)} for name in remove]
         if not changes:
             return await self.get(image_id, token=token)
+        return await self._patch(image_id, changes, token=token)
+
+    async def set_disk_format(self, image_id: str, disk_format: str) -> Image:
+        """Say what the data of a queued image will be; later it cannot be said any more."""
+        change = {"op": "replace", "path": "/disk_format", "value": disk_format}
+        return await self._patch(image_id, [change], token=None)
+
+    async def _patch(
+        self, image_id: str, changes: Sequence[Mapping[str, str]], *, token: str | None
+    ) -> Image:
         status, body = await self._session.request(
             "image",
             "PATCH",

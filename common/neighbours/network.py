@@ -94,6 +94,10 @@ class FloatingIp:
     floating_ip_address: str
     fixed_ip_address: str | None
     port_id: str | None
+    network_id: str = ""
+    """Where it comes from."""
+    device_id: str = ""
+    """The server that it leads to, as far as the network service says."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,11 @@ class NetworkClient:
             params["project_id"] = project_id
         if shared is not None:
             params["shared"] = str(shared)
-        return [_network(n) for n in await self._list("networks", params, token)]
+        return [network(n) for n in await self._list("networks", params, token)]
 
     async def network(self, network_id: str, *, token: str | None = None) -> Network:
         """One network by id; raises `NotFound`."""
-        return _network(await self._get("network", network_id, token))
+        return network(await self._get("network", network_id, token))
 
     async def subnets(
         self, ids: Sequence[str] = (), *, network_id: str | None = None
@@ -218,7 +222,7 @@ class NetworkClient:
         if project_id is not None:
             params["project_id"] = project_id
         found = await self._list("security-groups", params, token)
-        return [_security_group(group) for group in found]
+        return [security_group(group) for group in found]
 
     async def security_group_names(self, ids: Sequence[str]) -> dict[str, str]:
         """Names by id, of those that exist."""
@@ -232,12 +236,7 @@ class NetworkClient:
         if not port_ids:
             return []
         found = await self._list("floatingips", {"port_id": list(port_ids)}, None)
-        return [
-            FloatingIp(
-                f["id"], f["floating_ip_address"], f.get("fixed_ip_address"), f.get("port_id")
-            )
-            for f in found
-        ]
+        return [floating_ip(each) for each in found]
 
     async def auto_topology(self, project_id: str, *, token: str | None = None) -> str:
         """The id of the network a project gets by itself; raises `Conflict` when it cannot."""
@@ -309,7 +308,7 @@ def _port_body(request: PortRequest) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _network(body: dict[str, Any]) -> Network:
+def network(body: dict[str, Any]) -> Network:
     return Network(
         id=body["id"],
         name=body.get("name") or "",
@@ -333,26 +332,38 @@ def _subnet(body: dict[str, Any]) -> Subnet:
     )
 
 
-def _security_group(body: dict[str, Any]) -> SecurityGroup:
+def floating_ip(body: dict[str, Any]) -> FloatingIp:
+    return FloatingIp(
+        id=body["id"],
+        floating_ip_address=body["floating_ip_address"],
+        fixed_ip_address=body.get("fixed_ip_address"),
+        port_id=body.get("port_id"),
+        network_id=body.get("floating_network_id") or "",
+        device_id=(body.get("port_details") or {}).get("device_id") or "",
+    )
+
+
+def security_group(body: dict[str, Any]) -> SecurityGroup:
     return SecurityGroup(
         id=body["id"],
         name=body["name"],
         project_id=body.get("project_id") or body.get("tenant_id", ""),
         description=body.get("description") or "",
-        rules=tuple(
-            SecurityGroupRule(
-                id=rule["id"],
-                security_group_id=body["id"],
-                direction=rule["direction"],
-                ethertype=rule["ethertype"],
-                protocol=rule.get("protocol"),
-                port_range_min=rule.get("port_range_min"),
-                port_range_max=rule.get("port_range_max"),
-                remote_group_id=rule.get("remote_group_id"),
-                remote_ip_prefix=rule.get("remote_ip_prefix"),
-            )
-            for rule in body.get("security_group_rules", ())
-        ),
+        rules=tuple(security_group_rule(rule) for rule in body.get("security_group_rules", ())),
+    )
+
+
+def security_group_rule(body: dict[str, Any]) -> SecurityGroupRule:
+    return SecurityGroupRule(
+        id=body["id"],
+        security_group_id=body["security_group_id"],
+        direction=body["direction"],
+        ethertype=body["ethertype"],
+        protocol=body.get("protocol"),
+        port_range_min=body.get("port_range_min"),
+        port_range_max=body.get("port_range_max"),
+        remote_group_id=body.get("remote_group_id"),
+        remote_ip_prefix=body.get("remote_ip_prefix"),
     )
 
 

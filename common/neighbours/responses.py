@@ -29,13 +29,20 @@ _KINDS: dict[int, type[MusterError]] = {
 }
 
 
+_TYPES: dict[str, type[MusterError]] = {
+    "OverQuota": OverQuota,
+    "IpAddressGenerationFailure": InvalidInput,  # no address is left in the subnet
+}
+"""Where the type of the error says more than the status."""
+
+
 def accepted(service: str, status: int, body: Any, *good: int) -> Any:
     """`body` when `status` is one of `good`, else the error it stands for."""
     if status in good:
         return body
     kind, message = _reason(body)
-    if kind == "OverQuota":
-        raise OverQuota(message)
+    if kind in _TYPES:
+        raise _TYPES[kind](message)
     raise _KINDS.get(status, Bug)(message or f"The {service} service answered {status}.")
 
 

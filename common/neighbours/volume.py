@@ -42,8 +42,8 @@ class Volume:
     """One volume. Times are ISO 8601 texts as the service wrote them."""
 
     id: str
-    name: str
-    description: str
+    name: str | None
+    description: str | None
     status: str
     size_gib: int
     bootable: bool
@@ -57,6 +57,8 @@ class Volume:
     snapshot_id: str | None
     source_id: str | None
     created_at: str
+    migration_status: str | None = None
+    """Not None while the service moves its content, or is about to."""
     metadata: dict[str, str] = field(default_factory=dict, hash=False)
     image_metadata: dict[str, str] = field(default_factory=dict, hash=False)
     """What the image said that it was made of, with `image_id`, `min_disk`, `min_ram`, `size`;
@@ -67,8 +69,8 @@ class Volume:
 @dataclass(frozen=True)
 class Snapshot:
     id: str
-    name: str
-    description: str
+    name: str | None
+    description: str | None
     status: str
     volume_id: str
     size_gib: int
@@ -367,8 +369,8 @@ def _volume(body: dict[str, Any]) -> Volume:
     metadata = body.get("metadata") or {}
     return Volume(
         id=body["id"],
-        name=body.get("name") or "",
-        description=body.get("description") or "",
+        name=body.get("name"),
+        description=body.get("description"),
         status=body["status"],
         size_gib=body["size"],
         bootable=body.get("bootable") == "true",
@@ -381,6 +383,9 @@ def _volume(body: dict[str, Any]) -> Volume:
         snapshot_id=body.get("snapshot_id"),
         source_id=body.get("source_volid"),
         created_at=body.get("created_at") or "",
+        migration_status=body.get("migration_status")
+        or body.get("os-vol-mig-status-attr:migstat")
+        or None,
         metadata=metadata,
         image_metadata=body.get("volume_image_metadata") or {},
         uses=tuple(
@@ -393,8 +398,8 @@ def _volume(body: dict[str, Any]) -> Volume:
 def _snapshot(body: dict[str, Any]) -> Snapshot:
     return Snapshot(
         id=body["id"],
-        name=body.get("name") or "",
-        description=body.get("description") or "",
+        name=body.get("name"),
+        description=body.get("description"),
         status=body["status"],
         volume_id=body["volume_id"],
         size_gib=body["size"],

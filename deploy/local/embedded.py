@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 STOP_DEADLINE_S = 20.0
 READY_DEADLINE_S = 60.0
-NEEDS_DATABASE = frozenset({"api", "conductor", "scheduler"})
+NEEDS_DATABASE = frozenset({"api", "conductor", "scheduler", "consoles"})
 
 Progress = Callable[[str], None]
 
@@ -238,7 +238,12 @@ class EmbeddedCluster:
 
     async def stop(self) -> None:
         """Hosts first, stand-ins last, so that everyone can say goodbye to someone."""
-        for kinds in ({"compute"}, {"api", "scheduler"}, {"conductor"}, {"standins"}):
+        for kinds in (
+            {"compute", "consoles"},
+            {"api", "scheduler"},
+            {"conductor"},
+            {"standins"},
+        ):
             slots = [slot for slot in self._slots.values() if slot.member.kind in kinds]
             await asyncio.gather(*map(self._stop_slot, slots), return_exceptions=True)
         if self._pool is not None:
@@ -250,7 +255,7 @@ class EmbeddedCluster:
 
 
 def _import_services() -> None:
-    for kind in ("standins", "api", "conductor", "scheduler", "compute"):
+    for kind in ("standins", "api", "conductor", "scheduler", "compute", "consoles"):
         importlib.import_module(f"services.{kind}.app")
 
 

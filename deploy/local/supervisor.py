@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STOP_WAIT_S = 30
 STOP_WAVES = (
-    ("compute",),
+    ("compute", "consoles"),
     ("api", "scheduler"),
     ("conductor",),
     ("standins", "relay", "postgres", "rabbitmq"),

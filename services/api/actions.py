@@ -19,6 +19,7 @@ from common.db.stores import server_actions as store
 from common.db.stores.server_actions import MigrationStart, Requester
 from common.db.stores.servers import PlacedServer
 from common.domain.actions import DELETE, Action
+from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 from common.errors import Conflict
 from common.messages.scheduler import SelectHost
@@ -136,10 +137,11 @@ async def start_action(
     migration: MigrationStart | None = None,
     columns: dict[str, Any] | None = None,
     adds: dict[str, int] | None = None,
+    disk: BlockDevice | None = None,
 ) -> None:
     """Check the row, begin the action on the request's server, wake a conductor. `state` is the
     workflow's input, `columns` are written to the server with it, `adds` is what the server will
-    count for more in the quota.
+    count for more in the quota, `disk` is one more that it has from then on.
 
     Raises `Conflict` when the row forbids it, also when another request came first, `OverQuota`.
     """
@@ -152,9 +154,12 @@ async def start_action(
         begin = functools.partial(
             store.begin_within_quota,
             project_id=server.project_id,
-            limits=found.of_user(server.user_id),
+            user_id=server.user_id,
+            limits=found.caps(server.user_id),
             adds=adds,
         )
+    if disk is not None:
+        begin = functools.partial(store.begin_with_disk, disk=disk)
     workflow_id = await begin(
         app.pool,
         uuid,

@@ -21,6 +21,7 @@ from common.config.settings import Settings
 from common.db.stores.services import service_goodbye, service_report
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from common.telemetry.health import HealthServer
@@ -129,6 +130,7 @@ class ApiService:
             session=session,
             image=ImageClient(session),
             network=NetworkClient(session),
+            volume=VolumeClient(session),
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)

@@ -22,6 +22,13 @@ def limit_of(request: Request) -> int:
     return most if asked is None else min(asked, most)
 
 
+def window_of(request: Request) -> tuple[int, int]:
+    """(how many to leave out, how many to show) of the oldest lists: `offset` and `limit`, where
+    a limit of 0 is none."""
+    most = request.app.settings.api.max_limit
+    return request.q("offset") or 0, min(request.q("limit") or most, most)
+
+
 def unknown_marker(marker: str) -> InvalidInput:
     return InvalidInput(f"marker [{marker}] not found")
 

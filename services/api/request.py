@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from common.db.stores.servers import PlacedServer
     from common.neighbours.image import ImageClient
     from common.neighbours.network import NetworkClient
+    from common.neighbours.volume import VolumeClient
     from common.runtime.ports import Clock, Ids, Random
     from common.runtime.tasks import Tasks
     from services.api.http.links import Links
@@ -41,6 +42,7 @@ class Deps:
     session: ServiceSession
     image: ImageClient
     network: NetworkClient
+    volume: VolumeClient
 
 
 @dataclass(frozen=True)

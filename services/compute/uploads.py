@@ -66,10 +66,14 @@ class Uploads:
             raise HostCommandFailed(rule.message)
 
     async def _upload(self, images: ImageClient, uuid: str, generation: int, image_id: str) -> None:
-        chunks = cast(Snapshot, self._driver).snapshot(uuid, generation)
+        driver = cast(Snapshot, self._driver)
+        chunks = driver.snapshot(uuid, generation)
         # The driver refuses before its first chunk. Asked for inside the request, that would look
         # like a broken connection.
         first = await anext(chunks)
+        # The record was made by somebody who cannot know what this host's disks are; a service that
+        # looks into the data refuses what is something else than the record says.
+        await images.set_disk_format(image_id, driver.snapshot_format)
         try:
             await images.upload(image_id, self._paced(first, chunks))
         except Conflict:

@@ -55,6 +55,15 @@ class Events:
         self._waiting.append({"name": name, "server_uuid": server_uuid, "tag": tag})
         self._wake.set()
 
+    def add_later(self, delay_s: float, name: str, server_uuid: str, tag: str) -> None:
+        """The same after a while; a stop in between forgets it, as it does what was not sent."""
+
+        async def wait() -> None:
+            await self._clock.sleep(delay_s)
+            self.add(name, server_uuid, tag)
+
+        self._tasks.spawn("compute-event-later", wait())
+
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 from deploy.cli.cloud import CloudError
 from deploy.cli.demo import TIMERS, Story
@@ -76,7 +77,7 @@ def main() -> int:
     with ExitStack() as ending:
         try:
             check(Workspace(path.resolve()), ending)
-        except (NotStarted, NotSeen, CloudError, LocalClusterError) as error:
+        except (NotStarted, NotSeen, CloudError, LocalClusterError, TimeoutExpired) as error:
             print(f"Not seen: {error}", file=sys.stderr)  # noqa: T201
             return 1
     print(f"All was seen, in {time.monotonic() - began:.0f} s.")  # noqa: T201

@@ -7,6 +7,7 @@ guests' own drivers.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from services.conductor.workflows import DEFINITIONS
 from services.consoles import app as consoles
 from services.scheduler import app as scheduler
 from services.standins import app as standins
+from tests.support.volumes import VolumesOf, assert_volumes_sound
 from tests.support.wait import wait_for
 
 FAST: dict[str, Any] = {
@@ -63,6 +65,12 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Member:
     service: Any
@@ -83,16 +91,22 @@ class Cluster:
         self.members: dict[str, Member] = {}
         self.pool: asyncpg.Pool[asyncpg.Record]
         self.http: aiohttp.ClientSession
+        self._api_port = free_port()  # the stand-ins must know it before the API starts
         self._urls: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
 
     def settings(self, **more: Any) -> Settings:
         base: dict[str, Any] = {
             "database": {"url": self.database_url},
-            "api": {"listen_port": 0},
+            "api": {"listen_port": self._api_port},
             "consoles": {"listen_port": 0},
         }
-        state = {"standins": {"listen_port": 0, "state_dir": str(self.scratch / "standins")}}
+        own = {
+            "listen_port": 0,
+            "state_dir": str(self.scratch / "standins"),
+            "compute_public_url": f"http://127.0.0.1:{self._api_port}/v2.1",
+        }
+        state = {"standins": own}
         return Settings(**merged(FAST, base, state, self._urls, self.overrides, more))
 
     async def start(self) -> None:
@@ -285,6 +299,11 @@ class Cluster:
         await wait_for(idle, timeout_s, f"workflows of {server_id} to end")
         return await self.server(server_id)
 
+    @property
+    def volumes(self) -> VolumesOf:
+        """The volume service."""
+        return VolumesOf(self)
+
     # --- invariants ------------------------------------------------------------------------
     async def row(self, server_id: str) -> asyncpg.Record:
         return await self.pool.fetchrow("select * from servers where uuid = $1::uuid", server_id)
@@ -301,8 +320,8 @@ class Cluster:
         return found
 
     async def assert_sound(self) -> None:
-        """Nothing leaked, nothing double: claims, ledgers, ports and guests all agree, and what
-        workflows left behind has been worked off."""
+        """Nothing leaked, nothing double: claims, ledgers, ports, volumes and guests all agree, and
+        what workflows left behind has been worked off."""
         await wait_for(self._nothing_left_over, 5, "leftovers to be worked off")
         servers = {
             str(r["uuid"]): r
@@ -328,6 +347,7 @@ class Cluster:
         await self._assert_guests_sound(servers, kept)
         await self._assert_interfaces_sound(servers)
         await self._assert_images_sound(servers)
+        await assert_volumes_sound(self)
         logs = sorted(self.scratch.glob("compute/*/driver.log*"))
         assert logs, "the drivers have logged"
         twice = overlaps(running_intervals(logs))

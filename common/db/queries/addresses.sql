@@ -26,3 +26,6 @@ returning position;
 
 -- name: end_turn(name, position)!
 update reconciler_turns set position = :position where name = :name;
+
+-- name: places(uuids)
+select uuid, host, task_state from servers where uuid = any(:uuids::uuid[]) and deleted_at is null;

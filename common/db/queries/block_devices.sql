@@ -16,6 +16,11 @@ select d.uuid, s.uuid,
     on conflict (server_uuid, volume_id) do nothing
 returning uuid;
 
+-- name: servers_of_volume(volume_id)
+-- Servers that have the volume as a disk.
+select server_uuid from block_devices d join servers s on s.uuid = d.server_uuid
+ where d.volume_id = :volume_id and s.deleted_at is null;
+
 -- name: set_delete_on_termination(server_uuid, volume_id, value)^
 update block_devices set delete_on_termination = :value
  where server_uuid = :server_uuid and volume_id = :volume_id

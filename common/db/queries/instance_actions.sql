@@ -15,3 +15,7 @@ select a.*, coalesce(a.updated_at, a.start_time) as changed_at
 
 -- name: events(action_id)
 select * from instance_action_events where action_id = :action_id order by start_time, id;
+
+-- name: outcome(server_uuid, request_id)^
+select finish_time is not null as finished, outcome from instance_actions
+ where server_uuid = :server_uuid and request_id = :request_id;

@@ -3,6 +3,15 @@ insert into leftovers (server_uuid, kind, detail, reason, request_id)
 values (:server_uuid, :kind, :detail, :reason, :request_id)
 on conflict (server_uuid, kind, detail) do nothing;
 
+-- name: intend(server_uuid, detail, reason, request_id, due_s)!
+insert into leftovers (server_uuid, kind, detail, reason, request_id, due_at)
+values (:server_uuid, 'attachments', :detail, :reason, :request_id,
+        now() + make_interval(secs => :due_s));
+
+-- name: intended(server_uuid, detail)!
+delete from leftovers
+ where server_uuid = :server_uuid and kind = 'attachments' and detail = :detail::jsonb;
+
 -- name: take_due(most, retry_s)
 -- Not while a workflow owns the server: it may be making what this would remove.
 with due as (

@@ -11,16 +11,15 @@ select project_id from quota_projects where project_id = :project_id for update;
 -- name: add_project(project_id)!
 insert into quota_projects (project_id) values (:project_id) on conflict do nothing;
 
--- name: usage(project_id)^
-select instances::integer, cores::integer, ram from usage_of(:project_id);
-
--- name: usage_of_resizes(project_id)^
-select coalesce(sum(greatest((w.state -> 'flavor' ->> 'vcpus')::integer - s.vcpus, 0)),
-                0)::integer as cores,
-       coalesce(sum(greatest((w.state -> 'flavor' ->> 'memory_mib')::bigint - s.memory_mib, 0)),
-                0)::bigint as ram
-  from workflows w join servers s on s.uuid = w.server_uuid
- where w.kind = 'resize' and s.project_id = :project_id and s.vm_state <> 'resized';
+-- name: usage(project_id, user_id)^
+-- Of the project, or of one user in it.
+select u.instances::integer, u.cores::integer, u.ram,
+       (select count(*) from server_groups
+         where project_id = :project_id
+           and (:user_id::text is null or user_id = :user_id))::integer as server_groups
+  from (select * from usage_of(:project_id) where :user_id::text is null
+        union all
+        select * from usage_of_user(:project_id, :user_id) where :user_id::text is not null) u;
 
 -- name: set_limits(project_id, limits)!
 insert into quota_projects (project_id, limits) values (:project_id, :limits)

@@ -29,20 +29,29 @@ select host, hypervisor_hostname as node from compute_nodes
    and (:node::text is null or hypervisor_hostname = :node)
  limit 1;
 
--- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, group_members)
--- All servers of one request: they differ in id, names and index only. As many as the quota allows,
--- none when these are fewer than `at_least`. A limit of null is none; without limits nothing is
--- counted. Exact only while the project is locked (lock_project) by an earlier statement. Of a group
--- that would get too many members of this user none are made.
+-- name: insert_servers(uuids, names, hostnames, common, request_id, workflow_state, deadline_s, reserve_s, at_least, instances, cores, ram, user_instances, user_cores, user_ram, group_members, devices)
+-- All servers of one request: they differ in id, names and index only, and each has disks like
+-- `devices`. As many as the quota allows, none when these are fewer than `at_least`. A limit of null
+-- is none; without limits nothing is counted; the user's own limits are for what the user has. Exact
+-- only while the project is locked (lock_project) by an earlier statement. Of a group that would get
+-- too many members of this user none are made.
 with used as materialized (
     select u.* from (select) one left join lateral
            (select * from usage_of(:common::jsonb ->> 'project_id')
              where coalesce(:instances::bigint, :cores::bigint, :ram::bigint) is not null) u on true
+), own as materialized (
+    select u.* from (select) one left join lateral
+           (select * from usage_of_user(:common::jsonb ->> 'project_id', :common::jsonb ->> 'user_id')
+             where coalesce(:user_instances::bigint, :user_cores::bigint, :user_ram::bigint)
+                   is not null) u on true
 ), fits as (
     select least(cardinality(:uuids::uuid[]), :instances::bigint - used.instances,
                  (:cores::bigint - used.cores) / nullif(c.vcpus, 0),
-                 (:ram::bigint - used.ram) / nullif(c.memory_mib, 0)) as number
-      from used, jsonb_populate_record(null::servers, :common::jsonb) as c
+                 (:ram::bigint - used.ram) / nullif(c.memory_mib, 0),
+                 :user_instances::bigint - own.instances,
+                 (:user_cores::bigint - own.cores) / nullif(c.vcpus, 0),
+                 (:user_ram::bigint - own.ram) / nullif(c.memory_mib, 0)) as number
+      from used, own, jsonb_populate_record(null::servers, :common::jsonb) as c
 ), crowd as (
     select count(*) as members from servers s, jsonb_populate_record(null::servers, :common::jsonb) c
      where :group_members::bigint is not null and s.server_group = c.server_group
@@ -73,6 +82,16 @@ with used as materialized (
     insert into instance_actions (server_uuid, action, request_id, user_id, project_id)
     select uuid, 'create', :request_id, user_id, project_id from sv
     returning id, server_uuid
+), dv as (
+    insert into block_devices (
+        uuid, server_uuid, position, source_type, destination_type, boot_index, device_name,
+        volume_id, attachment_id, image_id, snapshot_id, size, volume_type, guest_format, disk_bus,
+        device_type, tag, delete_on_termination)
+    select gen_random_uuid(), sv.uuid, e.place - 1, d.source_type, d.destination_type, d.boot_index,
+           d.device_name, d.volume_id, d.attachment_id, d.image_id, d.snapshot_id, d.size,
+           d.volume_type, d.guest_format, d.disk_bus, d.device_type, d.tag, d.delete_on_termination
+      from sv, jsonb_array_elements(:devices::jsonb) with ordinality as e (value, place),
+           jsonb_populate_record(null::block_devices, e.value) as d
 )
 insert into workflows (kind, server_uuid, request_id, action_id, state, deadline_at,
                        lease_expires_at)

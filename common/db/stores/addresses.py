@@ -8,7 +8,7 @@ and not ended is taken again with the same page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,20 @@ class Shown:
     @classmethod
     def from_row(cls, row: Record) -> Shown:
         return cls(**dict(row))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server is, and what is being done to it."""
+
+    uuid: UUID
+    host: str | None
+    task_state: str | None
+
+
+async def places(pool: Pool, uuids: Collection[UUID]) -> dict[UUID, Place]:
+    """Those of them that exist."""
+    return {row["uuid"]: Place(**dict(row)) async for row in _sql.places(pool, uuids=list(uuids))}
 
 
 async def shown(pool: Pool, uuids: Sequence[UUID]) -> list[Shown]:

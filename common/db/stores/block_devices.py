@@ -8,7 +8,7 @@ Crash story: each function is one statement.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.db.loader import load
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 _sql = load("block_devices")
 
 
+def as_json(device: BlockDevice) -> dict[str, Any]:
+    """The columns, as a statement takes them."""
+    return {**asdict(device), "uuid": str(device.uuid)}
+
+
 async def add(db: Executor, server_uuid: UUID, device: BlockDevice) -> bool:
     """False: the server is gone, or has this volume already."""
-    row = await _sql.add(
-        db, server_uuid=server_uuid, device={**asdict(device), "uuid": str(device.uuid)}
-    )
+    row = await _sql.add(db, server_uuid=server_uuid, device=as_json(device))
     return row is not None
 
 
@@ -43,6 +46,11 @@ async def known(pool: Pool, server_uuid: UUID) -> Known:
     """As it is now, whatever a workflow has read before."""
     row = await _sql.attachments(pool, server_uuid=server_uuid)
     return Known(frozenset(row["named"]), frozenset(row["reserving"]))
+
+
+async def servers_of_volume(pool: Pool, volume_id: str) -> list[UUID]:
+    """Servers that have the volume as a disk; several only when it is shared."""
+    return [row["server_uuid"] async for row in _sql.servers_of_volume(pool, volume_id=volume_id)]
 
 
 async def set_delete_on_termination(

@@ -78,3 +78,11 @@ async def action_get(pool: Pool, server_uuid: UUID, request_id: str) -> Instance
 async def events_list(pool: Pool, action_id: int) -> list[ActionEvent]:
     """In the order they started."""
     return [_made(ActionEvent, row) async for row in _sql.events(pool, action_id=action_id)]
+
+
+async def outcome(pool: Pool, server_uuid: UUID, request_id: str) -> dict[str, Any] | None:
+    """What an action has ended with that answers its request; None: it goes on."""
+    row = await _sql.outcome(pool, server_uuid=server_uuid, request_id=request_id)
+    if row is None or not row["finished"]:
+        return None
+    return row["outcome"] or {"error": {"code": "bug", "message": "It has ended without a word."}}

@@ -52,6 +52,32 @@ async def add(pool: Pool, server_uuid: UUID, request_id: str, found: Sequence[Le
         )
 
 
+_INTENDED_FOR_S = 120.0
+"""Longer than a request can take."""
+
+
+def _intent(volume_id: str, request_id: str) -> dict[str, Any]:
+    return {"volume_id": volume_id, "request_id": request_id}
+
+
+async def intend(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
+    """Write down, before a request tells the volume service, that it is about to: should it die
+    before the database knows what it has done, the row is left over. End it with `intended`."""
+    await _sql.intend(
+        pool,
+        server_uuid=server_uuid,
+        detail=_intent(volume_id, request_id),
+        reason="a request has begun to change who is attached to the volume, and did not end",
+        request_id=request_id,
+        due_s=_INTENDED_FOR_S,
+    )
+
+
+async def intended(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
+    """The request has ended: the database knows what it has done, or it has undone it."""
+    await _sql.intended(pool, server_uuid=server_uuid, detail=_intent(volume_id, request_id))
+
+
 async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
     """Rows that are due and whose server is at rest, each for one taker; they are due again after
     `retry_s` times a factor that doubles with every attempt, at most an hour."""

@@ -1,7 +1,8 @@
-"""What projects may have, and how much of it they have.
+"""What projects and their users may have, and how much of it they have.
 
 Owns: table `quota_projects`. Usage is never stored: it is counted from `servers` while the
-project's row is locked, so there is nothing that could drift.
+project's row is locked, so there is nothing that could drift. A project's limits count for all its
+servers; limits of one user, where there are some, besides for the servers of that user.
 May not: decide whether a request fits; callers do, under `lock`.
 Crash story: a lock ends with its transaction.
 """
@@ -18,8 +19,10 @@ from common.db.loader import load
 _sql = load("limits")
 
 UNLIMITED = -1
-CLASS_ROW = "class:default"
-"""Limits of the default class share the table; no project id contains a colon."""
+_CLASS = "class:"
+"""Limits of classes share the table; no project id contains a colon."""
+CLASS_ROW = f"{_CLASS}default"
+"""The only class that counts."""
 _USERS = "users"
 """Key below which a project's row keeps the limits of single users."""
 
@@ -43,6 +46,21 @@ class Usage:
     instances: int
     cores: int
     ram: int
+    server_groups: int = 0
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What must hold when one user of a project wants more: both at the same time."""
+
+    project: Limits
+    """For what the project has."""
+    user: Limits
+    """For what the user has; only what was set for this user."""
+
+    def __getitem__(self, name: str) -> int:
+        """The lower of both."""
+        return _lower(self.project[name], self.user.get(name, UNLIMITED))
 
 
 @dataclass(frozen=True)
@@ -53,9 +71,19 @@ class ProjectLimits:
     own: Limits = field(default_factory=dict)
     users: dict[str, Limits] = field(default_factory=dict)
 
+    def caps(self, user_id: str) -> Caps:
+        return Caps(self.effective, self.users.get(user_id, {}))
+
     def of_user(self, user_id: str | None) -> Limits:
-        """The effective limits of one user of the project; None: of the project."""
-        return {**self.effective, **self.users.get(user_id or "", {})}
+        """The effective limits of one user of the project, which are never above the project's;
+        None: of the project."""
+        own = self.users.get(user_id or "", {})
+        lower = {k: _lower(v, self.effective.get(k, UNLIMITED)) for k, v in own.items()}
+        return {**self.effective, **lower}
+
+
+def _lower(one: int, other: int) -> int:
+    return max(one, other) if UNLIMITED in {one, other} else min(one, other)
 
 
 def defaults(settings: QuotaSettings) -> Limits:
@@ -78,9 +106,9 @@ def effective(row: Mapping[str, Any], settings: QuotaSettings) -> ProjectLimits:
     return ProjectLimits({**defaults(settings), **row["class"], **own}, own, users)
 
 
-async def class_limits(db: Executor, settings: QuotaSettings) -> Limits:
-    """Limits of projects that have none of their own."""
-    row = await _sql.limits_of(db, project_id=CLASS_ROW, class_row=CLASS_ROW)
+async def class_limits(db: Executor, settings: QuotaSettings, name: str = "default") -> Limits:
+    """Limits of projects that have none of their own; those of other classes count for nobody."""
+    row = await _sql.limits_of(db, project_id=CLASS_ROW, class_row=_CLASS + name)
     return {**defaults(settings), **row["class"]}
 
 
@@ -91,16 +119,10 @@ async def lock(connection: InTransaction, project_id: str) -> None:
         await _sql.lock_project(connection, project_id=project_id)
 
 
-async def usage(db: Executor, project_id: str) -> Usage:
-    """Counted now; exact only under `lock`."""
-    return Usage(**dict(await _sql.usage(db, project_id=project_id)))
-
-
-async def usage_with_resizes(db: Executor, project_id: str) -> Usage:
-    """As `usage`, with what resizes that are under way will add to it."""
-    more = await _sql.usage_of_resizes(db, project_id=project_id)
-    used = await usage(db, project_id)
-    return Usage(used.instances, used.cores + more["cores"], used.ram + more["ram"])
+async def usage(db: Executor, project_id: str, user_id: str | None = None) -> Usage:
+    """Of the project, or of one user in it, with what pending resizes may need. Counted now; exact
+    only under `lock`."""
+    return Usage(**dict(await _sql.usage(db, project_id=project_id, user_id=user_id)))
 
 
 async def set_limits(
@@ -117,10 +139,11 @@ async def set_limits(
     await _sql.set_limits(connection, project_id=project_id, limits=kept)
 
 
-async def set_class_limits(connection: InTransaction, changes: Limits) -> None:
-    """Change what projects without limits of their own may have. Needs a transaction."""
-    await lock(connection, CLASS_ROW)
-    await set_limits(connection, CLASS_ROW, changes)
+async def set_class_limits(connection: InTransaction, name: str, changes: Limits) -> None:
+    """Change what projects without limits of their own may have, if it is the default class. Needs
+    a transaction."""
+    await lock(connection, _CLASS + name)
+    await set_limits(connection, _CLASS + name, changes)
 
 
 async def clear(connection: InTransaction, project_id: str, *, user_id: str | None = None) -> None:

@@ -19,12 +19,13 @@ import asyncpg
 
 from common.db.loader import load
 from common.db.pool import Pool
-from common.db.stores import quotas
-from common.db.stores.quotas import UNLIMITED, Limits
-from common.db.stores.servers import UPDATABLE, refusal, texts
+from common.db.stores import block_devices, quotas
+from common.db.stores.quotas import UNLIMITED, Caps
+from common.db.stores.servers import UPDATABLE, over_quota, texts
 from common.domain.actions import Action
+from common.domain.block_devices import BlockDevice
 from common.domain.states import TaskState, VmState
-from common.errors import OverQuota
+from common.errors import Conflict, OverQuota
 
 if TYPE_CHECKING:
     from common.db.stores.quotas import Executor, InTransaction
@@ -234,19 +235,31 @@ async def begin_within_quota(
     action: Action,
     *,
     project_id: str,
-    limits: Limits,
+    user_id: str,
+    limits: Caps,
     adds: dict[str, int],
     **rest: Any,
 ) -> int | None:
-    """`begin_action` for one that makes the server count for more: by `adds` instances, cores and
-    MiB of ram. What resizes under way will add counts as used. Raises `OverQuota`."""
+    """`begin_action` for one that makes the server of that user count for more: by `adds`
+    instances, cores and MiB of ram. Raises `OverQuota`."""
     async with pool.acquire() as connection, connection.transaction():
         if any(more > 0 and limits[name] != UNLIMITED for name, more in adds.items()):
             await quotas.lock(connection, project_id)
-            used = await quotas.usage_with_resizes(connection, project_id)
-            if reason := refusal(limits, used, adds):
+            if reason := await over_quota(connection, project_id, user_id, limits, adds):
                 raise OverQuota(reason)
         return await begin_action(connection, uuid, action, **rest)
+
+
+async def begin_with_disk(
+    pool: Pool, uuid: UUID, action: Action, *, disk: BlockDevice, **rest: Any
+) -> int | None:
+    """`begin_action` for one that gives the server a disk. Raises `Conflict` when the server has
+    the volume already."""
+    async with pool.acquire() as connection, connection.transaction():
+        workflow_id = await begin_action(connection, uuid, action, **rest)
+        if workflow_id is not None and not await block_devices.add(connection, uuid, disk):
+            raise Conflict(f"volume {disk.volume_id} already attached")
+    return workflow_id
 
 
 async def begin_delete(

@@ -18,8 +18,9 @@ from uuid import UUID
 from common.config.settings import QuotaSettings
 from common.db.loader import load
 from common.db.pool import Pool, Record
-from common.db.stores import quotas
-from common.db.stores.quotas import UNLIMITED, Limits, ProjectLimits, Usage
+from common.db.stores import block_devices, quotas
+from common.db.stores.quotas import UNLIMITED, Caps, Limits, ProjectLimits, Usage
+from common.domain.block_devices import BlockDevice
 from common.domain.host_status import HostStatus, Precedence, host_status
 from common.domain.server import Server
 from common.errors import OverQuota
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from common.db.stores.quotas import Executor
 
 _sql = load("servers")
+
+COUNTED = ("instances", "cores", "ram")
+"""What servers use up of a quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +142,19 @@ async def servers_create(
     common: dict[str, Any],
     workflow_state: dict[str, Any],
     request_id: str,
-    limits: Limits,
+    limits: Caps,
     deadline_s: float,
     reserve_s: float = 0.0,
+    devices: Sequence[BlockDevice] = (),
 ) -> dict[UUID, int]:
     """Insert as many of `candidates` as the quota allows, with their actions and workflows.
 
-    `common` has the columns that are the same for all. Returns workflow ids by server, in the order
-    of the candidates; raises `OverQuota` when of the `wanted` servers fewer than `at_least` fit.
+    `common` has the columns that are the same for all; each gets disks like `devices`. Returns
+    workflow ids by server, in the order of the candidates; raises `OverQuota` when of the `wanted`
+    servers fewer than `at_least` fit.
     """
-    limited = {name: _or_none(limits[name]) for name in ("instances", "cores", "ram")}
+    limited = {name: _or_none(limits.project[name]) for name in COUNTED}
+    limited |= {f"user_{name}": _or_none(limits.user.get(name, UNLIMITED)) for name in COUNTED}
     grouped = common.get("server_group") is not None
     limited["group_members"] = _or_none(limits["server_group_members"]) if grouped else None
 
@@ -163,6 +170,7 @@ async def servers_create(
             deadline_s=deadline_s,
             reserve_s=reserve_s,
             at_least=at_least,
+            devices=[block_devices.as_json(device) for device in devices],
             **limited,
         )
         ids = {row["server_uuid"]: row["id"] async for row in rows}
@@ -174,8 +182,9 @@ async def servers_create(
     async with pool.acquire() as connection, connection.transaction():
         await quotas.lock(connection, project_id)
         if not (ids := await insert(connection)):
-            used = await quotas.usage(connection, project_id)
-            over = _over(limits, used, wanted, common["vcpus"], common["memory_mib"])
+            sizes = {"cores": common["vcpus"], "ram": common["memory_mib"], "instances": 1}
+            asked = {name: wanted * size for name, size in sizes.items()}
+            over = await over_quota(connection, project_id, common["user_id"], limits, asked)
             raise OverQuota(over or "Quota exceeded, too many servers in group.")
     return ids
 
@@ -184,10 +193,15 @@ def _or_none(limit: int) -> int | None:
     return None if limit == UNLIMITED else limit
 
 
-def _over(limits: Limits, used: Usage, wanted: int, vcpus: int, memory_mib: int) -> str:
-    """The refusal of `wanted` servers of a size."""
-    asked = {"cores": wanted * vcpus, "instances": wanted, "ram": wanted * memory_mib}
-    return refusal(limits, used, asked) or ""
+async def over_quota(
+    db: Executor, project_id: str, user_id: str, limits: Caps, asked: dict[str, int]
+) -> str | None:
+    """Why the project or its user cannot have `asked` more; None: they can. Exact under `lock`."""
+    over = refusal(limits.project, await quotas.usage(db, project_id), asked)
+    if over is None and limits.user:
+        own = {name: limits.user.get(name, UNLIMITED) for name in COUNTED}
+        over = refusal(own, await quotas.usage(db, project_id, user_id), asked)
+    return over
 
 
 def refusal(limits: Limits, used: Usage, asked: dict[str, int]) -> str | None:

@@ -58,7 +58,7 @@ async def create(request: Request) -> Reply:
         kind=kind,
         fingerprint=keys.fingerprint(kind, public_key),
         public_key=public_key,
-        quota=limits.effective["key_pairs"],
+        quota=limits.of_user(user_id)["key_pairs"],
     )
     return Reply({"keypair": {**CREATED.renderer(request)(keypair), **private}})
 

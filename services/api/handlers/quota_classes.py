@@ -8,14 +8,10 @@ from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas import quotas as schemas
 
-DEFAULT = "default"
-
 
 async def _limits(request: Request) -> quotas.Limits:
-    settings = request.app.settings.quota
-    if request.params["id"] == DEFAULT:
-        return await quotas.class_limits(request.app.pool, settings)
-    return quotas.defaults(settings)
+    app = request.app
+    return await quotas.class_limits(app.pool, app.settings.quota, request.params["id"])
 
 
 async def show(request: Request) -> Reply:
@@ -25,12 +21,11 @@ async def show(request: Request) -> Reply:
 
 
 async def update(request: Request) -> Reply:
-    asked = request.body["quota_class_set"]
     # Limits that nobody enforces are kept too: old clients read back what they have set.
-    if request.params["id"] == DEFAULT:
-        async with request.app.pool.acquire() as connection, connection.transaction():
-            await quotas.set_class_limits(connection, asked)
-    limits = {**await _limits(request), **asked}
+    changes = request.body["quota_class_set"]
+    async with request.app.pool.acquire() as connection, connection.transaction():
+        await quotas.set_class_limits(connection, request.params["id"], changes)
+    limits = await _limits(request)
     shown = {name: limits.get(name, UNLIMITED) for name in schemas.class_names(request.v)}
     return Reply({"quota_class_set": shown})
 

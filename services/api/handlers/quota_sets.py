@@ -38,12 +38,12 @@ async def show(request: Request) -> Reply:
 
 async def detail(request: Request) -> Reply:
     project_id = await _project(request)
-    pool = request.app.pool
+    pool, user_id = request.app.pool, request.q("user_id")
     limits = await quotas.limits(pool, project_id, request.app.settings.quota)
-    used = vars(await quotas.usage(pool, project_id))
+    used = vars(await quotas.usage(pool, project_id, user_id))
     details = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
-        for name, limit in limits.of_user(request.q("user_id")).items()
+        for name, limit in limits.of_user(user_id).items()
     }
     unknown = {"limit": UNLIMITED, "in_use": 0, "reserved": 0}
     return Reply({"quota_set": {"id": project_id, **_visible(request, details, unknown)}})
@@ -57,14 +57,14 @@ async def defaults(request: Request) -> Reply:
 
 async def update(request: Request) -> Reply:
     project_id = await _project(request)
-    asked = dict(request.body["quota_set"])
-    force = asked.pop("force", False)
-    changes = {k: v for k, v in asked.items() if k not in schemas.NOT_ENFORCED}
+    # Limits that nobody enforces are kept too: old clients read back what they have set.
+    changes = dict(request.body["quota_set"])
+    force = changes.pop("force", False)
     user_id, settings = request.q("user_id"), request.app.settings.quota
     async with request.app.pool.acquire() as connection, connection.transaction():
         await quotas.lock(connection, project_id)
         if not force:
-            used = vars(await quotas.usage(connection, project_id))
+            used = vars(await quotas.usage(connection, project_id, user_id))
             _refuse_below_usage(changes, used)
         if user_id is not None:
             _refuse_above_project(changes, await quotas.limits(connection, project_id, settings))
@@ -84,7 +84,7 @@ def _refuse_below_usage(changes: Limits, used: dict[str, int]) -> None:
 
 def _refuse_above_project(changes: Limits, limits: ProjectLimits) -> None:
     for name, limit in changes.items():
-        most = limits.effective[name]
+        most = limits.effective.get(name, UNLIMITED)
         if most != UNLIMITED and (limit > most or limit == UNLIMITED):
             raise InvalidInput(
                 f"Quota limit {limit} for {name} must be less than or equal to {most}."

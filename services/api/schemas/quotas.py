@@ -11,8 +11,7 @@ _ALWAYS = ("instances", "cores", "ram", "metadata_items", "key_pairs")
 _GROUPS = ("server_groups", "server_group_members")
 _FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
 _NETWORK = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
-NOT_ENFORCED = frozenset(_NETWORK)
-"""Shown as unlimited to old clients; the network service has the real ones."""
+"""Kept for old clients and enforced by nobody; the network service has the real ones."""
 
 _LIMIT = integer(-1)
 

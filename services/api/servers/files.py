@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from common.db.stores.quotas import UNLIMITED, Limits
+from common.db.stores.quotas import UNLIMITED, Caps, Limits
 from common.errors import InvalidInput, OverQuota
 
 
-def check(files: list[dict[str, Any]], limits: Limits) -> None:
+def check(files: list[dict[str, Any]], limits: Limits | Caps) -> None:
     """Raises `OverQuota` or `InvalidInput` for injected files (below 2.57)."""
     most = limits["injected_files"]
     if most != UNLIMITED and len(files) > most:

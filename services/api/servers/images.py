@@ -10,10 +10,16 @@ from typing import Any
 
 from common.errors import Forbidden, InvalidInput, NotFound
 from common.neighbours.image import Image
+from common.neighbours.volume import Volume
 from services.api.request import Request
 
 GIB = 1 << 30
 ZERO_DISK = "os_compute_api:servers:create:zero_disk_flavor"
+_OF_RECORD = frozenset(
+    {"image_id", "image_name", "disk_format", "container_format", "size", "min_disk", "min_ram",
+     "checksum"}
+)  # fmt: skip
+"""What a volume remembers of its image beside the image's properties."""
 _TRUE = frozenset({"true", "t", "1", "yes", "y", "on"})
 
 
@@ -46,6 +52,40 @@ def check(image: Image, flavor: dict[str, Any], *, zero_disk_allowed: bool) -> N
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f"Flavor disk is {root_bytes} bytes, minimum size is {least} bytes."
         )
+
+
+def check_on_volume(image: Image, flavor: dict[str, Any], volume_gib: int) -> None:
+    """The same for a server whose root disk is a volume of this size; what its flavor says of
+    disks does not matter."""
+    check_active(image)
+    if flavor["memory_mib"] < image.min_ram_mib:
+        raise InvalidInput("Flavor's memory is too small for requested image.")
+    size, least = volume_gib * GIB, image.min_disk_gib * GIB
+    if size and least > size:
+        raise InvalidInput(
+            "Volume is smaller than the minimum size specified in image metadata. "
+            f"Volume size is {size} bytes, minimum size is {least} bytes."
+        )
+
+
+def of_volume(volume: Volume) -> Image:
+    """The image a volume was made of, as far as the volume remembers it."""
+    known = volume.image_metadata
+    return Image(
+        id=known.get("image_id", ""),
+        name=known.get("image_name"),
+        status="active",
+        visibility="private",
+        owner=None,
+        disk_format=known.get("disk_format"),
+        container_format=known.get("container_format"),
+        size_bytes=int(known.get("size", 0)),
+        min_disk_gib=int(known.get("min_disk", 0)),
+        min_ram_mib=int(known.get("min_ram", 0)),
+        created_at=volume.created_at,
+        updated_at=volume.created_at,
+        properties={name: value for name, value in known.items() if name not in _OF_RECORD},
+    )
 
 
 def check_active(image: Image) -> None:

@@ -34,6 +34,7 @@ async def migrate_live(request: Request, host: str | None) -> None:
         "host": host,
         "force": bool(host) and (force or request.v < versions.LIVE_MIGRATE_FORCE),
         "migration_uuid": str(migration.uuid),
+        "checked_first": request.v < versions.LIVE_MIGRATION_CHECKED_LATER,
     }
     await start_action(request, LIVE_MIGRATE, state, migration=migration)
 

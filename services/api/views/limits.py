@@ -23,7 +23,7 @@ class Standing:
 
 
 def _limit(name: str) -> Getter:
-    return lambda standing, _request: standing.limits[name]
+    return lambda standing, _request: standing.limits.get(name, UNLIMITED)
 
 
 def _constant(value: Any) -> Getter:
@@ -46,17 +46,13 @@ ABSOLUTE = View(
             _limit("injected_file_content_bytes"),
             until=_FILES_UNTIL,
         ),
-        Field("maxSecurityGroups", _constant(UNLIMITED), until=_NETWORK_UNTIL),
-        Field(
-            "maxSecurityGroupRules",
-            _constant(UNLIMITED),
-            until=_NETWORK_UNTIL,
-        ),
-        Field("maxTotalFloatingIps", _constant(UNLIMITED), until=_NETWORK_UNTIL),
+        Field("maxSecurityGroups", _limit("security_groups"), until=_NETWORK_UNTIL),
+        Field("maxSecurityGroupRules", _limit("security_group_rules"), until=_NETWORK_UNTIL),
+        Field("maxTotalFloatingIps", _limit("floating_ips"), until=_NETWORK_UNTIL),
         Field("totalInstancesUsed", lambda standing, _: standing.usage.instances),
         Field("totalCoresUsed", lambda standing, _: standing.usage.cores),
         Field("totalRAMUsed", lambda standing, _: standing.usage.ram),
-        Field("totalServerGroupsUsed", _constant(0)),
+        Field("totalServerGroupsUsed", lambda standing, _: standing.usage.server_groups),
         Field("totalSecurityGroupsUsed", _constant(0), until=_NETWORK_UNTIL),
         Field("totalFloatingIpsUsed", _constant(0), until=_NETWORK_UNTIL),
     ]

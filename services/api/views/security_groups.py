@@ -22,11 +22,11 @@ def render(group: SecurityGroup, remote: Mapping[str, SecurityGroup]) -> dict[st
         "name": group.name,
         "description": group.description,
         "tenant_id": group.project_id,
-        "rules": [_rule(rule, remote) for rule in group.rules if rule.direction == "ingress"],
+        "rules": [render_rule(rule, remote) for rule in group.rules if rule.direction == "ingress"],
     }
 
 
-def _rule(rule: SecurityGroupRule, remote: Mapping[str, SecurityGroup]) -> dict[str, Any]:
+def render_rule(rule: SecurityGroupRule, remote: Mapping[str, SecurityGroup]) -> dict[str, Any]:
     ports = rule.port_range_min, rule.port_range_max
     if rule.port_range_min is None:
         ports = _ALL_PORTS.get((rule.protocol or "").lower(), ports)

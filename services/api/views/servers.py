@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from common.db.stores.servers import PlacedServer
+from common.domain.block_devices import attached
 from common.domain.host_status import HostStatus
 from common.domain.network_info import vifs
 from common.domain.states import FAULT_STATUSES, PROGRESS_STATUSES
@@ -142,8 +143,15 @@ def _links(placed: PlacedServer, request: Request) -> list[dict[str, str]]:
     return request.links.pair("servers", str(placed.server.uuid))
 
 
-def _volumes(_placed: PlacedServer, _request: Request) -> list[Any]:
-    return []
+def _volumes(placed: PlacedServer, _request: Request) -> list[dict[str, Any]]:
+    return [{"id": d.volume_id} for d in attached(placed.server.block_devices)]
+
+
+def _volumes_with_fate(placed: PlacedServer, _request: Request) -> list[dict[str, Any]]:
+    return [
+        {"id": d.volume_id, "delete_on_termination": d.delete_on_termination}
+        for d in attached(placed.server.block_devices)
+    ]
 
 
 # fmt: off
@@ -183,7 +191,10 @@ _IN_FULL_FORM = [
     Field("config_drive", _column("config_drive")),
     Field("key_name", _column("key_name")),
     Field("security_groups", _security_groups),
-    Field("os-extended-volumes:volumes_attached", _volumes),
+    Field("os-extended-volumes:volumes_attached", _volumes,
+          until=before(versions.ATTACHED_DELETE_ON_TERMINATION)),
+    Field("os-extended-volumes:volumes_attached", _volumes_with_fate,
+          since=versions.ATTACHED_DELETE_ON_TERMINATION),
     Field("OS-EXT-AZ:availability_zone", _zone),
     Field("OS-EXT-STS:power_state", _column("power_state")),
     Field("OS-EXT-STS:task_state", _column("task_state")),

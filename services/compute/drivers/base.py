@@ -99,6 +99,7 @@ class Capabilities:
     consoles: frozenset[ConsoleProtocol] = frozenset()
     """What its guests' consoles speak."""
     volumes: bool = False
+    volume_snapshots: bool = False
 
 
 class GuestHeld(Unavailable):
@@ -201,6 +202,9 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Snapshot(Protocol):
+    snapshot_format: str
+    """What the bytes are, as the image service names it: raw, qcow2, ..."""
+
     def snapshot(self, uuid: str, generation: int) -> AsyncIterator[bytes]:
         """The bytes of an image of the root disk, in chunks; the power state stays."""
 
@@ -240,6 +244,30 @@ class Volumes(Protocol):
         self, uuid: str, generation: int, volume_id: str, size_gib: int
     ) -> None:
         """Let the guest see that the volume has grown. Raises `NotFound` without it."""
+
+
+@runtime_checkable
+class VolumeSnapshots(Protocol):
+    """Snapshots of volumes that are files, which only the host of the running guest can make. Both
+    raise `NotFound` for a guest without the volume, and may be repeated."""
+
+    async def snapshot_volume(
+        self, uuid: str, generation: int, volume_id: str, snapshot_id: str, new_file: str
+    ) -> None:
+        """From now on the guest writes to `new_file`; what it wrote before is the snapshot."""
+
+    async def delete_volume_snapshot(
+        self,
+        uuid: str,
+        generation: int,
+        volume_id: str,
+        snapshot_id: str,
+        *,
+        file_to_merge: str | None = None,
+        merge_target_file: str | None = None,
+    ) -> None:
+        """Merge one file of the volume into the one that it is based on, so that the snapshot
+        between them is gone. Without files: the volume service has merged them by itself."""
 
 
 @runtime_checkable

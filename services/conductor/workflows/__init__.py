@@ -11,6 +11,7 @@ from services.conductor.workflows.confirm_resize import CONFIRM_RESIZE
 from services.conductor.workflows.create_backup import CREATE_BACKUP
 from services.conductor.workflows.create_image import CREATE_IMAGE
 from services.conductor.workflows.delete import DELETE
+from services.conductor.workflows.delete_volume_snapshot import DELETE_VOLUME_SNAPSHOT
 from services.conductor.workflows.detach_interface import DETACH_INTERFACE
 from services.conductor.workflows.detach_volume import DETACH_VOLUME
 from services.conductor.workflows.evacuate import EVACUATE
@@ -27,6 +28,7 @@ from services.conductor.workflows.resume import RESUME
 from services.conductor.workflows.revert_resize import REVERT_RESIZE
 from services.conductor.workflows.shelve import SHELVE
 from services.conductor.workflows.shelve_offload import SHELVE_OFFLOAD
+from services.conductor.workflows.snapshot_volume import SNAPSHOT_VOLUME
 from services.conductor.workflows.soft_delete import SOFT_DELETE
 from services.conductor.workflows.start import START
 from services.conductor.workflows.stop import STOP
@@ -44,6 +46,8 @@ DEFINITIONS: dict[str, Definition] = {
         DETACH_VOLUME,
         EXTEND_VOLUME,
         SWAP_VOLUME,
+        SNAPSHOT_VOLUME,
+        DELETE_VOLUME_SNAPSHOT,
         ATTACH_INTERFACE,
         BUILD,
         CHANGE_PASSWORD,

@@ -17,6 +17,7 @@ Input: state {"force_host", "requested_host", "availability_zone", "security_gro
 from __future__ import annotations
 
 from common.db.stores.commit import CLAIMED_HOST, NOW, Leftover
+from common.domain.block_devices import attached
 from common.domain.states import TaskState, VmState
 from common.errors import HostCommandFailed, MusterError, NoValidHost, Timeout
 from services.conductor.engine.context import Context, Overtaken
@@ -47,6 +48,8 @@ async def schedule(context: Context) -> None:
 
 
 async def schedule_undo(context: Context) -> None:
+    if not context.goes_on and attached(context.server.block_devices):
+        await making_volumes.unmake(context)  # no host was found: they are reserved in vain
     context.release_claims()
     context.change_server(host=None, node=None, task_state=TaskState.SCHEDULING)
 
@@ -154,7 +157,7 @@ def failed(context: Context) -> None:
 BUILD = Definition(
     "build",
     (
-        Step("schedule", schedule, schedule_undo, deadline_s=60),
+        Step("schedule", schedule, schedule_undo, deadline_s=60, left=connect_left),
         Step("network", network, network_undo, deadline_s=60, durable=False, left=ports.left),
         Step(
             "volumes",

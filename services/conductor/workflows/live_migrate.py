@@ -15,7 +15,8 @@ This is the one move in which a guest executes before the database has made it t
 destination must take over at once. So its silence is waited out before the source goes on.
 Progress is read from the source and written to the migration row; an abort or a forced completion
 is asked for in that row and passed on to the source. Input: state {"host": target or null, "force",
-"migration_uuid"}.
+"migration_uuid", "checked_first"}; the last says that the request has waited for the checks, as
+those below 2.34 do, which is recorded under another name.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from services.conductor.workflows import moving, placing, ports, volumes
 log = structlog.get_logger(__name__)
 
 CONDUCTOR_EVENT = "conductor_live_migrate_instance"
+CHECKED_EVENT = "conductor_migrate_server"
 CHECK_EVENTS = (
     "compute_check_can_live_migrate_source",
     "compute_check_can_live_migrate_destination",
@@ -50,10 +52,14 @@ ROLLBACK_EVENT = "compute_rollback_live_migration_at_destination"
 POLL_S = 0.5
 
 
+def _conductor_event(context: Context) -> str:
+    return CHECKED_EVENT if context.state.get("checked_first") else CONDUCTOR_EVENT
+
+
 async def schedule(context: Context) -> None:
     started = context.deps.clock.monotonic()
     await moving.choose_destination(context)
-    context.event(CONDUCTOR_EVENT, None, started)
+    context.event(_conductor_event(context), None, started)
     moving.migration(context, status="preparing")
 
 
@@ -191,7 +197,7 @@ def failed(context: Context) -> None:
         context.event_finish(COPY_EVENT, error)
         context.event(ROLLBACK_EVENT, context.state["dest"], error=error)
     else:
-        context.event(CONDUCTOR_EVENT, None, error=error)
+        context.event(_conductor_event(context), None, error=error)
     aborted = error.code == "migration_aborted"
     moving.migration(context, status="cancelled" if aborted else "error")
     in_doubt = context.failed_step == "copy" and _handed_over(context)

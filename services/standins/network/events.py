@@ -2,7 +2,8 @@
 
 Owns: which change of a port is an event. May not: send it; services/standins/events.py does.
 
-What a caller with the `service` role does is not told: that is compute itself, which knows.
+What a caller with the `service` role does is not told: that is compute itself, which knows. What
+happens later, when nobody calls, is.
 
 Crash story: see services/standins/events.py.
 """
@@ -15,6 +16,8 @@ from services.standins.web import Caller
 
 CHANGED = "network-changed"
 DELETED = "network-vif-deleted"
+PLUGGED = "network-vif-plugged"
+UNPLUGGED = "network-vif-unplugged"
 
 
 class Events:
@@ -23,8 +26,14 @@ class Events:
 
     def tell(self, caller: Caller, port: Doc | None, name: str = CHANGED) -> None:
         """Note an event for the server that uses `port`, if one does."""
-        if port is None or "service" in caller.roles:
-            return
-        if not port["device_owner"].startswith("compute:") or not port["device_id"]:
-            return
-        self._sender.add(name, port["device_id"], port["id"])
+        if port is not None and "service" not in caller.roles and _is_of_server(port):
+            self._sender.add(name, port["device_id"], port["id"])
+
+    def tell_later(self, delay_s: float, port: Doc, name: str) -> None:
+        """The same of what nobody does."""
+        if _is_of_server(port):
+            self._sender.add_later(delay_s, name, port["device_id"], port["id"])
+
+
+def _is_of_server(port: Doc) -> bool:
+    return port["device_owner"].startswith("compute:") and bool(port["device_id"])

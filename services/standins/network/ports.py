@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from services.standins.network import query
 from services.standins.network.addresses import Addresses, new_mac
-from services.standins.network.events import DELETED, Events
+from services.standins.network.events import DELETED, PLUGGED, UNPLUGGED, Events
 from services.standins.network.model import (
     OWNER_FLOATING_IP,
     OWNERS_OF_SERVICE,
@@ -37,8 +37,6 @@ BINDING_FOR_ADMINS = (
     "binding:vif_type",
     "binding:vif_details",
 )
-SEEN_BY_SERVER = ("fixed_ips", "mac_address", "security_groups")
-"""Changes that show in what compute tells about a server."""
 VIF_BOUND = {"binding:vif_type": "ovs", "binding:vif_details": {"port_filter": True}}
 VIF_UNBOUND: Doc = {"binding:vif_type": "unbound", "binding:vif_details": {}}
 FAILING_HOST = "binding-failed"
@@ -95,10 +93,13 @@ class Ports(Resource):
     fixed = frozenset({"network_id"})
     for_admins = frozenset({"binding:host_id", "binding:profile"})
 
-    def __init__(self, model: Model, addresses: Addresses, events: Events) -> None:
+    def __init__(
+        self, model: Model, addresses: Addresses, events: Events, up_delay_s: float
+    ) -> None:
         super().__init__(model, model.ports)
         self._addresses = addresses
         self._events = events
+        self._up_delay_s = up_delay_s
 
     def visible(self, call: Call, doc: Doc) -> bool:
         if owns(call.caller, doc):
@@ -111,6 +112,8 @@ class Ports(Resource):
         parent = self.model.ports.get(carrier["port_id"]) if carrier else None
         if parent is not None:  # a subport is wherever the port is that carries it
             doc = bound({**doc, "binding:host_id": parent["binding:host_id"]})
+        if doc.get("_up_at", 0.0) > self._now():
+            doc = {**doc, "status": "DOWN"}
         hidden = () if call.caller.is_admin else BINDING_FOR_ADMINS
         view = {k: v for k, v in doc.items() if k[0] != "_" and k not in hidden}
         trunk = self.model.trunks.first("port", doc["id"])
@@ -138,7 +141,8 @@ class Ports(Resource):
         network = self.model.need_network(call.caller, sent.network_id)
         fields = complete(sent)
         fields["security_groups"] = self._groups(call, fields, network, project_id)
-        return make_port(self.model, self._addresses, network, fields, project_id)
+        port = make_port(self.model, self._addresses, network, fields, project_id)
+        return self.docs.put(self._wired(call, None, port))
 
     def change(self, call: Call, old: Doc, changes: Doc) -> Doc:
         doc = {**old, **changes}
@@ -161,9 +165,27 @@ class Ports(Resource):
             doc["security_groups"] = self._groups(call, doc, network, old["project_id"])
         if changes.get("binding:host_id", old["binding:host_id"]) != old["binding:host_id"]:
             doc["_bindings"] = {}
-        if any(doc[name] != old[name] for name in SEEN_BY_SERVER):
+        doc = bound(doc)
+        if doc != old:
             self._events.tell(call.caller, doc)
-        return bound(doc)
+        return self._wired(call, old, doc)
+
+    def _now(self) -> float:
+        return self.model.clock.utcnow().timestamp()
+
+    def _wired(self, call: Call, old: Doc | None, doc: Doc) -> Doc:
+        """With the time from which it carries traffic; whoever uses it is told when it begins and
+        when it ends."""
+        was_up = old is not None and old["status"] == "ACTIVE"
+        moved = old is None or old["binding:host_id"] != doc["binding:host_id"]
+        if doc["status"] == "ACTIVE" and (moved or not was_up):
+            if self._up_delay_s:
+                self._events.tell_later(self._up_delay_s, doc, PLUGGED)
+                return {**doc, "_up_at": self._now() + self._up_delay_s}
+            self._events.tell(call.caller, doc, PLUGGED)
+        elif was_up and doc["status"] != "ACTIVE":
+            self._events.tell(call.caller, old, UNPLUGGED)
+        return doc
 
     def remove(self, call: Call, doc: Doc) -> None:
         if doc["device_owner"] in OWNERS_OF_SERVICE:

@@ -39,6 +39,7 @@ class Network:
         self.store = Store(settings.state_dir / "network.sqlite")
         self._model = Model(self.store, clock, ids)
         self._addresses = Addresses(self._model)
+        self._up_delay_s = settings.port_up_delay_s
 
     def seed(self) -> None:
         seeds.seed(self._model, self._addresses)
@@ -49,7 +50,7 @@ class Network:
             Misc(model),
             Networks(model),
             Subnets(model),
-            Ports(model, addresses, self._events),
+            Ports(model, addresses, self._events, self._up_delay_s),
             Bindings(model),
             Routers(model, addresses),
             FloatingIps(model, addresses, self._events),

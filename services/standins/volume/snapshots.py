@@ -26,6 +26,11 @@ FILTERS: query.Filters = {
     for name in ("id", "name", "description", "status", "volume_id", "metadata", "user_id", "size")
 }
 STATUSES = frozenset({"available", "creating", "deleting", "error", "error_deleting"})
+BY_HOST = {
+    "creating": frozenset({"creating", "available", "error"}),
+    "deleting": frozenset({"deleting", "error_deleting"}),
+}
+"""What a host that makes or deletes a snapshot may say of one in which status."""
 FREE_IN_USE_SINCE = 66
 """From here on a volume in use needs no `force`."""
 
@@ -155,8 +160,11 @@ class Snapshots:
             self._model.snapshots.delete(doc["id"])
         elif action in {"os-reset_status", "os-update_snapshot_status"}:
             sent = parse_inner(StatusBody, call.body[action])
-            if sent.status not in STATUSES:
-                raise Fault(400, f"Invalid input for status: '{sent.status}'.")
+            by_host = action == "os-update_snapshot_status"
+            if sent.status not in (BY_HOST.get(doc["status"], ()) if by_host else STATUSES):
+                raise Fault(
+                    400, f"Invalid snapshot: it is {doc['status']} and cannot be {sent.status} now."
+                )
             progress = sent.progress if sent.progress is not None else doc["progress"]
             self._put(doc, status=sent.status, progress=progress)
         else:

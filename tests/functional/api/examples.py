@@ -60,6 +60,27 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
     "POST /servers/{server_id}/action#addSecurityGroup": {"addSecurityGroup": {"name": "g"}},
     "POST /servers/{server_id}/action#removeSecurityGroup": {"removeSecurityGroup": {"name": "g"}},
+    "POST /servers/{server_id}/os-interface": {"interfaceAttachment": {"net_id": _UUID}},
+    "POST /servers/{server_id}/action#addFixedIp": {"addFixedIp": {"networkId": _UUID}},
+    "POST /servers/{server_id}/action#removeFixedIp": {"removeFixedIp": {"address": "10.0.0.4"}},
+    "POST /servers/{server_id}/action#addFloatingIp": {"addFloatingIp": {"address": "10.9.0.4"}},
+    "POST /servers/{server_id}/action#removeFloatingIp": {
+        "removeFloatingIp": {"address": "10.9.0.4"}
+    },
+    "POST /os-floating-ips": {"pool": None},
+    "POST /os-security-groups": {"security_group": {"name": "g", "description": "d"}},
+    "PUT /os-security-groups/{id}": {"security_group": {"name": "g", "description": "d"}},
+    "POST /os-security-group-rules": {
+        "security_group_rule": {
+            "parent_group_id": _UUID,
+            "ip_protocol": "tcp",
+            "from_port": 1,
+            "to_port": 2,
+        }
+    },
+    "POST /os-server-external-events": {
+        "events": [{"name": "network-changed", "server_uuid": _UUID}]
+    },
     "POST /images/{image_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /images/{image_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /images/{image_id}/metadata/{id}": {"meta": {_UUID: "b"}},
@@ -67,10 +88,18 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /servers/{server_id}/metadata": {"metadata": {"a": "b"}},
     "PUT /servers/{server_id}/metadata/{id}": {"meta": {"a": "b"}},
     "PUT /servers/{server_id}/tags": {"tags": ["a"]},
+    "POST /os-volumes": {"volume": {"size": 1}},
+    "POST /os-assisted-volume-snapshots": {
+        "snapshot": {
+            "volume_id": _UUID,
+            "create_info": {"snapshot_id": _UUID, "type": "qcow2", "new_file": "f"},
+        }
+    },
+    "POST /os-snapshots": {"snapshot": {"volume_id": _UUID}},
 }
 
 
 def example(operation_id: str, version: int) -> Body | None:
     """The body to send; None for an operation without an example."""
-    found = EXAMPLES.get(operation_id)
+    found = EXAMPLES.get(operation_id.replace("/os-volumes_boot", "/servers"))
     return found(version) if callable(found) else found

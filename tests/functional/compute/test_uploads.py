@@ -64,11 +64,13 @@ async def until_done(rig: Rig, server: str, image_id: str, **kwargs: Any) -> Hos
 
 async def test_the_disk_becomes_the_image_once(rig: Rig, cloud: Cloud) -> None:
     await rig.start()
-    server, image_id = await rig.conductor.spawn(), await queued_image(cloud)
+    server = await rig.conductor.spawn()
+    image_id = await queued_image(cloud, disk_format="qcow2")
     reply = await rig.conductor.tell(VERB, server, image_id=image_id)
     assert (reply.error, reply.power_state, reply.result) == (None, 1, {})
     await assert_whole(cloud, image_id, server)
     before = await image(cloud, image_id)
+    assert before["disk_format"] == "raw"
     assert code(await rig.conductor.tell(VERB, server, image_id=image_id)) is None
     assert await image(cloud, image_id) == before
 

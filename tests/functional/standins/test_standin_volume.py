@@ -250,6 +250,9 @@ async def test_snapshots(cloud: Cloud) -> None:
     )
     status = {"os-update_snapshot_status": {"status": "error", "progress": "50%"}}
     (await ask(cloud, "POST", path + "/action", status)).want(403)
+    (await ask(cloud, "POST", path + "/action", status, user="admin")).want(400)
+    reset = {"os-reset_status": {"status": "creating"}}
+    (await ask(cloud, "POST", path + "/action", reset, user="admin")).want(202)
     (await ask(cloud, "POST", path + "/action", status, user="admin")).want(202)
     assert (await ask(cloud, "GET", path)).want(200)["snapshot"]["status"] == "error"
     (await ask(cloud, "DELETE", path)).want(202)

@@ -81,8 +81,12 @@ async def test_snapshots_and_types(cloud: Cloud, client: VolumeClient) -> None:
     snapshot = await client.snapshot(made.id)
     assert (snapshot.status, snapshot.volume_id, snapshot.size_gib) == ("available", volume.id, 1)
     assert await client.snapshots(volume_id=volume.id) == [snapshot]
-    await client.update_snapshot_status(made.id, "error", "50%")
-    assert (await client.snapshot(made.id)).status == "error"
+    with pytest.raises(InvalidInput):
+        await client.update_snapshot_status(made.id, "error", "50%")
+    reset = {"os-reset_status": {"status": "deleting"}}
+    (await cloud.call("POST", f"/volume/v3/snapshots/{made.id}/action", reset)).want(202)
+    await client.update_snapshot_status(made.id, "error_deleting", "50%")
+    assert (await client.snapshot(made.id)).status == "error_deleting"
     with pytest.raises(InvalidInput):
         await client.delete_volume(volume.id)
     for _ in range(2):

@@ -14,6 +14,7 @@ from tests.integration.drivers import (
     contract,
     contract_consoles,
     contract_interfaces,
+    contract_volume_snapshots,
     contract_volumes,
 )
 from tests.integration.drivers.support import make_settings
@@ -31,6 +32,7 @@ class TestSimulatedDriver(
     contract.FencingContract,
     contract_consoles.ConsolesContract,
     contract_volumes.VolumesContract,
+    contract_volume_snapshots.VolumeSnapshotsContract,
 ):
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], SimulatedDriver]:

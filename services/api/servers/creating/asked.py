@@ -12,14 +12,14 @@ from typing import Any
 from common.errors import InvalidInput
 from services.api import versions
 from services.api.request import Request
-from services.api.servers import access_ip, devices, images
-from services.api.servers.creating import asked_networks, asked_place
+from services.api.servers import access_ip, images
+from services.api.servers.creating import asked_disks, asked_networks, asked_place
+from services.api.servers.creating.asked_disks import AskedDisks
 from services.api.servers.creating.asked_networks import AskedNetworks
 from services.api.servers.creating.asked_place import AskedPlace
 from services.api.servers.flavors import SEES_PRIVATE
 
 _ATTACH_NETWORK = "os_compute_api:servers:create:attach_network"
-_ATTACH_VOLUME = "os_compute_api:servers:create:attach_volume"
 _EXTERNAL_NETWORK = "network:attach_external_network"
 _TRUSTED_CERTS = "os_compute_api:servers:create:trusted_certs"
 _HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
@@ -46,7 +46,9 @@ class Asked:
     """How many servers there must be at least, and at most."""
     most: int
     flavorid: str
-    image_id: str
+    image_id: str | None
+    """None: it boots from a volume."""
+    disks: AskedDisks
     key_name: str | None
     networks: AskedNetworks
     group_names: tuple[str, ...]
@@ -88,7 +90,8 @@ def read(request: Request) -> Asked:
         least=least,
         most=most,
         flavorid=str(server["flavorRef"]),
-        image_id=server["imageRef"],
+        image_id=server.get("imageRef") or None,
+        disks=asked_disks.disks(request, server),
         key_name=server.get("key_name"),
         networks=_networks(request, server, most),
         group_names=asked_networks.group_names(server.get("security_groups")),
@@ -119,11 +122,6 @@ def _counts(server: dict[str, Any]) -> tuple[int, int]:
 
 
 def _check(request: Request, server: dict[str, Any], hints: dict[str, Any], most: int) -> None:
-    if server.get("block_device_mapping") or server.get("block_device_mapping_v2"):
-        request.require(_ATTACH_VOLUME)
-    devices.check_devices(server)
-    if not server.get("imageRef"):
-        raise InvalidInput("Missing imageRef attribute")
     if server.get("trusted_image_certificates"):
         request.require(_TRUSTED_CERTS)
     if server.get("hostname") and most > 1:

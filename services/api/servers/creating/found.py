@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.db.stores import servers as store
-from common.db.stores.quotas import Limits
+from common.db.stores.quotas import Caps
+from common.domain import block_devices
 from common.errors import InvalidInput
 from common.neighbours.image import Image
 from common.neighbours.network import SecurityGroup
 from services.api.request import Request
 from services.api.servers import images
-from services.api.servers.creating import found_networks
+from services.api.servers.creating import found_disks, found_networks
 from services.api.servers.creating.asked import Asked
 from services.api.servers.creating.asked_place import AskedPlace
+from services.api.servers.creating.found_disks import FoundDisks
 from services.api.servers.creating.found_networks import FoundNetworks
 
 
@@ -29,9 +31,11 @@ class Found:
     """Columns of `flavors`; None: unknown, or not for this project."""
     key_name: str | None
     public_key: str | None
-    limits: Limits
+    limits: Caps
     """What this user may have in the project."""
-    image: Image
+    image: Image | None
+    """The one asked for, or what a root volume is made of."""
+    disks: FoundDisks
     networks: FoundNetworks
     security_groups: list[SecurityGroup]
     host: str | None
@@ -52,22 +56,28 @@ async def look_up(request: Request, asked: Asked) -> Found:
             every_flavor=asked.allowed.private_flavors,
             quota=app.settings.quota,
         ),
-        images.fetch(request, asked.image_id),
+        _image(request, asked.image_id),
         found_networks.networks(request, asked.networks),
         found_networks.security_groups(request, asked.group_names),
         _host(request, asked.place),
     )
+    disks = await found_disks.disks(request, asked.disks, image, context.flavor, servers=asked.most)
     return Found(
         flavor=context.flavor,
         key_name=context.key_name,
         public_key=context.public_key,
-        limits=context.limits.of_user(asked.user_id),
-        image=image,
+        limits=context.limits.caps(asked.user_id),
+        image=disks.boot_image if block_devices.is_volume_backed(disks.devices) else image,
+        disks=disks,
         networks=networks,
         security_groups=groups,
         host=host,
         zones=frozenset({app.settings.api.default_availability_zone}),
     )
+
+
+async def _image(request: Request, image_id: str | None) -> Image | None:
+    return None if image_id is None else await images.fetch(request, image_id)
 
 
 async def _host(request: Request, place: AskedPlace) -> str | None:

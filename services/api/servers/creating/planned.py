@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from common.db.stores.quotas import UNLIMITED, Limits
+from common.db.stores.quotas import UNLIMITED, Caps
+from common.domain import block_devices
+from common.domain.block_devices import BlockDevice
 from common.errors import InvalidInput, OverQuota
+from common.neighbours.volume import Volume
 from services.api.servers import files, images
-from services.api.servers.creating import planned_networks
+from services.api.servers.creating import planned_disks, planned_networks
 from services.api.servers.creating.asked import Asked
 from services.api.servers.creating.found import Found
 from services.api.servers.flavors import SIZES, stored_flavor
@@ -38,10 +41,13 @@ class Plan:
     """Servers that differ in name, id and number only."""
 
     asked: Asked
-    limits: Limits
+    limits: Caps
     destination: Destination
     columns: dict[str, Any]
     """Those all servers share, but for the reservation id."""
+    disks: list[BlockDevice]
+    volumes: dict[str, Volume]
+    """Those of the disks that exist, by id: they are reserved for the server."""
     workflow_state: dict[str, Any]
     """Input of each build (services/conductor/workflows/build.py)."""
 
@@ -51,7 +57,12 @@ def plan(asked: Asked, found: Found) -> Plan:
     if found.flavor is None or found.flavor["disabled"]:
         raise InvalidInput(f"Flavor {asked.flavorid} could not be found.")
     _check_quotas(asked, found.limits)
-    images.check(found.image, found.flavor, zero_disk_allowed=asked.allowed.zero_disk)
+    networks = asked.networks if isinstance(asked.networks, tuple) else ()
+    disks = planned_disks.disks(asked.disks, found.disks, found.flavor, networks)
+    volume_backed = block_devices.is_volume_backed(disks)
+    if not volume_backed:
+        assert found.image is not None, "nothing else to boot from"
+        images.check(found.image, found.flavor, zero_disk_allowed=asked.allowed.zero_disk)
     if asked.key_name and found.key_name is None:
         raise InvalidInput("Invalid key_name provided.")
     destination = _destination(asked, found)
@@ -60,7 +71,9 @@ def plan(asked: Asked, found: Found) -> Plan:
         asked,
         found.limits,
         destination,
-        _columns(asked, found, found.flavor),
+        _columns(asked, found, found.flavor, volume_backed=volume_backed),
+        disks=disks,
+        volumes=found.disks.volumes,
         workflow_state={
             "force_host": destination.force_host,
             "requested_host": destination.requested_host,
@@ -70,7 +83,7 @@ def plan(asked: Asked, found: Found) -> Plan:
     )
 
 
-def _check_quotas(asked: Asked, limits: Limits) -> None:
+def _check_quotas(asked: Asked, limits: Caps) -> None:
     items, most = len(asked.metadata), limits["metadata_items"]
     if most != UNLIMITED and items > most:
         raise OverQuota(f"Maximum number of metadata items exceeds {most}")
@@ -90,9 +103,12 @@ def _destination(asked: Asked, found: Found) -> Destination:
     )
 
 
-def _columns(asked: Asked, found: Found, flavor: dict[str, Any]) -> dict[str, Any]:
+def _columns(
+    asked: Asked, found: Found, flavor: dict[str, Any], *, volume_backed: bool
+) -> dict[str, Any]:
     image, zone = found.image, asked.place.zone
-    properties = image.properties
+    properties = image.properties if image else {}
+    image_ref = image.id if image and not volume_backed else None
     networks = planned_networks.networks(
         asked.networks, found.networks, external_allowed=asked.allowed.external_networks
     )
@@ -105,19 +121,21 @@ def _columns(asked: Asked, found: Found, flavor: dict[str, Any]) -> dict[str, An
         "flavor": stored_flavor(flavor),
         "flavorid": flavor["flavorid"],
         **{name: flavor[name] for name in SIZES},
-        "image_ref": image.id,
+        "image_ref": image_ref,
         "image_properties": properties,
         "kernel_id": properties.get("kernel_id", ""),
         "ramdisk_id": properties.get("ramdisk_id", ""),
         "root_device_name": properties.get("root_device_name", ROOT_DEVICE),
         "config_drive": "True" if asked.config_drive else "",
-        "auto_disk_config": images.auto_disk_config(asked.disk_config, properties, image.id),
+        "auto_disk_config": images.auto_disk_config(asked.disk_config, properties, image_ref),
         "key_name": found.key_name,
         "key_data": found.public_key,
         "user_data": asked.user_data,
         "metadata": asked.metadata,
         "tags": asked.tags,
-        "security_groups": [] if networks == "none" else list(asked.group_names),
+        "security_groups": planned_networks.shown_groups(
+            networks, asked.group_names, found.security_groups
+        ),
         "requested_networks": networks,
         "access_ip_v4": asked.access_ip_v4,
         "access_ip_v6": asked.access_ip_v6,

@@ -74,6 +74,16 @@ def _check_address_free(asked: AskedNetwork, found: FoundNetworks) -> None:
             )
 
 
+def shown_groups(
+    networks: Wanted, names: tuple[str, ...], groups: list[SecurityGroup]
+) -> list[str]:
+    """Names of what was asked for by name or id; a server without ports shows none."""
+    if networks == NONE:
+        return []
+    names_of = {group.id: group.name for group in groups}
+    return list(dict.fromkeys(names_of.get(name, name) for name in names))
+
+
 def group_ids(
     names: tuple[str, ...], groups: list[SecurityGroup], project_id: str
 ) -> list[str] | None:
@@ -93,4 +103,4 @@ def group_ids(
                 f"Multiple security groups found matching '{name}'. Use an ID to be more specific."
             )
         found += ids
-    return found
+    return list(dict.fromkeys(found))

@@ -7,11 +7,12 @@ Crash story: a lost question costs a conductor's sweep, as every lost wake-up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from common.bus.topology import SCHEDULER
+from common.domain.block_devices import BlockDevice, is_volume_backed
 from common.domain.server import disk_gib
 from common.messages.scheduler import SelectHost
 from services.api.actions import publish_wake_up
@@ -22,11 +23,13 @@ from services.api.servers.creating.planned import Destination
 def place_and_wake(
     request: Request,
     columns: Mapping[str, Any],
+    disks: Sequence[BlockDevice],
     destination: Destination,
     workflow_ids: Mapping[UUID, int],
 ) -> None:
     """For each new server with these columns; the answer of the request does not wait for it."""
     app, request_id = request.app, request.ctx.request_id
+    root_gib = 0 if is_volume_backed(disks) else columns["root_gib"]
     for uuid, workflow_id in workflow_ids.items():
         question = SelectHost(
             request_id=request_id,
@@ -35,7 +38,7 @@ def place_and_wake(
             project_id=columns["project_id"],
             vcpus=columns["vcpus"],
             memory_mib=columns["memory_mib"],
-            disk_gib=disk_gib(*(columns[n] for n in ("root_gib", "ephemeral_gib", "swap_mib"))),
+            disk_gib=disk_gib(root_gib, columns["ephemeral_gib"], columns["swap_mib"]),
             flavor=columns["flavor"],
             image_properties=columns["image_properties"],
             availability_zone=destination.zone,

@@ -7,13 +7,14 @@ Crash story: servers, actions and workflows exist together or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from common.auth.sealing import seal
 from common.db.stores import servers as store
 from common.db.stores.servers import NewServer
 from services.api.request import Request
-from services.api.servers import names
+from services.api.servers import names, reserving
 from services.api.servers.creating.asked import Asked
 from services.api.servers.creating.planned import MOST_AT_ONCE, Plan
 from services.api.servers.creating.waking import place_and_wake
@@ -36,19 +37,24 @@ async def write(request: Request, plan: Plan) -> Created:
     app, asked = request.app, plan.asked
     ids = [app.ids.uuid() for _ in range(min(asked.most, MOST_AT_ONCE))]
     columns = {**plan.columns, "reservation_id": names.reservation_id(app.ids.uuid())}
-    workflow_ids = await store.servers_create(
-        app.pool,
-        _named(asked, ids),
-        wanted=asked.most,
-        at_least=asked.least,
-        common=columns,
-        workflow_state=plan.workflow_state,
-        request_id=request.ctx.request_id,
-        limits=plan.limits,
-        deadline_s=app.settings.conductor.workflow_deadline_s,
-        reserve_s=app.settings.conductor.reserve_s,
-    )
-    place_and_wake(request, columns, plan.destination, workflow_ids)
+    async with reserving.reserved(request, ids[0], list(plan.volumes.values())) as attachments:
+        workflow_ids = await store.servers_create(
+            app.pool,
+            _named(asked, ids),
+            wanted=asked.most,
+            at_least=asked.least,
+            common=columns,
+            workflow_state={**plan.workflow_state, **_for_volumes(request, plan)},
+            request_id=request.ctx.request_id,
+            limits=plan.limits,
+            deadline_s=app.settings.conductor.workflow_deadline_s,
+            reserve_s=app.settings.conductor.reserve_s,
+            devices=[
+                replace(disk, attachment_id=attachments.get(disk.volume_id or ""))
+                for disk in plan.disks
+            ],
+        )
+    place_and_wake(request, columns, plan.disks, plan.destination, workflow_ids)
     return Created(
         uuid=ids[0],
         reservation_id=columns["reservation_id"],
@@ -57,6 +63,14 @@ async def write(request: Request, plan: Plan) -> Created:
         security_groups=asked.group_names,
         auto_disk_config=columns["auto_disk_config"],
     )
+
+
+def _for_volumes(request: Request, plan: Plan) -> dict[str, str]:
+    """A build that makes volumes does so in the requester's name."""
+    if not any(disk.is_made_here for disk in plan.disks):
+        return {}
+    key = request.app.settings.identity.password.get_secret_value()
+    return {"sealed_token": seal(request.ctx.token, key)}
 
 
 def _named(asked: Asked, ids: list[UUID]) -> list[NewServer]:

@@ -45,6 +45,8 @@ _LINES = {
     "attached": "{stamp} hotplug: a disk has come",
     "detached": "{stamp} hotplug: a disk has gone",
     "swapped": "{stamp} hotplug: a disk has been replaced",
+    "layered": "{stamp} storage: a disk goes on in a new file",
+    "merged": "{stamp} storage: two files of a disk are one",
     "extended": "{stamp} hotplug: a disk has grown",
     "left": "{stamp} migration: leaving this host",
     "migrated": "{stamp} migration: running on a new host",

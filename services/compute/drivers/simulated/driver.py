@@ -32,6 +32,7 @@ from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
+from services.compute.drivers.simulated.volume_snapshots import VolumeSnapshotVerbs
 from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
 from services.compute.faults import FaultRegistry
 
@@ -54,7 +55,9 @@ class LiveMigration:
     forced: bool = False
 
 
-class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
+class SimulatedDriver(
+    InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
+):
     """All protocols of `drivers/base.py` for one simulated host."""
 
     capabilities = Capabilities(
@@ -70,7 +73,9 @@ class SimulatedDriver(InterfaceVerbs, VolumeVerbs, ConsoleVerbs, SimulatedHost):
         fencing=True,
         consoles=PROTOCOLS,
         volumes=True,
+        volume_snapshots=True,
     )
+    snapshot_format = "raw"
 
     def __init__(
         self,

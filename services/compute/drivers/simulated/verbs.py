@@ -34,6 +34,8 @@ LATENCY: dict[str, float] = {
     "detach_volume": 0.2,
     "swap_volume": 0.5,
     "extend_volume": 0.1,
+    "snapshot_volume": 0.3,
+    "delete_volume_snapshot": 0.5,
     "attach_interface": 0.2,
     "detach_interface": 0.2,
     "console_output": 0.0,

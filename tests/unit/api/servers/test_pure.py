@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import InvalidInput
 from services.api.identifiers import parse_uuid
-from services.api.servers import devices, names
+from services.api.servers import names
 from services.api.servers.creating.asked_place import parse_zone
 from services.api.servers.images import auto_disk_config
 
@@ -68,36 +68,6 @@ def test_zone_host_and_node(text: str | None, expected: tuple[Any, ...]) -> None
 def test_what_is_no_zone(text: str) -> None:
     with pytest.raises(InvalidInput, match="Unable to parse availability_zone"):
         parse_zone(text)
-
-
-IMAGE: dict[str, Any] = {"uuid": "i", "source_type": "image", "boot_index": 0}
-
-
-@pytest.mark.parametrize(
-    "mapping",
-    [
-        {"block_device_mapping_v2": [{**IMAGE, "uuid": "other"}]},
-        {"block_device_mapping_v2": [{**IMAGE, "boot_index": 1}]},
-        {"block_device_mapping_v2": [{**IMAGE, "boot_index": None}]},
-        {"block_device_mapping_v2": [{**IMAGE, "destination_type": "volume"}]},
-        {"block_device_mapping_v2": [{**IMAGE, "source_type": "blank"}]},
-        {"block_device_mapping_v2": [{"uuid": "i", "boot_index": 0}]},
-        {"block_device_mapping_v2": [IMAGE, IMAGE]},
-        {"block_device_mapping_v2": [IMAGE], "block_device_mapping": [{"volume_id": "v"}]},
-        {"block_device_mapping": [{"volume_id": "v"}]},
-    ],
-)
-def test_mappings_that_are_no_plain_image(mapping: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match=r"Block Device Mapping|block_device_mapping"):
-        devices.check_devices({"imageRef": "i", **mapping})
-
-
-def test_the_plain_image_mapping() -> None:
-    for index in (0, "0"):
-        devices.check_devices(
-            {"imageRef": "i", "block_device_mapping_v2": [{**IMAGE, "boot_index": index}]}
-        )
-    devices.check_devices({"imageRef": "i"})
 
 
 @pytest.mark.parametrize(
