@@ -16,7 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
-SERVICES = frozenset({"api", "conductor", "scheduler", "compute", "standins"})
+SERVICES = frozenset({"api", "conductor", "scheduler", "compute", "consoles", "standins"})
 DEFAULT_PASSWORDS = {
     "MUSTER_STANDINS__ADMIN_PASSWORD": "admin",
     "MUSTER_STANDINS__DEMO_PASSWORD": "demo",
@@ -104,7 +104,7 @@ def main() -> None:
         elif service == "compute":
             state = Path(os.environ.get("MUSTER_COMPUTE__STATE_DIR", "/var/lib/muster/compute"))
             os.environ.setdefault(variable, host_name(state))
-        else:
+        elif service != "consoles":  # nobody asks for the name of a proxy
             os.environ.setdefault(variable, container_name(service))
         sys.argv = [f"muster-{service}"]
         runpy.run_module(f"services.{service}", run_name="__main__")
