@@ -8,10 +8,14 @@ Crash story: none.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from common.config.section import Section
+
+STATIC = "static"
+ServiceName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
 
 
 class MetadataSettings(Section):
@@ -28,21 +32,28 @@ class MetadataSettings(Section):
     no guest can send them itself: behind a proxy that sets both."""
     cache_s: float = Field(default=15.0, ge=0)
     """How long a guest is told what was true when it first asked."""
-    cache_entries: int = Field(default=2000, ge=1)
+    cache_entries: int = Field(default=500, ge=1)
     dhcp_domain: str = "novalocal"
     """Appended to the hostnames that guests are told; empty for none."""
     force_config_drive: bool = False
     """Whether every server gets a config drive, asked for or not."""
     vendor_data_file: Path | None = None
     """A JSON object that every guest is told as vendor_data.json."""
-    vendor_data_services: dict[str, str] = Field(default_factory=dict)
-    """Services that are asked about each guest, by name; guests see the answers under these names
-    in vendor_data2.json. The name `static` stands for the file."""
+    vendor_data_services: dict[ServiceName, str] = Field(default_factory=dict)
+    """Services that are asked about each guest: name to URL. Guests see the answers under these
+    names in vendor_data2.json, and the file under the name `static`."""
     vendor_data_timeout_s: float = Field(default=5.0, gt=0)
     """For connecting to such a service, and again for its answer."""
     vendor_data_required: bool = False
     """Whether a guest is told nothing, and is not built, when one does not answer; otherwise its
     part is empty."""
+
+    @field_validator("vendor_data_services")
+    @classmethod
+    def _static_is_taken(cls, value: dict[str, str]) -> dict[str, str]:
+        if STATIC in value:
+            raise ValueError(f"the name {STATIC!r} stands for vendor_data_file; choose another")
+        return value
 
     @field_validator("shared_secret", mode="before")
     @classmethod

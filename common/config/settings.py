@@ -22,8 +22,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.config.api import ApiSettings
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
 from common.config.disks import DiskSettings
+from common.config.guest_data import MetadataSettings
 from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
 from common.config.section import Section
@@ -85,27 +87,6 @@ class ServiceGroupSettings(Section):
                 )
                 return {**values, "service_down_time_s": raised}
         return values
-
-
-class ApiSettings(Section):
-    listen_host: str = "127.0.0.1"
-    listen_port: int = Field(default=8774, ge=0, le=65535)
-    """0 chooses a free port."""
-    max_body_bytes: int = 114_688
-    max_limit: int = Field(default=1000, ge=1)
-    """Largest page of a list."""
-    rate_limit_per_s: float = Field(default=0.0, ge=0)
-    """Requests per second and project; 0 means no limit."""
-    rate_limit_burst: int = Field(default=200, ge=1)
-    host_status_precedence: Literal["documented", "nova"] = "documented"
-    """Which wins when a host is both forced down and disabled: `documented` says MAINTENANCE
-    (UP < UNKNOWN < DOWN < MAINTENANCE), `nova` says DOWN."""
-    policy_file: Path | None = None
-    """An ordinary oslo.policy policy.yaml; absent means the defaults."""
-    default_availability_zone: str = "nova"
-    internal_availability_zone: str = "internal"
-    host_name: str = Field(default_factory=socket.gethostname)
-    """Name under which this process appears in os-services."""
 
 
 class QuotaSettings(Section):
@@ -243,7 +224,7 @@ class StandinSettings(Section):
 
 
 class HealthSettings(Section):
-    """/healthz, /readyz and /metrics of services that have no API of their own."""
+    """/healthz, /readyz and /metrics of a process: never on a port that users reach."""
 
     listen_host: str = "127.0.0.1"
     listen_port: int | None = None
@@ -275,6 +256,7 @@ class Settings(BaseSettings):
     compute: ComputeSettings = ComputeSettings()
     consoles: ConsolesSettings = ConsolesSettings()
     disks: DiskSettings = DiskSettings()
+    metadata: MetadataSettings = MetadataSettings()
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -230,6 +230,7 @@ create table servers (
     updated_at          timestamptz not null default clock_timestamp(),
     launched_at         timestamptz,
     terminated_at       timestamptz,
+    guest_password      text,                         -- reported by the guest, encrypted with its user's key
     deleted_at          timestamptz,                  -- not null: the row is history
     constraint servers_soft_deleted_check
         check (vm_state <> 'soft-delete' or system_metadata ? 'soft_deleted_at')
@@ -480,6 +481,20 @@ create table console_tokens (
 );
 create index console_tokens_expires_idx on console_tokens (expires_at);
 
+-- Shares ------------------------------------------------------------------------------------
+create table server_shares (
+    uuid            uuid primary key,
+    server_uuid     uuid not null references servers (uuid) on delete cascade,
+    share_id        uuid not null,
+    tag             text not null,               -- by which the guest mounts it
+    export_location text not null,
+    status          text not null
+                    check (status in ('attaching', 'inactive', 'active', 'detaching', 'error')),
+    created_at      timestamptz not null default clock_timestamp(),
+    constraint server_shares_server_share_key unique (server_uuid, share_id),
+    constraint server_shares_server_tag_key unique (server_uuid, tag)
+);
+
 -- Archive -----------------------------------------------------------------------------------
 -- What `muster db archive` has moved away: whole rows, so that no later migration has to know them.
 create table archived_servers (
@@ -533,4 +548,11 @@ select a.uuid, a.project_id, r.name, r.vm_state, r.flavor ->> 'name', r.vcpus, r
  where a.deleted_at > since and r.launched_at < until
    and coalesce(r.terminated_at, a.deleted_at) > since
    and (project is null or a.project_id = project)
+$$;
+
+-- What a host has to do: its servers, whatever they do, and those something is being done to.
+create function load_of(compute_host text) returns table (servers integer, current_workload integer)
+language sql stable rows 1 as $$
+select count(*)::integer, count(task_state)::integer
+  from servers where host = compute_host and deleted_at is null
 $$;

@@ -278,6 +278,12 @@ UPDATE_TAGS = Action(
     "update tag", None, _rule("os-server-tags:update"),
     _states(_ACT, _PAU, _SUS, _STO), task_states=None, checks=_STATE,
 )  # fmt: skip
+ATTACH_SHARE = Action(
+    "attach_share", None, _rule("os-server-shares:create"), _states(_STO), checks=_STATE,
+)  # fmt: skip
+DETACH_SHARE = Action(
+    "detach_share", None, _rule("os-server-shares:delete"), _states(_STO, _ERR), checks=_STATE,
+)  # fmt: skip
 
 ACTIONS: tuple[Action, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Action)

@@ -9,10 +9,12 @@ asks for the truth before it carries out one that may be out of date.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.domain.guest_data.facts import GuestFacts
 from common.messages.base import Message
 
 
@@ -101,12 +103,26 @@ class GuestSpec(Part):
     local_disks: list[LocalDisk] = Field(default_factory=list)
     """Where empty: a disk of the image unless a volume is the root, one of `ephemeral_gib` and one
     of `swap_mib`."""
+    facts: GuestFacts | None = None
+    """What a config drive says beside the above; only with one."""
+    sealed_secrets: str | None = None
+    """`GuestSecrets` as only the present life of the host's agent can read them."""
+
+    def told(self) -> GuestFacts | None:
+        """Everything that a config drive says."""
+        return self.facts and replace(
+            self.facts,
+            metadata=self.metadata,
+            key_name=self.key_name,
+            public_key=self.public_key,
+            user_data=self.user_data,
+        )
 
 
 class HostCommand(Message):
     """One verb for one guest. Call; the answer is `HostReply`."""
 
-    v: int = 2
+    v: int = 3
     TYPE: ClassVar[str] = "compute.command"
     workflow_id: int
     step: str

@@ -37,6 +37,11 @@ class Subnet:
     cidr: str
     ip_version: int
     gateway_ip: str | None
+    enable_dhcp: bool = True
+    ipv6_address_mode: str | None = None
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[tuple[str, str], ...] = ()
+    """(destination, next hop)."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +170,11 @@ class NetworkClient:
         device_ids: Sequence[str] = (),
         host_id: str | None = None,
         ip_contains: str | None = None,
+        ip_address: str | None = None,
+        network_id: str | None = None,
         token: str | None = None,
     ) -> list[Port]:
-        """Ports of servers, by server id, by host, or by a part of an address."""
+        """Ports of servers, by server id, by host, by an address or a part of one, by network."""
         params: dict[str, str | list[str]] = {}
         if device_id is not None or device_ids:
             params["device_id"] = [device_id] if device_id is not None else list(device_ids)
@@ -175,6 +182,10 @@ class NetworkClient:
             params["binding:host_id"] = host_id
         if ip_contains is not None:
             params["fixed_ips"] = f"ip_address_substr={ip_contains}"
+        if ip_address is not None:
+            params["fixed_ips"] = f"ip_address={ip_address}"
+        if network_id is not None:
+            params["network_id"] = network_id
         return [_port(p) for p in await self._list("ports", params, token)]
 
     async def port(self, port_id: str, *, token: str | None = None) -> Port:
@@ -329,6 +340,12 @@ def _subnet(body: dict[str, Any]) -> Subnet:
         cidr=body["cidr"],
         ip_version=body["ip_version"],
         gateway_ip=body.get("gateway_ip"),
+        enable_dhcp=body.get("enable_dhcp", True),
+        ipv6_address_mode=body.get("ipv6_address_mode"),
+        dns_nameservers=tuple(body.get("dns_nameservers") or ()),
+        host_routes=tuple(
+            (route["destination"], route["nexthop"]) for route in body.get("host_routes") or ()
+        ),
     )
 
 

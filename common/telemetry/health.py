@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics for services that have no HTTP API of their own.
+"""/healthz, /readyz and /metrics of a process, on a port of their own.
 
 Owns: a very small HTTP responder. It is no second web stack: three GET paths, no bodies, one
 request per connection, so that a compute agent need not carry a web server in memory.

@@ -62,6 +62,9 @@ def up(
     console_port: Annotated[
         int | None, Parameter(help="Port of the console proxy (default 6080, 0: a free one).")
     ] = None,
+    metadata_port: Annotated[
+        int | None, Parameter(help="Port of the metadata service (default 8775, 0: a free one).")
+    ] = None,
     broker_url: Annotated[
         str | None, Parameter(help="Use this RabbitMQ instead of a private one.")
     ] = None,
@@ -107,6 +110,7 @@ def up(
         port=port,
         identity_port=identity_port,
         console_port=console_port,
+        metadata_port=metadata_port,
         broker_url=broker_url,
         database_url=database_url,
         spawn_delay_s=spawn_delay,

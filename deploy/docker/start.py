@@ -16,7 +16,11 @@ import socket
 import sys
 from pathlib import Path
 
-SERVICES = frozenset({"api", "conductor", "scheduler", "compute", "consoles", "standins"})
+SERVICES = frozenset(
+    {"api", "conductor", "scheduler", "compute", "consoles", "metadata", "standins"}
+)
+NAMELESS = frozenset({"consoles", "metadata"})
+"""Services that are nowhere listed by name."""
 DEFAULT_PASSWORDS = {
     "MUSTER_STANDINS__ADMIN_PASSWORD": "admin",
     "MUSTER_STANDINS__DEMO_PASSWORD": "demo",
@@ -104,7 +108,7 @@ def main() -> None:
         elif service == "compute":
             state = Path(os.environ.get("MUSTER_COMPUTE__STATE_DIR", "/var/lib/muster/compute"))
             os.environ.setdefault(variable, host_name(state))
-        elif service != "consoles":  # nobody asks for the name of a proxy
+        elif service not in NAMELESS:
             os.environ.setdefault(variable, container_name(service))
         sys.argv = [f"muster-{service}"]
         runpy.run_module(f"services.{service}", run_name="__main__")

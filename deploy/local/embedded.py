@@ -42,15 +42,23 @@ if TYPE_CHECKING:
 
     from common.bus.memory import MemoryBroker
     from common.bus.port import Bus
-    from common.config.settings import DatabaseSettings, Settings
+    from common.config.settings import DatabaseSettings, HealthSettings, Settings
     from common.messages.base import Message
     from common.runtime.service import Service
+    from common.telemetry.health import HealthServer
 
 log = structlog.get_logger(__name__)
 
 STOP_DEADLINE_S = 20.0
 READY_DEADLINE_S = 60.0
-NEEDS_DATABASE = frozenset({"api", "conductor", "scheduler", "consoles"})
+NEEDS_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
+STOP_WAVES = (
+    {"compute"},
+    {"api", "consoles", "metadata", "scheduler"},
+    {"conductor"},
+    {"standins"},
+)
+"""Hosts first, stand-ins last, so that everyone can say goodbye to someone."""
 
 Progress = Callable[[str], None]
 
@@ -91,6 +99,7 @@ class EmbeddedCluster:
         self._postgres: EmbeddedPostgres | None = None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._broker: MemoryBroker | None = None
+        self._health: HealthServer | None = None
         self._slots: dict[str, Slot] = {}
 
     async def start(self, progress: Progress) -> None:
@@ -116,6 +125,19 @@ class EmbeddedCluster:
         await self._start_slot(self._slots["standins"])
         rest = [slot for name, slot in self._slots.items() if name != "standins"]
         await asyncio.gather(*(self._start_slot(slot) for slot in rest))
+        await self._listen(Settings(**common).health)
+
+    async def _listen(self, settings: HealthSettings) -> None:
+        """One listener for all, since they share the process."""
+        if settings.listen_port is None:
+            return
+        from common.telemetry.health import HealthServer
+
+        self._health = HealthServer(settings.listen_host, settings.listen_port, self._checks)
+        await self._health.start()
+
+    def _checks(self) -> dict[str, bool]:
+        return {name: slot.state == "running" for name, slot in self._slots.items()}
 
     def _start_postgres(self) -> str:
         if self._options.database_url:
@@ -237,13 +259,10 @@ class EmbeddedCluster:
         ]
 
     async def stop(self) -> None:
-        """Hosts first, stand-ins last, so that everyone can say goodbye to someone."""
-        for kinds in (
-            {"compute", "consoles"},
-            {"api", "scheduler"},
-            {"conductor"},
-            {"standins"},
-        ):
+        """In waves."""
+        if self._health is not None:
+            await self._health.stop()
+        for kinds in STOP_WAVES:
             slots = [slot for slot in self._slots.values() if slot.member.kind in kinds]
             await asyncio.gather(*map(self._stop_slot, slots), return_exceptions=True)
         if self._pool is not None:
@@ -255,7 +274,7 @@ class EmbeddedCluster:
 
 
 def _import_services() -> None:
-    for kind in ("standins", "api", "conductor", "scheduler", "compute", "consoles"):
+    for kind in sorted(set[str]().union(*STOP_WAVES)):
         importlib.import_module(f"services.{kind}.app")
 
 

@@ -22,6 +22,7 @@ from deploy.local.home import Home, LocalClusterError
 if TYPE_CHECKING:
     from common.config.settings import Settings
 
+LOCAL = "127.0.0.1"
 DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster"}
 
 
@@ -38,6 +39,8 @@ class Options:
     identity_port: int | None = None
     console_port: int | None = None
     """None: as the settings say, and a free one beside an API on a free one."""
+    metadata_port: int | None = None
+    """None with `port` 0: a free one too."""
     broker_url: str | None = None
     database_url: str | None = None
     spawn_delay_s: float | None = None
@@ -74,6 +77,8 @@ class Plan:
     api_url: str
     identity_url: str
     console_url: str
+    metadata_url: str
+    """For this machine only: whoever reaches it can ask as any guest."""
     standins_url: str
     passwords: dict[str, str]
     passwords_generated: bool
@@ -189,15 +194,20 @@ def make_plan(options: Options, home: Home) -> Plan:
     console_port = options.console_port
     if console_port is None:
         console_port = base.consoles.listen_port if port else 0
+    metadata_port = options.metadata_port
+    if metadata_port is None:
+        metadata_port = base.metadata.listen_port if port else 0
     port = port or _free_port()
+    metadata_port = metadata_port or _free_port()
     identity_port = identity_port or _free_port()
     console_port = console_port or _free_port()
     check_port_free(listen, port, "--port")
     check_port_free(listen, identity_port, "--identity-port")
     check_port_free(listen, console_port, "--console-port")
+    check_port_free(LOCAL, metadata_port, "--metadata-port")
     passwords, generated = _passwords(home, base, loopback=is_loopback(listen))
     address = reachable_address(listen)
-    local = "127.0.0.1" if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
+    local = LOCAL if listen in {"0.0.0.0", ""} else reachable_address(listen)  # noqa: S104
     api_url = f"http://{address}:{port}"
     standins_url = f"http://{address}:{identity_port}"
     identity_url = f"{standins_url}/identity"
@@ -207,6 +217,11 @@ def make_plan(options: Options, home: Home) -> Plan:
             "listen_host": listen,
             "listen_port": console_port,
             **_console_urls(base, f"{address}:{console_port}"),
+        },
+        "metadata": {
+            "listen_host": LOCAL,
+            "listen_port": metadata_port,
+            "trust_forwarded_for": True,  # so that people can ask as any of their guests
         },
         "standins": {
             "listen_host": listen,
@@ -241,6 +256,7 @@ def make_plan(options: Options, home: Home) -> Plan:
         api_url=api_url,
         identity_url=identity_url,
         console_url=f"http://{address}:{console_port}",
+        metadata_url=f"http://{LOCAL}:{metadata_port}",
         standins_url=standins_url,
         passwords=passwords,
         passwords_generated=generated,
@@ -258,7 +274,7 @@ def _console_urls(base: Settings, address: str) -> dict[str, str]:
 
 
 def _members(options: Options, home: Home) -> list[Member]:
-    members = [Member(name, name, {}) for name in ("standins", "api", "consoles")]
+    members = [Member(name, name, {}) for name in ("standins", "api", "consoles", "metadata")]
     for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
         for number in range(1, count + 1):
             name = f"{kind}-{number}"
@@ -316,6 +332,7 @@ def describe(plan: Plan, options: Options, pid: int) -> dict[str, Any]:
         "api_url": plan.api_url,
         "identity_url": plan.identity_url,
         "console_url": plan.console_url,
+        "metadata_url": plan.metadata_url,
         "hosts": plan.hosts,
         "passwords_generated": plan.passwords_generated,
     }

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 READY_DEADLINE_S = 90.0
 MORE_PER_HOST_S = 0.05
+NO_BUS = frozenset({"metadata", "standins"})
 LEAN = {
     # glibc gives back what start-up needed only once; measured: a MiB per process.
     "MALLOC_ARENA_MAX": "1",
@@ -48,7 +49,7 @@ LEAN = {
     "PYTHONNODEBUGRANGES": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-POOL_SIZES = {"api": 4, "conductor": 4, "scheduler": 2, "consoles": 2}
+POOL_SIZES = {"api": 4, "conductor": 4, "consoles": 2, "metadata": 2, "scheduler": 2}
 """Each database session is a PostgreSQL process; few are enough on one machine."""
 
 
@@ -127,7 +128,7 @@ class ProcessCluster:
 
     def _relayed(self, member: Member) -> dict[str, Any]:
         """Settings by which a member reaches what it leans on through lines of its own."""
-        kinds = {"bus": member.kind != "standins", "database": member.kind in POOL_SIZES}
+        kinds = {"bus": member.kind not in NO_BUS, "database": member.kind in POOL_SIZES}
         services = [service for service, needed in kinds.items() if needed]
         own: dict[str, Any] = {}
         for service, port in zip(services, free_ports(len(services)), strict=True):
@@ -143,13 +144,11 @@ class ProcessCluster:
         own = merged(member.settings, {"database": {"pool_size": pool}} if pool else {})
         if self._options.cuttable:
             own = merged(own, self._relayed(member))
-        if member.kind not in {"api", "standins"}:
+        if member.kind != "standins":
             own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
             self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"
         settings = Settings(**merged(self._common, own))
-        if member.kind == "api":
-            self._ready_urls[member.name] = f"{self.plan.api_url}/readyz"
-        elif member.kind == "standins":
+        if member.kind == "standins":
             self._ready_urls[member.name] = f"{self.plan.standins_url}/readyz"
         file = self.plan.home.path / "config" / f"{member.name}.toml"
         write_private(file, toml.dump(_plain(settings.model_dump())))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 STOP_WAIT_S = 30
 STOP_WAVES = (
-    ("compute", "consoles"),
-    ("api", "scheduler"),
+    ("compute",),
+    ("api", "consoles", "metadata", "scheduler"),
     ("conductor",),
     ("standins", "relay", "postgres", "rabbitmq"),
 )

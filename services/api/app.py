@@ -24,7 +24,6 @@ from common.neighbours.network import NetworkClient
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
-from common.telemetry.health import HealthServer
 from services.api.handlers import all_operations
 from services.api.http.authentication import Authenticator
 from services.api.http.pipeline import Pipeline
@@ -42,7 +41,6 @@ STOP_GRACE_S = 10.0
 """How long requests in progress may take when the service stops."""
 CRASH_GRACE_S = 0.001
 """aiohttp takes 0 for "no limit"; handlers in progress are cancelled."""
-_HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class ApiService:
@@ -58,9 +56,7 @@ class ApiService:
         self._http: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
-        self._health = HealthServer("", 0, self._checks)
         self._pipeline: Pipeline
-        self._ready = False
         self.port = 0
 
     async def start(self) -> None:
@@ -83,11 +79,9 @@ class ApiService:
             group.report_interval_s,
             lambda: service_report(self._pool, api.host_name, BINARY, group),
         )
-        self._ready = True
 
     async def stop(self) -> None:
         """Refuse new connections, finish requests in progress."""
-        self._ready = False
         if self._runner is not None:
             await self._runner.cleanup()
         await self._close()
@@ -96,7 +90,6 @@ class ApiService:
 
     async def crash(self) -> None:
         """Cut every connection, as a killed process would."""
-        self._ready = False
         if self._runner is not None and self._server is not None:
             for site in list(self._runner.sites):
                 await site.stop()
@@ -142,10 +135,6 @@ class ApiService:
             settings.identity.www_authenticate_url or settings.identity.auth_url,
         )
 
-    def _checks(self) -> dict[str, bool]:
-        bus = self._ports.bus
-        return {"started": self._ready, "bus": bus is not None and bus.connected}
-
     def _request_factory(self) -> Callable[..., web.BaseRequest]:
         """aiohttp's requests, with our size limit."""
         loop, limit = asyncio.get_running_loop(), self._settings.api.max_body_bytes
@@ -154,9 +143,6 @@ class ApiService:
         )
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path in _HEALTH_PATHS:
-            status, kind, body = self._health.answer(request.method, request.path)
-            return web.Response(status=status, body=body, headers={"Content-Type": kind})
         return await self._pipeline.answer(request)
 
 

@@ -32,6 +32,7 @@ from services.compute.freezing import HostClock
 from services.compute.gate import Gate
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Refused, Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
@@ -118,13 +119,15 @@ class Agent:
         uploads = Uploads(
             self.host, settings, driver=self.driver, clock=self.clock, faults=self._faults
         )
+        secrets = Secrets(self.driver)
         self.commands = Commands(
             self.host,
             actors=Actors(
                 driver=self.driver,
                 uploads=uploads,
                 reports=self.reports,
-                secrets=Secrets(self.driver),
+                secrets=secrets,
+                provisioning=Provisioning(self.driver, secrets),
                 consoles=Consoles(self.driver, self._gate, self.clock),
             ),
             reports=self.reports,

@@ -20,6 +20,7 @@ from common.errors import InvalidInput, Unsupported
 from common.messages.compute import HostCommand, NetworkInterface, VolumeDevice
 from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
@@ -33,6 +34,7 @@ class Actors:
     uploads: Uploads
     reports: Reports
     secrets: Secrets
+    provisioning: Provisioning
     consoles: Consoles
 
 
@@ -80,7 +82,7 @@ def _names(*names: str) -> frozenset[str]:
 
 # fmt: off
 VERBS: Mapping[str, Verb] = {
-    "spawn": Verb(_SPEC, optional=_names("held"), makes_guest=True),
+    "spawn": Verb(_SPEC, actor="provisioning", optional=_names("held"), makes_guest=True),
     "destroy": Verb(interrupts=True),
     "cancel": Verb(Target.NOTHING, interrupts=True),
     "power_on": Verb(revives=True),
@@ -90,7 +92,8 @@ VERBS: Mapping[str, Verb] = {
     "unpause": Verb(needs="pause"),
     "suspend": Verb(needs="suspend"),
     "resume": Verb(needs="suspend"),
-    "rescue": Verb(optional=_names("image_id"), needs="rescue"),
+    "rescue": Verb(actor="provisioning", optional=_names("image_id", "sealed_secrets"),
+                   needs="rescue"),
     "unrescue": Verb(needs="rescue"),
     "sealing_key": Verb(_SERVER, actor="secrets", aside=True, result=lambda key: {"key": key}),
     "set_admin_password": Verb(actor="secrets", required=_names("sealed_password"),
@@ -112,6 +115,8 @@ VERBS: Mapping[str, Verb] = {
     "detach_volume": Verb(required=_names("volume_id"), needs="volumes"),
     "swap_volume": Verb(required=_names("old_volume_id", "volume"), needs="volumes"),
     "extend_volume": Verb(required=_names("volume_id", "size_gib"), needs="volumes"),
+    "cache_images": Verb(Target.HOST, required=_names("image_ids"), needs="image_cache", aside=True,
+                         result=lambda images: {"images": images}),
     "snapshot_volume": Verb(required=_names("volume_id", "snapshot_id", "new_file"),
                             needs="volume_snapshots"),
     "delete_volume_snapshot": Verb(required=_names("volume_id", "snapshot_id"),
@@ -119,8 +124,8 @@ VERBS: Mapping[str, Verb] = {
                                    needs="volume_snapshots"),
     "prepare_destination": Verb(_SPEC, needs="migrate"),
     "migrate_out": Verb(needs="migrate"),
-    "finish_migration": Verb(_SPEC, optional=_names("power_state", "held"), needs="migrate",
-                             makes_guest=True),
+    "finish_migration": Verb(_SPEC, actor="provisioning", optional=_names("power_state", "held"),
+                             needs="migrate", makes_guest=True),
     "revert_migration": Verb(required=_names("new_generation"),
                              optional=_names("power_on", "held", "volumes"), needs="migrate",
                              makes_guest=True),

@@ -24,6 +24,7 @@ from common.messages.network import VIF_PLUGGED_TOPIC, PortsChanged, VifPlugged
 from common.messages.workflow import CANCEL_TOPIC, CancelWorkflow, RunWorkflow
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.vendor_data import VendorData
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
@@ -92,6 +93,7 @@ class Conductor:
             network=NetworkClient(session),
             image=ImageClient(session),
             volume=VolumeClient(session),
+            vendor_data=VendorData(settings.metadata, session, self._http),
             port_news=PortNews(),
         )
         self._workers = workers = Workers(deps, self._definitions, self._work, _count)

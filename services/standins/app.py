@@ -23,6 +23,7 @@ from services.standins.network.events import Events as NetworkEvents
 from services.standins.network.service import Network
 from services.standins.outside_identity import OutsideIdentity
 from services.standins.volume.compute import Compute
+from services.standins.volume.images import Images, NoImages
 from services.standins.volume.service import Volume
 from services.standins.web import StandIn, mount
 
@@ -59,8 +60,9 @@ class Standins:
         self._events = Events(compute_url, service_token, clock)
         self._compute = Compute(compute_url, service_token)
         image = Image(settings, clock, ids)
+        images: Images = image if "image" in settings.serve else NoImages()
         volume = Volume(
-            settings, clock, ids, events=self._events, compute=self._compute, images=image
+            settings, clock, ids, events=self._events, compute=self._compute, images=images
         )
         # Another stand-in is one more entry here and a row of the seeded catalog.
         offered: dict[str, StandIn] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from common.domain.guest_data.facts import Address, GuestFacts, Link, Subnet, TaggedDevice
 from common.messages.base import Message
 from common.messages.compute import (
     ErrorBody,
@@ -41,6 +42,47 @@ PROPOSAL = HostSelected(
     alternates=["compute-2"],
     reason="No valid host was found.",
     eliminated={"ComputeFilter (down)": 2},
+)
+
+FACTS = GuestFacts(
+    uuid=SERVER,
+    name="web-1",
+    hostname="web-1.novalocal",
+    project_id="0" * 32,
+    reservation_id="r-6f70656e",
+    launch_index=1,
+    availability_zone="nova",
+    flavor_name="m1.small",
+    image_id=SERVER,
+    root_device="/dev/vda",
+    disks=(("ephemeral0", "/dev/vdb"),),
+    dedicated_cpus=(1,),
+    security_groups=("default",),
+    fixed_ips=("10.0.0.5",),
+    floating_ips=("172.24.4.5",),
+    links=(
+        Link(
+            port_id=SERVER,
+            network_id=SERVER,
+            mac="fa:16:3e:00:00:01",
+            mtu=1450,
+            addresses=(
+                Address(
+                    "10.0.0.5",
+                    Subnet(
+                        "10.0.0.0/24",
+                        gateway="10.0.0.1",
+                        dhcp=True,
+                        dns=("10.0.0.2",),
+                        routes=(("10.1.0.0/16", "10.0.0.9"),),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    devices=(TaggedDevice("nic", "public", "pci", "0000:00:03.0", mac="fa:16:3e:00:00:01"),),
+    vendor_data={"region": "north"},
+    vendor_data2={"static": {"region": "north"}, "directory": {"token": "t"}},
 )
 
 SPEC = GuestSpec(
@@ -99,6 +141,8 @@ SPEC = GuestSpec(
             tag="scratch",
         )
     ],
+    facts=FACTS,
+    sealed_secrets="c2VhbGVk",
 )
 
 RESOURCES = Resources(

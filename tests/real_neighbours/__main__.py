@@ -43,6 +43,7 @@ def check(workspace: Workspace, ending: ExitStack) -> None:
             "compute": ("nova", f"http://{LOCAL}:{compute_port}/v2.1"),
             "image": ("glance", image.url),
             "network": ("neutron", f"{standins_url}/network"),
+            "block-storage": ("cinder", f"{standins_url}/volume/v3"),
         }
     )
     public_image(image.url, administrator.token, "cirros")
@@ -52,7 +53,7 @@ def check(workspace: Workspace, ending: ExitStack) -> None:
     os.environ.update(
         TIMERS,
         MUSTER_HOME=str(home),
-        MUSTER_STANDINS__SERVE='["network"]',
+        MUSTER_STANDINS__SERVE='["network", "volume"]',
         MUSTER_IDENTITY__AUTH_URL=identity.url,
         MUSTER_IDENTITY__PASSWORD=PASSWORDS["muster"],
         # What ended is to be seen at once.

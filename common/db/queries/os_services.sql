@@ -1,24 +1,29 @@
 -- name: services(host, binary_name)
 -- What operators see; processes of the API are not shown.
-select s.*, is_fresh(s) as fresh
-  from services s
+select s.*, is_fresh(s) as fresh, n.availability_zone as zone
+  from services s left join compute_nodes n on n.service_id = s.id
  where s.binary_name <> 'nova-osapi_compute'
    and (:host::text is null or s.host = :host::text)
    and (:binary_name::text is null or s.binary_name = :binary_name::text)
  order by s.id;
 
 -- name: service_by_uuid(uuid)^
-select s.*, is_fresh(s) as fresh from services s where s.uuid = :uuid;
+select s.*, is_fresh(s) as fresh, n.availability_zone as zone
+  from services s left join compute_nodes n on n.service_id = s.id where s.uuid = :uuid;
 
 -- name: service_by_id(id)^
-select s.*, is_fresh(s) as fresh from services s where s.id = :id;
+select s.*, is_fresh(s) as fresh, n.availability_zone as zone
+  from services s left join compute_nodes n on n.service_id = s.id where s.id = :id;
 
 -- name: service_by_host(host, binary_name)^
-select s.*, is_fresh(s) as fresh
-  from services s where s.host = :host and s.binary_name = :binary_name;
+select s.*, is_fresh(s) as fresh, n.availability_zone as zone
+  from services s left join compute_nodes n on n.service_id = s.id
+ where s.host = :host and s.binary_name = :binary_name;
 
 -- name: lock_service(id)^
-select s.*, is_fresh(s) as fresh from services s where s.id = :id for update;
+select s.*, is_fresh(s) as fresh, n.availability_zone as zone
+  from services s left join compute_nodes n on n.service_id = s.id where s.id = :id
+   for update of s;
 
 -- name: has_uncleaned_evacuations(host)$
 -- Guests evacuated from a host are still there until it has come back and removed them.
@@ -31,7 +36,8 @@ update services as s
    set disabled = :disabled, disabled_reason = :disabled_reason, forced_down = :forced_down,
        updated_at = now()
  where s.id = :id
-returning s.*, is_fresh(s) as fresh;
+returning s.*, is_fresh(s) as fresh,
+          (select n.availability_zone from compute_nodes n where n.service_id = s.id) as zone;
 
 -- name: has_servers(host)$
 select exists (select 1 from servers where host = :host and deleted_at is null);

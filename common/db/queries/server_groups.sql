@@ -7,26 +7,18 @@ select g.*, coalesce((select array_agg(s.uuid order by s.created_at, s.uuid) fro
    and (:uuid::uuid is null or g.uuid = :uuid)
  order by g.id limit :count::bigint offset :skip::bigint;
 
--- name: create_group(uuid, project_id, user_id, name, policy, max_per_host, most)$
--- Exact only while the project is locked by an earlier statement. `most` of null is no limit.
+-- name: create_group(uuid, project_id, user_id, name, policy, max_per_host, project_most, user_most)$
+-- Exact only while the project is locked by an earlier statement. A limit of null is none.
 insert into server_groups (uuid, project_id, user_id, name, policy, max_per_host)
 select :uuid, :project_id, :user_id, :name, :policy, :max_per_host
- where :most::bigint is null
-    or :most > (select count(*) from server_groups where project_id = :project_id)
+  from (select count(*) as project, count(*) filter (where user_id = :user_id) as own
+          from server_groups where project_id = :project_id) there
+ where (:project_most::bigint is null or there.project < :project_most)
+   and (:user_most::bigint is null or there.own < :user_most)
 returning id;
 
 -- name: delete_group(uuid)$
 delete from server_groups where uuid = :uuid returning id;
-
--- name: count_groups(project_id)$
-select count(*) from server_groups where project_id = :project_id;
-
--- name: most_members(project_id)$
--- Of one user in one group of the project.
-select coalesce(max(members), 0) from (
-    select count(*) as members from servers s join server_groups g on g.uuid = s.server_group
-     where g.project_id = :project_id and s.deleted_at is null
-     group by g.id, s.user_id) counted;
 
 -- name: group_placement(uuid)
 -- The group's policy, and where its members are or are about to be; a group without any is one row.

@@ -3,6 +3,7 @@
 select s.*, c.id is not null as has_service, coalesce(c.disabled, false) as host_disabled,
        coalesce(c.forced_down, false) as host_forced_down, is_fresh(c) as host_fresh,
        coalesce(c.forced_down or c.lease_expires_at = '-infinity', false) as host_fenced,
+       (select n.availability_zone from compute_nodes n where n.host = s.host) as host_zone,
        (select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d
          where d.server_uuid = s.uuid) as block_devices
   from servers s

@@ -44,6 +44,8 @@ from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
 
 NOW = Sql("clock_timestamp()")
+UNKNOWN = Sql("null")
+"""Empties a column that runs do not read."""
 CLAIMED_HOST = Sql("(select host from claimed)")
 CLAIMED_NODE = Sql("(select node from claimed)")
 

@@ -42,7 +42,7 @@ class Hypervisor:
     vcpus_used: int
     memory_mib_used: int
     disk_gib_used: int
-    running_guests: int
+    servers: int
     current_workload: int
     service_number: int
     service_uuid: UUID
@@ -62,7 +62,7 @@ class Statistics:
     memory_mib_used: int
     disk_gib: int
     disk_gib_used: int
-    running_guests: int
+    servers: int
     current_workload: int
 
 
@@ -87,6 +87,22 @@ async def get(pool: Pool, hypervisor_id: UUID | int) -> Hypervisor:
     if row is None:
         raise NotFound(f"Hypervisor with ID '{hypervisor_id}' could not be found.")
     return _hypervisor(row)
+
+
+async def get_by_host(pool: Pool, host: str) -> Hypervisor:
+    """Raises `NotFound`."""
+    row = await _sql.hypervisor_by_host(pool, host=host)
+    if row is None:
+        raise NotFound(f"Compute host {host} could not be found.")
+    return _hypervisor(row)
+
+
+async def used_by_projects(pool: Pool, host: str) -> dict[str, tuple[int, int, int]]:
+    """vCPUs, MiB and GiB claimed by each project's servers there."""
+    rows = _sql.used_by_projects(pool, host=host)
+    return {
+        row["project_id"]: (row["vcpus"], row["memory_mib"], row["disk_gib"]) async for row in rows
+    }
 
 
 async def statistics(pool: Pool) -> Statistics:

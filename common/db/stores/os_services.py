@@ -36,6 +36,8 @@ class ServiceRecord:
     last_seen_up: dt.datetime | None
     fresh: bool
     """Its reports have not run out."""
+    zone: str | None
+    """Of a host, if it has one of its own."""
 
     @property
     def up(self) -> bool:

@@ -49,11 +49,11 @@ _WITH_ACTION = UPDATABLE | {
 
 @dataclass(frozen=True)
 class Requester:
-    """Who asks, as it is written to the instance action."""
+    """Who asks, as it is written to the instance action; None: nobody, it is due by itself."""
 
     request_id: str
-    user_id: str
-    project_id: str
+    user_id: str | None
+    project_id: str | None
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from uuid import UUID
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores import quotas
-from common.db.stores.quotas import UNLIMITED
+from common.db.stores.quotas import UNLIMITED, Caps
 from common.errors import NotFound, OverQuota
 
 _sql = load("server_groups")
+
+_QUOTA = "server_groups"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ def _missing(uuid: UUID | str) -> NotFound:
     return NotFound(f"Instance group {uuid} could not be found.")
 
 
+def _or_none(limit: int) -> int | None:
+    return None if limit == UNLIMITED else limit
+
+
 async def find(
     pool: Pool, project_id: str | None, *, limit: int | None = None, offset: int = 0
 ) -> list[ServerGroup]:
@@ -77,9 +83,9 @@ async def create(
     name: str,
     policy: str,
     max_per_host: int | None,
-    most: int,
+    caps: Caps,
 ) -> ServerGroup:
-    """Raises `OverQuota` when the project has `most` already."""
+    """Raises `OverQuota` when the project, or the user in it, has as many as it may."""
     async with pool.acquire() as connection, connection.transaction():
         await quotas.lock(connection, project_id)
         created = await _sql.create_group(
@@ -90,7 +96,8 @@ async def create(
             name=name,
             policy=policy,
             max_per_host=max_per_host,
-            most=None if most == UNLIMITED else most,
+            project_most=_or_none(caps.project[_QUOTA]),
+            user_most=_or_none(caps.user.get(_QUOTA, UNLIMITED)),
         )
     if created is None:
         raise OverQuota("Quota exceeded, too many server groups.")
@@ -101,17 +108,6 @@ async def delete(pool: Pool, uuid: UUID) -> None:
     """Its members stay, in no group any more; raises `NotFound`."""
     if await _sql.delete_group(pool, uuid=uuid) is None:
         raise _missing(uuid)
-
-
-async def count(pool: quotas.Executor, project_id: str) -> int:
-    counted: int = await _sql.count_groups(pool, project_id=project_id)
-    return counted
-
-
-async def most_members(pool: quotas.Executor, project_id: str) -> int:
-    """The largest number of servers that one user has in one group of the project."""
-    counted: int = await _sql.most_members(pool, project_id=project_id)
-    return counted
 
 
 async def placement(pool: Pool, uuid: UUID) -> GroupPlacement | None:

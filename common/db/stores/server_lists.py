@@ -23,6 +23,12 @@ from common.errors import InvalidInput
 
 _TIME_FORM = "'YYYY-MM-DD HH24:MI:SS'"
 
+_ZONE = (
+    "case when s.host is null then s.availability_zone else"
+    " (select n.availability_zone from compute_nodes n where n.host = s.host) end"
+)
+"""As it is shown, but null where the host has no zone of its own."""
+
 EXACT = {
     "project_id": "s.project_id",
     "user_id": "s.user_id",
@@ -39,9 +45,9 @@ MATCHING = {
     **{
         name: f"s.{name}"
         for name in (
-            "name", "hostname", "key_name", "reservation_id", "availability_zone", "description",
-            "node", "kernel_id", "ramdisk_id", "root_device_name", "config_drive", "access_ip_v4",
-            "access_ip_v6", "locked_by",
+            "name", "hostname", "key_name", "reservation_id", "description", "node", "kernel_id",
+            "ramdisk_id", "root_device_name", "config_drive", "access_ip_v4", "access_ip_v6",
+            "locked_by",
         )
     },
     "auto_disk_config": "s.auto_disk_config::integer::text",
@@ -51,6 +57,7 @@ MATCHING = {
     "created_at": f"to_char(s.created_at, {_TIME_FORM})",
     "launched_at": f"to_char(s.launched_at, {_TIME_FORM})",
     "terminated_at": f"to_char(s.terminated_at, {_TIME_FORM})",
+    "availability_zone": _ZONE,
 }  # fmt: skip
 """Filters that are regular expressions, found anywhere in the value."""
 
@@ -58,13 +65,14 @@ SORT = {
     **{
         name: f"s.{name}"
         for name in (
-            "access_ip_v4", "access_ip_v6", "auto_disk_config", "availability_zone", "config_drive",
-            "created_at", "host", "hostname", "image_ref", "kernel_id", "key_name", "launch_index",
-            "launched_at", "locked_by", "node", "power_state", "progress", "project_id",
+            "access_ip_v4", "access_ip_v6", "auto_disk_config", "config_drive", "created_at",
+            "host", "hostname", "image_ref", "kernel_id", "key_name", "launch_index", "launched_at",
+            "locked_by", "node", "power_state", "progress", "project_id",
             "ramdisk_id", "root_device_name", "task_state", "terminated_at", "updated_at",
             "user_id", "uuid", "vm_state",
         )
     },
+    "availability_zone": _ZONE,
     "display_description": "s.description",
     "display_name": "s.name",
     "instance_type_id": "s.flavorid",
@@ -127,6 +135,8 @@ class Criteria:
     """Ends with a key that no two servers share."""
     marker: UUID | None = None
     """The last server of the page before."""
+    default_zone: str = ""
+    """Of hosts that have none of their own."""
 
 
 _TAGS = {
@@ -177,6 +187,7 @@ async def servers_detail(pool: Pool, criteria: Criteria) -> list[PlacedServer]:
         "coalesce(h.disabled, false) as host_disabled, "
         "coalesce(h.forced_down, false) as host_forced_down, "
         "coalesce(h.fresh, false) as host_fresh, coalesce(h.fenced, false) as host_fenced, "
+        "(select n.availability_zone from compute_nodes n where n.host = s.host) as host_zone, "
         "(select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d "
         "where d.server_uuid = s.uuid) as block_devices "
         f"from page s left join hosts h on h.host = s.host order by {order}",
@@ -217,7 +228,11 @@ def _where(criteria: Criteria) -> _Where:
     for name, value in criteria.exact.items():
         where.add(f"{EXACT[name]} = {where.p(value)}")
     for name, pattern in criteria.matching.items():
-        where.add(f"{MATCHING[name]} ~ {where.p(pattern)}")
+        value = MATCHING[name]
+        if name == "availability_zone":
+            default = where.p(criteria.default_zone, "::text")
+            value = f"coalesce({value}, case when s.host is not null then {default} end)"
+        where.add(f"{value} ~ {where.p(pattern)}")
     for column, states in (("vm_state", criteria.vm_states), ("task_state", criteria.task_states)):
         if states is not None:
             where.add(f"s.{column} = any({where.p(list(states), '::text[]')})")
@@ -242,7 +257,7 @@ def _order(order: Order) -> str:
 
 async def _marker(pool: Pool, criteria: Criteria) -> Mapping[str, Any]:
     """What the marker's server has in the columns of the order."""
-    columns = ", ".join(f"{SORT[o.key]} as {o.key}" for o in criteria.order)
+    columns = ", ".join(f"({SORT[o.key]}) as {o.key}" for o in criteria.order)
     row = await pool.fetchrow(
         f"select {columns} from servers s "
         "where s.uuid = $1 and ($2::text is null or s.project_id = $2)",
@@ -258,7 +273,7 @@ def _after(where: _Where, criteria: Criteria, marker: Mapping[str, Any]) -> str:
     """Rows that come after the marker: later in one key and equal in all before it."""
     alternatives, equal = [], ""
     for order in criteria.order:
-        column, value = SORT[order.key], marker[order.key]
+        column, value = f"({SORT[order.key]})", marker[order.key]
         if value is None:
             later = "false" if order.descending else f"{column} is not null"
             same = f"{column} is null"

@@ -47,6 +47,8 @@ class PlacedServer:
     host_fresh: bool
     host_fenced: bool
     """Nothing executes there, by the operator's word or the host's own."""
+    host_zone: str | None
+    """None: the host has none of its own, and so is in the default zone."""
 
     @classmethod
     def from_row(cls, row: Record) -> PlacedServer:
@@ -57,7 +59,14 @@ class PlacedServer:
             row["host_forced_down"],
             row["host_fresh"],
             row["host_fenced"],
+            row["host_zone"],
         )
+
+    def zone(self, default_zone: str) -> str:
+        """Of the host; what was asked for until there is one."""
+        if self.server.host:
+            return self.host_zone or default_zone
+        return self.server.availability_zone or ""
 
     @property
     def host_up(self) -> bool:

@@ -4,8 +4,8 @@ Owns: what is said about a tagged device, and which slot each has in a guest of 
 May not: list what has no tag: a guest finds that by itself.
 Crash story: none; pure functions.
 
-A simulated guest has its NICs in the order of its ports on the first PCI bus, after the two slots
-that the machine itself takes.
+A simulated guest has its NICs in the order of its ports on the first PCI bus, after the slots that
+the machine itself takes, and its disks in the order of their rows after those.
 """
 
 from __future__ import annotations
@@ -13,24 +13,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common.domain.block_devices import BlockDevice
 from common.domain.guest_data.facts import TaggedDevice
 from common.domain.network_info import vifs
 
 FIRST_NIC_SLOT = 3
-BUS = "pci"
+FIRST_DISK_SLOT = 16
+PCI = "pci"
+_SLOTS = 32
+_ON_PCI = frozenset({None, "virtio"})
+"""Disk buses whose disks are devices of the PCI bus; others are named as they are."""
 
 
 def nics(network_info: list[dict[str, Any]]) -> list[TaggedDevice]:
     """The tagged ports of a server."""
     return [
-        TaggedDevice("nic", tag, BUS, _address(FIRST_NIC_SLOT + place), mac=vif["mac"])
+        TaggedDevice("nic", tag, PCI, _address(FIRST_NIC_SLOT + place), mac=vif["mac"])
         for place, vif in enumerate(vifs(network_info))
         if (tag := vif.get("tag"))
     ]
 
 
+def disks(devices: Sequence[BlockDevice]) -> list[TaggedDevice]:
+    """The tagged disks of a server."""
+    return [
+        TaggedDevice(
+            "disk",
+            device.tag,
+            PCI if device.disk_bus in _ON_PCI else str(device.disk_bus),
+            _address(FIRST_DISK_SLOT + place) if device.disk_bus in _ON_PCI else f"0:0:{place}:0",
+            serial=device.volume_id,
+            path=device.device_name,
+        )
+        for place, device in enumerate(devices)
+        if device.tag
+    ]
+
+
 def _address(slot: int) -> str:
-    return f"0000:00:{slot:02x}.0"
+    bus, device = divmod(slot, _SLOTS)
+    return f"0000:{bus:02x}:{device:02x}.0"
 
 
 def devices(tagged: Sequence[TaggedDevice]) -> list[dict[str, Any]]:

@@ -10,39 +10,23 @@ Crash story: none; a pure function.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 import orjson
 
 from common.domain.guest_data import ec2, openstack
 from common.domain.guest_data.facts import GuestFacts
+from common.domain.guest_data.secrets import GuestSecrets
 
 
-@dataclass(frozen=True)
-class InjectedFile:
-    """Where it goes in the guest, and what is in it."""
-
-    path: str
-    content: bytes = field(repr=False)
-
-
-def files(
-    facts: GuestFacts,
-    seed: bytes,
-    *,
-    injected: Sequence[InjectedFile] = (),
-    admin_password: str | None = None,
-) -> dict[str, bytes]:
+def files(facts: GuestFacts, seed: bytes, secrets: GuestSecrets) -> dict[str, bytes]:
     """Contents by path."""
-    names = [f"/content/{number:04}" for number in range(len(injected))]
-    own = [openstack.OwnFile(f.path, name) for f, name in zip(injected, names, strict=True)]
-    once = openstack.Once(own, admin_password)
+    names = [f"/content/{number:04}" for number in range(len(secrets.files))]
+    own = [openstack.OwnFile(f.path, name) for f, name in zip(secrets.files, names, strict=True)]
+    once = openstack.Once(own, secrets.admin_password)
     found: dict[str, bytes] = {}
     for version in (*openstack.VERSIONS, openstack.LATEST):
         for name, content in openstack.documents(facts, version, seed, once).items():
             found[f"openstack/{version}/{name}"] = content
-    for file, name in zip(injected, names, strict=True):
+    for file, name in zip(secrets.files, names, strict=True):
         found[f"openstack{name}"] = file.content
     for version in (ec2.VERSIONS[-1], ec2.LATEST):
         for name, part in ec2.whole(facts, version).items():

@@ -112,14 +112,8 @@ def _id(prefix: str, uuid: str) -> str:
 
 
 def _disks(facts: GuestFacts) -> Tree:
-    """The root disk, then the others in the order in which a guest finds them."""
-    root = facts.root_device
-    disk = root.removeprefix("/dev/")
-    stem = disk.rstrip("0123456789")[:-1] or "vd"
-    names = (f"/dev/{stem}{letter}" for letter in "bcdefgh")
-    tree: Tree = {"ami": disk, "root": root}
-    if facts.ephemeral_gib:
-        tree["ephemeral0"] = next(names)
-    if facts.swap_mib:
-        tree["swap"] = next(names)
-    return tree
+    return {
+        "ami": facts.root_device.removeprefix("/dev/"),
+        "root": facts.root_device,
+        **dict(facts.disks),
+    }

@@ -8,10 +8,12 @@ Crash story: none; values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from common.domain.block_devices import DEFAULT_ROOT, next_name
 from common.domain.network_info import vifs
 from common.domain.server import Server
 
@@ -80,14 +82,14 @@ class GuestFacts:
     image_id: str | None = None
     kernel_id: str = ""
     ramdisk_id: str = ""
-    root_device: str = "/dev/vda"
-    ephemeral_gib: int = 0
-    swap_mib: int = 0
+    root_device: str = DEFAULT_ROOT
+    disks: tuple[tuple[str, str], ...] = ()
+    """What each further disk is called in the EC2 form, and its device: ephemeral0, swap, ebs0."""
     dedicated_cpus: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     key_name: str | None = None
     public_key: str | None = None
-    user_data: str | None = None
+    user_data: str | None = field(default=None, repr=False)
     security_groups: tuple[str, ...] = ()
     fixed_ips: tuple[str, ...] = ()
     floating_ips: tuple[str, ...] = ()
@@ -95,7 +97,7 @@ class GuestFacts:
     devices: tuple[TaggedDevice, ...] = ()
     vendor_data: Mapping[str, Any] = field(default_factory=dict)
     """The same for every guest."""
-    vendor_data2: Mapping[str, Any] = field(default_factory=dict)
+    vendor_data2: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """By the name of the service that said it about this guest."""
 
 
@@ -104,9 +106,9 @@ def full_hostname(hostname: str, domain: str) -> str:
     return hostname if not domain or "." in hostname else f"{hostname}.{domain}"
 
 
-def zone_of(server: Server, host_zone: str | None, default_zone: str) -> str:
-    """Where the guest is as its user would say it."""
-    return host_zone or server.availability_zone or default_zone
+def apart(facts: GuestFacts) -> GuestFacts:
+    """Without what the description of a guest says anyway; to travel beside it."""
+    return replace(facts, metadata={}, key_name=None, public_key=None, user_data=None)
 
 
 def facts_of(
@@ -133,9 +135,8 @@ def facts_of(
         image_id=server.image_ref,
         kernel_id=server.kernel_id,
         ramdisk_id=server.ramdisk_id,
-        root_device=server.root_device_name or "/dev/vda",
-        ephemeral_gib=server.ephemeral_gib,
-        swap_mib=server.swap_mib,
+        root_device=server.root_device_name or DEFAULT_ROOT,
+        disks=tuple(further_disks(server)),
         dedicated_cpus=dedicated_cpus(server.flavor, server.vcpus),
         metadata=server.metadata,
         key_name=server.key_name,
@@ -151,6 +152,35 @@ def facts_of(
     )
 
 
+def further_disks(server: Server) -> list[tuple[str, str]]:
+    """Those besides the root disk. Local ones that were not asked for one by one have no name on
+    record: a guest finds them after the root disk, in this order."""
+    root = server.root_device_name or DEFAULT_ROOT
+    named = [device for device in server.block_devices if not device.is_root]
+    taken = [root, *(device.device_name for device in named if device.device_name)]
+    found: list[tuple[str, str]] = []
+
+    def add(kind: str, number: int | None, name: str | None) -> None:
+        device = name or next_name(taken, root_name=root)
+        taken.append(device)
+        found.append((kind if number is None else f"{kind}{number}", device))
+
+    ephemeral = [device for device in named if device.is_ephemeral]
+    swap = [device for device in named if device.is_swap]
+    for number, device in enumerate(ephemeral):
+        add("ephemeral", number, device.device_name)
+    if not ephemeral and server.ephemeral_gib:
+        add("ephemeral", 0, None)
+    for device in swap[:1]:
+        add("swap", None, device.device_name)
+    if not swap and server.swap_mib:
+        add("swap", None, None)
+    for number, device in enumerate(device for device in named if device.is_volume):
+        if device.device_name:
+            add("ebs", number, device.device_name)
+    return found
+
+
 def group_name(group: Any) -> str:
     """Of a security group as a server's row has it."""
     return str(group["name"] if isinstance(group, dict) else group)
@@ -159,32 +189,34 @@ def group_name(group: Any) -> str:
 def dedicated_cpus(flavor: Mapping[str, Any], vcpus: int) -> tuple[int, ...]:
     """Which of its processors the guest has for itself alone."""
     specs = flavor.get("extra_specs") or {}
+    every = range(vcpus)
     if specs.get("hw:cpu_policy") == "dedicated":
-        return tuple(range(vcpus))
+        return tuple(every)
     if specs.get("hw:cpu_policy") == "mixed":
-        return tuple(cpu for cpu in cpu_list(specs.get("hw:cpu_dedicated_mask", "")) if cpu < vcpus)
+        mask = str(specs.get("hw:cpu_dedicated_mask", ""))
+        if mask.startswith("^"):  # all but these
+            mask = f"0-{vcpus - 1},{mask}"
+        return tuple(cpu for cpu in cpu_list(mask) if cpu in every)
     return ()
 
 
 def cpu_list(text: str) -> list[int]:
-    """`0-3,^2,7` in order; nothing for what is no such list."""
+    """`0-3,^2,7` in order; what is no such list, or names processors that no guest has, is left
+    out."""
     wanted: set[int] = set()
     unwanted: set[int] = set()
     for part in text.replace(" ", "").split(","):
         chosen = unwanted if part.startswith("^") else wanted
-        first, _, last = part.lstrip("^").partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
-            continue
-        if int(last or first) - int(first) < MOST_CPUS:
-            chosen.update(range(int(first), int(last or first) + 1))
+        found = _CPU_RANGE.fullmatch(part.removeprefix("^"))
+        if found:
+            first, last = int(found[1]), int(found[2] or found[1])
+            chosen.update(range(first, last + 1))
     return sorted(wanted - unwanted)
 
 
-MOST_CPUS = 1024
-"""No guest has more; a longer range in a list is none."""
+_CPU_RANGE = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 
-def wants_drive(config_drive: str, image_properties: Mapping[str, Any], *, forced: bool) -> bool:
-    """Whether a server gets a config drive: its user, its image or the operator wants it."""
-    asked = bool(config_drive) and config_drive.lower() != "false"
-    return asked or forced or image_properties.get("img_config_drive") == MANDATORY_DRIVE
+def wants_drive(image_properties: Mapping[str, Any]) -> bool:
+    """Whether the image wants a config drive in any case."""
+    return bool(image_properties.get("img_config_drive") == MANDATORY_DRIVE)

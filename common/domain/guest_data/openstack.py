@@ -123,13 +123,16 @@ def meta_data(facts: GuestFacts, version: str, seed: bytes, once: Once = NOTHING
 
 
 def user_data(facts: GuestFacts) -> bytes | None:
-    """As the user meant it; what is no base64 is given as it is."""
-    if facts.user_data is None:
-        return None
+    """As the user meant it."""
+    return None if facts.user_data is None else decoded(facts.user_data)
+
+
+def decoded(user_data: str) -> bytes:
+    """What is no base64 is given as it is."""
     try:
-        return base64.b64decode(facts.user_data)
+        return base64.b64decode("".join(user_data.split()), validate=True)
     except binascii.Error:
-        return facts.user_data.encode()
+        return user_data.encode()
 
 
 def documents(

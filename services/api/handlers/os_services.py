@@ -34,9 +34,9 @@ async def perform(request: Request) -> Reply:
     """The verbs of 2.1 to 2.52: the path names one, the body a host."""
     verb, asked = request.params["id"], request.body
     wanted = _wanted_by_verb(verb, asked, request.v)
+    _require_compute(asked["binary"])
     pool = request.app.pool
     service = await os_services.get_by_host(pool, asked["host"], asked["binary"])
-    _require_compute(service)
     service = await os_services.change(pool, service, wanted)
     shown: dict[str, Any] = {"host": service.host, "binary": service.binary_name}
     if verb == "force-down":
@@ -67,31 +67,26 @@ def _wanted_by_verb(verb: str, asked: dict[str, Any], version: int) -> ServiceCh
 async def update(request: Request) -> Reply:
     """From 2.53: the path names the service, the body what changes."""
     service = await _load(request)
-    _require_compute(service)
-    wanted = _wanted(request.body, service)
+    _require_compute(service.binary_name)
+    wanted = _wanted(request.body)
     service = await os_services.change(request.app.pool, service, wanted)
     return Reply({"service": SERVICE.renderer(request)(service)})
 
 
-def _wanted(asked: dict[str, Any], service: ServiceRecord) -> ServiceChange:
+def _wanted(asked: dict[str, Any]) -> ServiceChange:
+    """Asking for what is so already is no mistake: whoever repeats a request is answered alike."""
     status, reason = asked.get("status"), asked.get("disabled_reason")
     if status == "enabled" and reason is not None:
         raise InvalidInput("Specifying 'disabled_reason' when status is 'enabled' is invalid.")
-    wanted = ServiceChange(
+    if status is None and "forced_down" not in asked:
+        raise InvalidInput(
+            "No updates were requested. Fields 'status' or 'forced_down' should be specified."
+        )
+    return ServiceChange(
         disabled=None if status is None else status == "disabled",
         disabled_reason=reason,
         forced_down=asked.get("forced_down"),
     )
-    toggles = wanted.disabled is not None and (
-        wanted.disabled != service.disabled
-        or (wanted.disabled and wanted.disabled_reason != service.disabled_reason)
-    )
-    forces = wanted.forced_down is not None and wanted.forced_down != service.forced_down
-    if not toggles and not forces:
-        raise InvalidInput(
-            "No updates were requested. Fields 'status' or 'forced_down' should be specified."
-        )
-    return wanted
 
 
 async def delete(request: Request) -> Reply:
@@ -121,10 +116,10 @@ async def _load(request: Request) -> ServiceRecord:
     return await os_services.get(request.app.pool, service_id)
 
 
-def _require_compute(service: ServiceRecord) -> None:
-    if service.binary_name != COMPUTE:
+def _require_compute(binary_name: str) -> None:
+    if binary_name != COMPUTE:
         raise InvalidInput(
-            f"Updating a {service.binary_name} service is not supported. "
+            f"Updating a {binary_name} service is not supported. "
             f"Only {COMPUTE} services can be updated."
         )
 

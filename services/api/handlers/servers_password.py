@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.auth.sealing import seal
+from common.db.stores import guest_passwords
 from common.domain.actions import CHANGE_PASSWORD
 from services.api.actions import action_operation, start_action
 from services.api.operation import Operation, Reply
@@ -18,12 +19,15 @@ async def change(request: Request) -> Reply:
     return Reply()
 
 
-async def show(_request: Request) -> Reply:
-    """Guests report an encrypted password over the metadata service, which Muster has not."""
-    return Reply({"password": ""})
+async def show(request: Request) -> Reply:
+    """Guests report it over the metadata service, encrypted with their user's key."""
+    server = request.server.server
+    return Reply({"password": await guest_passwords.get(request.app.pool, server.uuid)})
 
 
-async def clear(_request: Request) -> Reply:
+async def clear(request: Request) -> Reply:
+    """Here only, not in the guest, which may report another one then."""
+    await guest_passwords.clear(request.app.pool, request.server.server.uuid)
     return Reply()
 
 

@@ -8,6 +8,7 @@ from services.api.operation import Reply
 from services.api.request import Request
 from services.api.schemas import servers_rescue as schemas
 from services.api.servers import images, names
+from services.api.servers.sealing import sealed_secrets
 
 
 async def rescue(request: Request) -> Reply:
@@ -16,8 +17,11 @@ async def rescue(request: Request) -> Reply:
     image_ref = asked.get("rescue_image_ref")
     if image_ref is not None:
         images.check_active(await images.fetch(request, image_ref))
-    await start_action(request, RESCUE, {"image_id": image_ref})
-    return Reply({"adminPass": asked.get("adminPass") or names.password()})
+    password = asked.get("adminPass") or names.password()
+    await start_action(
+        request, RESCUE, {"image_id": image_ref, **sealed_secrets(request, password)}
+    )
+    return Reply({"adminPass": password})
 
 
 OPERATIONS = [

@@ -10,6 +10,7 @@ import asyncio
 
 from common.db.stores import servers as store
 from common.db.stores.servers import PlacedServer
+from common.domain.network_info import vifs
 from common.errors import Conflict, InvalidInput, NotFound
 from common.neighbours.network import Port, SecurityGroup
 from services.api.operation import Operation, Reply
@@ -98,9 +99,13 @@ async def _change(request: Request, groups: dict[Port, list[str]]) -> None:
 
 
 async def _keep_names(request: Request, placed: PlacedServer) -> None:
-    groups = await _of_ports(request, await _ports(request, placed))
-    names = list(dict.fromkeys(group.name for group in groups))
-    await store.set_security_groups(request.app.pool, placed.server.uuid, names)
+    """Each once for every port that has it, as conductors write them."""
+    ports = await _ports(request, placed)
+    names = {group.id: group.name for group in await _of_ports(request, ports)}
+    order = [vif["port_id"] for vif in vifs(placed.server.network_info)]
+    ports.sort(key=lambda port: order.index(port.id) if port.id in order else len(order))
+    shown = [names[each] for port in ports for each in port.security_group_ids if each in names]
+    await store.set_security_groups(request.app.pool, placed.server.uuid, shown)
 
 
 _ACTION = "/servers/{server_id}/action"

@@ -35,11 +35,6 @@ _VERSIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def host(http: web.BaseRequest) -> str:
-    """Scheme and authority by which the client reached us."""
-    return f"{http.scheme}://{http.headers.get('Host') or http.host}"
-
-
 def _summary(version: str, base: str) -> dict[str, Any]:
     facts = _VERSIONS[version]
     return {
@@ -67,10 +62,10 @@ def version_document(version: str, base: str) -> dict[str, Any] | None:
     return {"version": {**document, "media-types": _media_types(version)}}
 
 
-def root(http: web.BaseRequest, segment: str, request_id: str) -> web.Response:
+def root(http: web.BaseRequest, base: str, segment: str, request_id: str) -> web.Response:
     """GET /v2.1/ and /v2/."""
     current = segment == "v2.1"
-    document = version_document("v2.1" if current else "v2.0", host(http))
+    document = version_document("v2.1" if current else "v2.0", base)
     version = versions.show(versions.MIN)
     if current:
         try:
@@ -82,9 +77,8 @@ def root(http: web.BaseRequest, segment: str, request_id: str) -> web.Response:
     return responses.reply(200, document, {}, request_id, version if current else None)
 
 
-def outside(http: web.BaseRequest, path: str) -> web.Response:
+def outside(base: str, path: str) -> web.Response:
     """Anything not under an API version."""
-    base = host(http)
     if path == "/":
         body: dict[str, Any] = {"versions": [_summary(version, base) for version in _VERSIONS]}
         return responses.reply(200, body, {}, None, None)

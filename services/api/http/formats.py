@@ -15,6 +15,8 @@ import unicodedata
 import uuid
 from collections.abc import Callable
 
+MOST_OF_A_REGEX = 1000
+"""Characters; more than any column they are held against, and little to translate."""
 _BASIC_PLANE_END = 0xFFFF
 
 
@@ -40,7 +42,7 @@ def _is_printable(character: str) -> bool:
 
 
 def _printable(text: str) -> bool:
-    return all(map(_is_printable, text))
+    return (text.isascii() and text.isprintable()) or all(map(_is_printable, set(text)))
 
 
 def _is_blank(character: str) -> bool:
@@ -53,7 +55,7 @@ def _name(text: str) -> bool:
 
 
 def _loose_name(text: str) -> bool:
-    return _printable(text) and not all(map(_is_blank, text))
+    return _printable(text) and not all(map(_is_blank, set(text)))
 
 
 def moment(text: str) -> dt.datetime:
@@ -67,7 +69,7 @@ def _parse_base64(text: str) -> None:
 
 
 def _parse_regex(text: str) -> None:
-    if not text:
+    if not 0 < len(text) <= MOST_OF_A_REGEX:
         raise ValueError
     re.compile(text)
 

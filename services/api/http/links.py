@@ -1,7 +1,7 @@
 """Addresses in answers.
 
 Owns: the form of self, bookmark and next links: they repeat the host and the URL form (with or
-without project) by which the request came, so that a client behind a proxy can follow them.
+without project) by which the request came.
 May not: look anything up. Crash story: none.
 """
 
@@ -16,7 +16,7 @@ class Links:
     """Links of one request."""
 
     host: str
-    """Scheme and authority, e.g. "http://10.0.0.1:8774"."""
+    """What comes before the version, e.g. "http://10.0.0.1:8774" (addresses.py)."""
     version: str
     """First path segment of the request, "v2.1" or "v2"."""
     project: str

@@ -24,6 +24,7 @@ from aiohttp import web
 from common.errors import InvalidInput, Unauthorized
 from services.api import versions
 from services.api.http import documents, faults, metrics, negotiation, responses
+from services.api.http.addresses import Addresses
 from services.api.http.faults import HttpError
 from services.api.http.links import Links
 from services.api.http.router import Router, Target, choose_action, choose_version
@@ -46,6 +47,8 @@ _CONTENT_TYPES = frozenset(
     {"text/plain", "application/json", "application/vnd.openstack.compute+json"}
 )
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+MOST_LEVELS = 64
+"""Deeper than any request is; what comes after parsing goes down level by level."""
 _NOWHERE = "(unknown path)"
 _SECRET_BELOW = ("/os-console-auth-tokens/",)
 
@@ -95,6 +98,7 @@ class Pipeline:
         self._router = router
         self._authenticator = authenticator
         self._rate_limit = rate_limit
+        self._addresses = Addresses(deps.settings.api)
         self._database = DatabaseOutage(deps.pool, deps.clock, deps.tasks)
         self._validators = Validators()
         self._www_authenticate_url = www_authenticate_url
@@ -105,9 +109,11 @@ class Pipeline:
         path = http.rel_url.raw_path
         version_segment, _, rest = path.lstrip("/").partition("/")
         if version_segment not in {CURRENT, LEGACY}:
-            return documents.outside(http, path)
+            return documents.outside(self._addresses.base(http), path)
         if http.method == "GET" and not rest.strip("/"):
-            return documents.root(http, version_segment, self._deps.ids.request_id())
+            return documents.root(
+                http, self._addresses.base(http), version_segment, self._deps.ids.request_id()
+            )
         started = self._deps.clock.monotonic()
         exchange = Exchange(http, self._deps.ids.request_id(), version_segment, _segments(rest))
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
@@ -213,7 +219,7 @@ class Pipeline:
             validator.check(body)
             body = validator.typed(body)
         links = Links(
-            host=documents.host(exchange.http),
+            host=self._addresses.base(exchange.http),
             version=exchange.version_segment,
             project=f"/{exchange.project}" if exchange.project else "",
             query=query,
@@ -267,9 +273,26 @@ def _check_content_type(http: web.BaseRequest) -> None:
 
 def _decode(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidInput("Malformed request body") from error
+    if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS and _levels(body) > MOST_LEVELS:
+        raise InvalidInput("Malformed request body")
+    return body
+
+
+def _levels(body: Any) -> int:
+    """How deep lists and objects stand in each other."""
+    levels, inside = 0, [body]
+    while inside:
+        levels += 1
+        inside = [
+            part
+            for each in inside
+            if isinstance(each, dict | list)
+            for part in (each.values() if isinstance(each, dict) else each)
+        ]
+    return levels
 
 
 def _check_project(project: str | None, ctx: RequestContext) -> None:

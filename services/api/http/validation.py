@@ -10,7 +10,6 @@ Crash story: none; compiled again by the next process.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ import orjson
 from common.errors import InvalidInput
 from services.api.http import coercion
 from services.api.http.formats import FORMATS
+from services.api.http.numbers import TextRange
 from services.api.operation import Operation, Schema
 from services.api.versions import EVERY_QUERY_CLOSED
 
@@ -32,37 +32,6 @@ class _Engine(Protocol):
     def is_valid(self, instance: Any) -> bool: ...
 
 
-class _TextRange:
-    """Keyword `textRange: [low, high]`: a number given as text obeys the number's limits."""
-
-    def __init__(self, _parent: Any, limits: list[float], _path: Any) -> None:
-        self._low, self._high = limits
-
-    def validate(self, instance: Any) -> None:
-        if isinstance(instance, str) and (value := _number(instance)) is not None:
-            if value < self._low:
-                raise ValueError(f"{instance!r} is less than the minimum of {self._low}")
-            if value > self._high:
-                raise ValueError(f"{instance!r} is greater than the maximum of {self._high}")
-
-
-MOST_DIGITS = 64
-"""Longer numbers are beyond every limit; Python refuses to convert very long ones at all."""
-
-
-def _number(text: str) -> float | None:
-    if len(text) > MOST_DIGITS:
-        return -math.inf if text.startswith("-") else math.inf
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 class Validator:
     """One schema, compiled."""
 
@@ -72,7 +41,7 @@ class Validator:
         self._subject = subject
         self._coerce = coercion.compiled(schema)
         self._engine: _Engine = jsonschema_rs.Draft202012Validator(
-            schema, formats=FORMATS, validate_formats=True, keywords={"textRange": _TextRange}
+            schema, formats=FORMATS, validate_formats=True, keywords={"textRange": TextRange}
         )
 
     def check(self, instance: Any) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from common.errors import InvalidInput
 
 _GROUP = r"([a-zA-Z0-9_-]{1,64})?"
-_CPUS = r"\^?\d+((-\d+)?(,\^?\d+(-\d+)?)?)*"
+_CPUS = r"\^?\d+(-\d+|,\^?\d+)*"
 _BOOLEANS = ["1", "t", "true", "on", "y", "yes", "0", "f", "false", "off", "n", "no"]
 
 
@@ -122,7 +122,7 @@ _NAMESPACES: dict[str, dict[str, _Kind]] = {
     "hw_rng": {"allowed": _BOOLEAN, "rate_bytes|rate_period": _NATURAL},
     "hw_video": {"ram_max_mb": _NATURAL},
     "os": {"secure_boot": _one_of("disabled required")},
-    "pci_passthrough": {"alias": _Kind(pattern=r"[^:]+:\d+(?:\s*,\s*[^:]+:\d+)*")},
+    "pci_passthrough": {"alias": _Kind(pattern=r"[^:]+:\d+(?:\s*,[^:]+:\d+)*")},
     "quota": _QUOTA,
     f"resources{_GROUP}": {_RESOURCES: _INTEGER},
     f"trait{_GROUP}": {_TRAITS: _one_of("required forbidden")},

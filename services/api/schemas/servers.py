@@ -49,7 +49,7 @@ _LABEL: Schema = {
     "type": "string",
     "minLength": 2,
     "maxLength": 63,
-    "pattern": "^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$",
+    "pattern": "^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$",
 }
 
 

@@ -18,10 +18,11 @@ from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.servers import names
+from services.api.servers.sealing import sealed_secrets
 
 
 async def evacuate(request: Request) -> str | None:
-    """Begin; returns the admin password of the answers that have one."""
+    """Begin; returns the admin password."""
     body: dict[str, Any] = request.body["evacuate"]
     host = body.get("host")
     force = body.get("force", False)
@@ -49,6 +50,7 @@ async def evacuate(request: Request) -> str | None:
             "force": bool(host) and (force or request.v < versions.EVACUATE_FORCE),
             "migration_uuid": str(migration.uuid),
             "stay_stopped": request.v >= versions.EVACUATED_STOPPED,
+            **sealed_secrets(request, password),
         },
         migration=migration,
     )
@@ -56,9 +58,11 @@ async def evacuate(request: Request) -> str | None:
 
 
 def _password(request: Request, body: dict[str, Any]) -> str | None:
+    """The one to give the new guest. Where the answer does not say it, nobody would know one that
+    was made up."""
     given: str | None = body.get("adminPass")
     if request.v >= versions.SHARED_STORAGE_FOUND:
-        return None
+        return given
     if not body["onSharedStorage"]:
         return given or names.password()
     if given:

@@ -104,7 +104,8 @@ async def _found(request: Request, asking: Awaitable[list[T]]) -> list[T]:
 def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria | None:
     """None: nothing can match. Raises `InvalidInput` or `Forbidden`."""
     given = _usable(request)
-    criteria = Criteria(limit, order=_order(request))
+    default = request.app.settings.api.default_availability_zone
+    criteria = Criteria(limit, order=_order(request), default_zone=default)
     _only_own_projects(request, given, all_tenants_rule, criteria)
     for name, value in given.items():
         if name in _EXACT:
@@ -123,7 +124,7 @@ def _criteria(request: Request, all_tenants_rule: str, limit: int) -> Criteria |
     criteria.changed_since, criteria.changed_before = period.since, period.before
     if not (_by_status(request, criteria) and _by_uuid(given, criteria) and limit):
         return None
-    criteria.lifetime = _lifetime(given, criteria)
+    criteria.lifetime = _lifetime(request, given, criteria)
     if (marker := request.q("marker")) is not None:
         criteria.marker = parse_uuid(marker)
         if criteria.marker is None:
@@ -202,10 +203,10 @@ def _by_uuid(given: dict[str, Any], criteria: Criteria) -> bool:
     return True
 
 
-def _lifetime(given: dict[str, Any], criteria: Criteria) -> Lifetime:
+def _lifetime(request: Request, given: dict[str, Any], criteria: Criteria) -> Lifetime:
     """Whether deleted servers count; a bad text is false."""
     wanted = set(criteria.vm_states or [criteria.exact.get("vm_state", "")])
-    if wanted == {VmState.DELETED}:
+    if wanted == {VmState.DELETED} and request.can(_ALL_FILTERS):
         return Lifetime.DELETED
     soft = given.get("soft_deleted")
     with_soft = soft is not None and soft.strip().lower() in _TRUE

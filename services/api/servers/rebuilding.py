@@ -20,6 +20,7 @@ from common.neighbours.image import Image
 from services.api.actions import check, start_action
 from services.api.request import Request
 from services.api.servers import access_ip, files, images, names
+from services.api.servers.sealing import sealed_secrets
 from services.api.targets import server_not_found
 
 _TRUSTED_CERTS = "os_compute_api:servers:rebuild:trusted_certs"
@@ -60,11 +61,13 @@ async def rebuild(request: Request) -> tuple[PlacedServer, str]:
         columns["auto_disk_config"] = images.auto_disk_config(
             asked["OS-DCF:diskConfig"], image.properties, image.id
         )
-    await start_action(request, REBUILD, columns=columns)
+    password: str = asked.get("adminPass") or names.password()
+    secrets = sealed_secrets(request, password, asked.get("personality", []))
+    await start_action(request, REBUILD, secrets, columns=columns)
     now = await store.server_get(request.app.pool, server.uuid)
     if now is None:
         raise server_not_found(server.uuid)
-    return now, asked.get("adminPass") or names.password()
+    return now, password
 
 
 async def _check_quotas(request: Request, server: Server, asked: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from common.errors import Conflict, InvalidInput
 from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
+from services.api.servers.zones import is_in_zone, require_zone
 
 _TO_HOST = "os_compute_api:os-shelve:unshelve_to_host"
 
@@ -40,14 +41,13 @@ async def unshelve(request: Request) -> None:
         columns = {"availability_zone": zone, "pinned_availability_zone": zone}
     else:
         zone = server.pinned_availability_zone
-    present = request.app.settings.api.default_availability_zone
-    if columns and zone is not None and zone != present:
-        raise InvalidInput("The requested availability zone is not available")
+    if columns:
+        await require_zone(request, zone)
     host = asked.get("host")
     if host is not None:
         if await store.compute_node_find(request.app.pool, host=host, node=None) is None:
             raise InvalidInput(f"Compute host {host} could not be found.")
-        if zone is not None and zone != present:
+        if not await is_in_zone(request, host, zone):
             raise Conflict(f"Host {host} is not in availability zone {zone}.")
     state = {"availability_zone": zone, "host": host}
     await start_action(request, UNSHELVE, state, columns=columns)

@@ -49,7 +49,8 @@ def _check_zone(request: Request, placed: PlacedServer, zone: str | None) -> Non
     server = placed.server
     if zone is None or zone == server.pinned_availability_zone:
         return
-    present = request.app.settings.api.default_availability_zone if server.host else None
+    default = request.app.settings.api.default_availability_zone
+    present = placed.zone(default) if server.host else None
     if zone != present:
         raise Conflict(
             f"Instance {server.uuid} cannot be pinned to availability zone {zone}: "

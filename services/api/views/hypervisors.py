@@ -70,7 +70,7 @@ DETAIL = View(
         Field("uptime", _uptime, since=versions.HYPERVISOR_SIZES_GONE),
         Field("cpu_info", _cpu_info, until=_SIZES_UNTIL),
         Field("current_workload", attribute("current_workload"), until=_SIZES_UNTIL),
-        Field("running_vms", attribute("running_guests"), until=_SIZES_UNTIL),
+        Field("running_vms", attribute("servers"), until=_SIZES_UNTIL),
         Field("vcpus", attribute("vcpus"), until=_SIZES_UNTIL),
         Field("vcpus_used", attribute("vcpus_used"), until=_SIZES_UNTIL),
         Field("memory_mb", attribute("memory_mib"), until=_SIZES_UNTIL),
@@ -104,6 +104,6 @@ def statistics(sums: Statistics) -> dict[str, int]:
         "local_gb_used": sums.disk_gib_used,
         "free_disk_gb": free_disk_gib,
         "disk_available_least": free_disk_gib,
-        "running_vms": sums.running_guests,
+        "running_vms": sums.servers,
         "current_workload": sums.current_workload,
     }

@@ -14,7 +14,7 @@ def zone_of(service: ServiceRecord, request: Request) -> str:
     """The availability zone a service is in."""
     api = request.app.settings.api
     if service.binary_name == COMPUTE:
-        return api.default_availability_zone
+        return service.zone or api.default_availability_zone
     return api.internal_availability_zone
 
 

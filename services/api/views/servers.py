@@ -93,10 +93,7 @@ def _image_with_properties(placed: PlacedServer, request: Request) -> Any:
 
 
 def _zone(placed: PlacedServer, request: Request) -> str:
-    """Of the host; what was asked for until there is one."""
-    if placed.server.host:
-        return request.app.settings.api.default_availability_zone
-    return placed.server.availability_zone or ""
+    return placed.zone(request.app.settings.api.default_availability_zone)
 
 
 def _progress(placed: PlacedServer, _request: Request) -> Any:

@@ -28,11 +28,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from common.domain.consoles import ConsoleProtocol
+from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import PowerState
 from common.errors import Unavailable
 from common.messages.compute import GuestSpec, NetworkInterface, Resources, VolumeDevice
@@ -95,6 +96,7 @@ class Capabilities:
     migrate: bool = False
     live_migrate: bool = False
     interfaces: bool = False
+    image_cache: bool = False
     fencing: bool = False
     consoles: frozenset[ConsoleProtocol] = frozenset()
     """What its guests' consoles speak."""
@@ -102,11 +104,30 @@ class Capabilities:
     volume_snapshots: bool = False
 
 
+@dataclass(frozen=True)
+class Provision:
+    """What a guest gets with its boot beside its image. What is secret in it a driver puts into the
+    guest, or on a drive that only the guest has, and nowhere else: in no log, in no answer."""
+
+    secrets: GuestSecrets = field(default_factory=GuestSecrets)
+    """A driver that cannot write files or a password into the guest itself is content with the
+    drive that has both; without a drive it fails the verb."""
+    config_drive: bytes | None = field(default=None, repr=False)
+    """An ISO 9660 image to be attached read-only. A guest that is made again gets a new one, one
+    that goes on after a move too."""
+
+
+NOTHING = Provision()
+
+
 class GuestHeld(Unavailable):
     """The guest may not execute until its host has been told the truth about it."""
 
 
 RebootType = Literal["soft", "hard"]
+
+
+ImageCached = Literal["cached", "existing", "error"]
 
 
 @runtime_checkable
@@ -151,11 +172,13 @@ class Driver(Protocol):
         after ticket `as_of`: whoever says that it may run did not know of that. Raises `NotFound`
         and `StaleGeneration` as the verbs do."""
 
-    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
-        """Make the guest, powered on if `spec.power_on`. The same generation again returns what is
-        there or finishes what is half made; a higher one replaces the guest (rebuild). Raises
-        `StaleGeneration` below the highest generation ever seen here, also of destroyed guests,
-        and up to the destroyed generation."""
+    async def spawn(
+        self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
+    ) -> GuestInfo:
+        """Make the guest with `provision`, powered on if `spec.power_on`. The same generation again
+        returns what is there or finishes what is half made; a higher one replaces the guest
+        (rebuild). Raises `StaleGeneration` below the highest generation ever seen here, also of
+        destroyed guests, and up to the destroyed generation."""
 
     async def destroy(self, uuid: str, generation: int) -> None:
         """Remove the guest if its generation is at most `generation` and remember that for ever
@@ -194,8 +217,15 @@ class Suspend(Protocol):
 
 @runtime_checkable
 class Rescue(Protocol):
-    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
-        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it."""
+    async def rescue(
+        self,
+        uuid: str,
+        generation: int,
+        image_id: str | None = None,
+        provision: Provision = NOTHING,
+    ) -> None:
+        """Boot from a rescue image (default: the guest's own) with the guest's disk beside it; the
+        password of `provision` is the rescue system's."""
 
     async def unrescue(self, uuid: str, generation: int) -> None: ...
 
@@ -283,7 +313,11 @@ class Migrate(Protocol):
         """On the source: power off, keep the disk (`Phase.MIGRATED_OUT`)."""
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
+        self,
+        spec: GuestSpec,
+        power_state: PowerState = PowerState.RUNNING,
+        held: bool = True,
+        provision: Provision = NOTHING,
     ) -> GuestInfo:
         """On the destination: the guest goes on here in `power_state`."""
 
@@ -343,6 +377,18 @@ class Consoles(Protocol):
         way; without, the caller knows who that is. Raises `Unsupported` for a protocol that is not
         among the driver's, or that has no such way, and `NotFound` and `StaleGeneration` as the
         verbs do."""
+
+
+@runtime_checkable
+class ImageCache(Protocol):
+    """Images at hand before a guest needs them."""
+
+    async def cache_images(self, image_ids: list[str]) -> dict[str, ImageCached]:
+        """Fetch those that are not here. What came of each; one that cannot be fetched keeps no
+        other from being."""
+
+    async def cached_images(self) -> list[str]:
+        """Ids, in the order in which they came."""
 
 
 @runtime_checkable

@@ -31,9 +31,11 @@ from common.messages.compute import GuestSpec, HostCommand, HostReply
 from common.messages.scheduler import HostSelected
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient
+from common.neighbours.vendor_data import VendorData
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock, Ids, Random
 from services.conductor.engine.lease import Lease
+from services.conductor.engine.sealing_keys import SealingKeys
 from services.conductor.port_news import PortNews
 
 log = structlog.get_logger(__name__)
@@ -85,6 +87,8 @@ class Deps:
     image: ImageClient
     volume: VolumeClient
     port_news: PortNews
+    vendor_data: VendorData
+    sealing_keys: SealingKeys = field(default_factory=SealingKeys)
 
 
 @dataclass

@@ -32,7 +32,7 @@ async def begin(deps: Deps, uuid: UUID, action: Action, state: dict[str, Any]) -
         uuid,
         action,
         state=state,
-        requester=Requester(deps.ids.request_id(), "", ""),
+        requester=Requester(deps.ids.request_id(), None, None),
         deadline_s=deps.settings.conductor.workflow_deadline_s,
     )
     if workflow_id is None:

@@ -11,7 +11,7 @@
 A host that cannot do it, or is down, is left out and the schedule step is taken again, up to
 `conductor.max_attempts` hosts. What a silent host may have made has never executed and never will.
 Input: state {"force_host", "requested_host", "availability_zone", "security_group_ids",
-"sealed_token"}, all optional.
+"sealed_token", "sealed_secrets": password and injected files}, all optional.
 """
 
 from __future__ import annotations

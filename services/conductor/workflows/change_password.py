@@ -12,18 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.auth.sealed_boxes import seal_for
-from common.auth.sealing import unseal
 from common.domain.states import VmState
 from services.conductor.engine.context import Context
 from services.conductor.workflows.one_command import one_command
+from services.conductor.workflows.provisioning import seal_again
 
 
 async def _password(context: Context, host: str) -> dict[str, Any]:
-    server, key = context.server, context.deps.settings.identity.password.get_secret_value()
-    asked = await context.command("sealing_key", host=host, generation=server.generation)
-    password = unseal(context.state["sealed_password"], key)
-    return {"sealed_password": seal_for(asked.result["key"], password, about=str(server.uuid))}
+    return {"sealed_password": await seal_again(context, host, context.state["sealed_password"])}
 
 
 CHANGE_PASSWORD = one_command(

@@ -15,7 +15,8 @@ guest is still the server's.
 An evacuation may have waited for what ran on the server when it was asked for, a move perhaps, and
 its host may have come back meanwhile.
 
-Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped"}.
+Input: state {"host": target or null, "force", "migration_uuid", "stay_stopped",
+"sealed_secrets": its new password, if it gets one}.
 """
 
 from __future__ import annotations

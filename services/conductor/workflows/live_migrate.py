@@ -34,7 +34,7 @@ from common.domain.states import PowerState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports, volumes
+from services.conductor.workflows import moving, placing, ports, provisioning, volumes
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,10 @@ async def copy(context: Context) -> None:
     state, server = context.state, context.server
     # What an earlier attempt has told the destination is not known.
     state["handed_over"] = context.resumed
+    # Gathered before anything has happened: nobody who is asked may hold up the hand-over.
+    disks = await volumes.for_destination(context)
+    spec = placing.guest_spec(server, state["generation"], power_on=True, disks=disks)
+    spec = await provisioning.with_facts(context, state["dest"], server, spec)
     watching = asyncio.ensure_future(_watch(context))
     try:
         await context.command(
@@ -92,12 +96,7 @@ async def copy(context: Context) -> None:
         "finish_migration",
         host=state["dest"],
         generation=state["generation"],
-        spec=placing.guest_spec(
-            server,
-            state["generation"],
-            power_on=True,
-            disks=await volumes.for_destination(context),
-        ),
+        spec=spec,
         power_state=int(PowerState.PAUSED if paused else PowerState.RUNNING),
         held=False,
     )

@@ -16,6 +16,7 @@ from common.errors import Conflict, MusterError
 from common.messages.compute import HostReply
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import provisioning
 
 
 async def _always(_context: Context) -> bool:
@@ -52,8 +53,8 @@ def one_command(
             context.event(event, host, started)
             context.change_server(task_state=None)
             return
-        reply = await context.command(
-            verb, host=host, generation=server.generation, **await params(context, host)
+        reply = await provisioning.command(
+            context, verb, host=host, generation=server.generation, **await params(context, host)
         )
         context.event(event, host, started)
         columns = done(context, reply)

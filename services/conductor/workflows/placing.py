@@ -25,7 +25,7 @@ from common.messages.compute import (
 )
 from common.messages.scheduler import HostSelected, SelectHost
 from services.conductor.engine.context import Context, HostDown
-from services.conductor.workflows import volumes
+from services.conductor.workflows import provisioning, volumes
 
 
 async def claim_host(
@@ -174,7 +174,7 @@ async def make_guest(
     """Make the guest on `host`, held: it executes only after the commit that names it, with
     `context.let_execute`. A guest of this generation that is there already is the answer.
     `image_id` and `flavor` take the place of the server's own, `by` (device to attachment) that of
-    its volumes' attachments."""
+    its volumes' attachments. It gets what the workflow's state has for it (provisioning.py)."""
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
@@ -182,7 +182,9 @@ async def make_guest(
         server = dataclasses.replace(server, image_ref=image_id)
     disks = await volumes.for_guest(context, by)
     spec = guest_spec(server, generation, power_on=power_on, disks=disks)
-    return await context.command("spawn", host=host, generation=generation, spec=spec)
+    spec = await provisioning.with_facts(context, host, server, spec)
+    spec = await provisioning.with_secrets(context, host, spec)
+    return await provisioning.command(context, "spawn", host=host, generation=generation, spec=spec)
 
 
 async def destroy_guest(context: Context, *, host: str, generation: int) -> None:

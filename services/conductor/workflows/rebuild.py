@@ -8,14 +8,15 @@
 
 The request has already written what the rebuilt server is (image, metadata, key, user data).
 A stopped server stays stopped. A failure leaves it in error: the old disk may be gone.
-Input: state {"reimage": image for the root volume}, which is optional.
+Input: state {"reimage": image for the root volume, "sealed_secrets": its new password and injected
+files}, both optional.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from common.db.stores.commit import NOW
+from common.db.stores.commit import NOW, UNKNOWN
 from common.domain import block_devices
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, MusterError, NotFound
@@ -86,6 +87,7 @@ async def spawn(context: Context) -> None:
         power_state=reply.power_state,
         launched_at=NOW,
         fault=None,
+        guest_password=UNKNOWN,  # the one reported was of the disk that is gone
     )
 
 

@@ -24,7 +24,7 @@ from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NoValidHost
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import moving, placing, ports, volumes
+from services.conductor.workflows import moving, placing, ports, provisioning, volumes
 
 CONDUCTOR_EVENT = "conductor_migrate_server"
 COLD_EVENT = "cold_migrate"
@@ -105,16 +105,14 @@ async def finish(context: Context) -> None:
             by=state.get(volumes.ATTACHMENTS),
         )
     else:
+        bigger = placing.with_flavor(server, flavor)
+        disks = await volumes.for_destination(context)
+        spec = placing.guest_spec(bigger, state["generation"], power_on=active, disks=disks)
         reply = await context.command(
             "finish_migration",
             host=state["dest"],
             generation=state["generation"],
-            spec=placing.guest_spec(
-                placing.with_flavor(server, flavor),
-                state["generation"],
-                power_on=active,
-                disks=await volumes.for_destination(context),
-            ),
+            spec=await provisioning.with_facts(context, state["dest"], bigger, spec),
             power_state=int(PowerState.RUNNING if active else PowerState.SHUTDOWN),
         )
     context.event(FINISH_EVENT, state["dest"], started)

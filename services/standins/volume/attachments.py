@@ -104,14 +104,8 @@ class Attachments:
     def act(self, call: Call) -> Reply:
         if "os-complete" not in call.body:
             raise Fault(400, f"There is no such action: {next(iter(call.body), '')}")
-        doc = self._need(call)
-        if doc["status"] == RESERVED:
-            raise Fault(
-                400,
-                f"Invalid attachment: {doc['id']} is reserved; it cannot be completed before a host"
-                " has connected.",
-            )
-        self.complete(doc)
+        # Also one without a host: so a server that has none at the moment shows its volumes.
+        self.complete(self._need(call))
         return Reply(204)
 
     def delete(self, call: Call) -> Reply:

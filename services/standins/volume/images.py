@@ -23,6 +23,16 @@ class Images(Protocol):
         """A new image of a disk of that size; its record."""
 
 
+class NoImages:
+    """Where a real image service stands beside this one: volumes are made empty."""
+
+    def find(self, caller: Caller, image_id: str) -> Doc:  # noqa: ARG002
+        raise Fault(404, f"No image {image_id}: this volume service knows no images.")
+
+    def make(self, caller: Caller, fields: Doc, size_gib: int) -> Doc:  # noqa: ARG002
+        raise Fault(400, "This volume service knows no images, and cannot make any.")
+
+
 def need_image(images: Images, caller: Caller, image_id: str, size_gib: int) -> Doc:
     """An image that fits into a volume of that size; Fault 400 says why it does not."""
     try:

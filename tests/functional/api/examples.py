@@ -19,6 +19,11 @@ def _service_update(v: int) -> Body:
     return {"host": "somewhere", "binary": "nova-compute"}
 
 
+def _group(v: int) -> Body:
+    policy = {"policy": "affinity"} if v >= 64 else {"policies": ["affinity"]}
+    return {"server_group": {"name": "walked", **policy}}
+
+
 EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "POST /flavors": {"flavor": {"name": "walked", "ram": 1, "vcpus": 1, "disk": 0}},
     "PUT /flavors/{flavor_id}": {"flavor": {"description": None}},
@@ -28,6 +33,14 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /flavors/{flavor_id}/os-extra_specs/{key}": {"x": "y"},
     "POST /os-keypairs": {"keypair": {"name": "walked", "public_key": "k"}},
     "PUT /os-services/{id}": _service_update,
+    "POST /os-aggregates": {"aggregate": {"name": "walked"}},
+    "PUT /os-aggregates/{id}": {"aggregate": {"name": "walked"}},
+    "POST /os-aggregates/{id}/action#add_host": {"add_host": {"host": "h"}},
+    "POST /os-aggregates/{id}/action#remove_host": {"remove_host": {"host": "h"}},
+    "POST /os-aggregates/{id}/action#set_metadata": {"set_metadata": {"metadata": {}}},
+    "POST /os-aggregates/{id}/images": {"cache": [{"id": _UUID}]},
+    "POST /os-server-groups": _group,
+    "PUT /os-hosts/{id}": {"status": "enable"},
     "PUT /os-quota-sets/{project_id}": {"quota_set": {}},
     "PUT /os-quota-class-sets/{id}": {"quota_class_set": {}},
     "POST /servers": {
@@ -60,6 +73,7 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
     "POST /servers/{server_id}/action#addSecurityGroup": {"addSecurityGroup": {"name": "g"}},
     "POST /servers/{server_id}/action#removeSecurityGroup": {"removeSecurityGroup": {"name": "g"}},
+    "POST /servers/{server_id}/shares": {"share": {"share_id": _UUID}},
     "POST /servers/{server_id}/os-interface": {"interfaceAttachment": {"net_id": _UUID}},
     "POST /servers/{server_id}/action#addFixedIp": {"addFixedIp": {"networkId": _UUID}},
     "POST /servers/{server_id}/action#removeFixedIp": {"removeFixedIp": {"address": "10.0.0.4"}},

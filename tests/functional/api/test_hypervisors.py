@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from uuid import uuid4
 
@@ -99,6 +100,24 @@ async def test_statistics(deployment: Deployment) -> None:
     answer = await deployment.call("GET", "/os-hypervisors/statistics", v=87)
     sums = answer.body["hypervisor_statistics"]
     assert (sums["count"], sums["vcpus"], sums["memory_mb_used"]) == (3, 24, 1536)
+
+
+async def test_running_vms_are_servers_with_a_place(deployment: Deployment) -> None:
+    """Stopped ones too, as in Nova; not those that are gone or have left their host."""
+    await deployment.pool.execute("delete from servers")
+    await deployment.add_server("demo", "beta-1", vm_state="stopped")
+    await deployment.add_server("demo", "beta-1", task_state="rebooting")
+    await deployment.add_server("demo", None, vm_state="shelved_offloaded")
+    await deployment.add_server(
+        "demo", "beta-1", vm_state="deleted", deleted_at=dt.datetime.now(dt.UTC)
+    )
+    answer = await deployment.call("GET", "/os-hypervisors/statistics", v=87)
+    sums = answer.body["hypervisor_statistics"]
+    assert (sums["running_vms"], sums["current_workload"], sums["count"]) == (2, 1, 3)
+    nodes = (await deployment.call("GET", "/os-hypervisors/detail", v=87)).body["hypervisors"]
+    counted = {n["hypervisor_hostname"]: (n["running_vms"], n["current_workload"]) for n in nodes}
+    assert counted["beta-1"] == (2, 1)
+    assert sum(running for running, _ in counted.values()) == 2
 
 
 @pytest.mark.usefixtures("servers")

@@ -79,6 +79,61 @@ async def test_users_of_a_project(deployment: Deployment) -> None:
     assert (await _show(deployment, "demo", "?user_id=u1"))["instances"] == 10
 
 
+async def test_a_user_is_measured_by_what_the_user_has(deployment: Deployment) -> None:
+    await deployment.pool.execute("delete from servers")
+    for user_id, cores in (("u1", 2), ("u3", 4)):
+        await deployment.add_server("demo", None, user_id=user_id, vcpus=cores)
+    answer = await _put(deployment, "demo", "?user_id=u1", cores=1)
+    assert "already used and reserved 2" in answer.fault()
+    assert (await _put(deployment, "demo", "?user_id=u1", cores=3)).status == 200
+    query = "/detail?user_id=u1"
+    detail = await _show(deployment, "demo", query)
+    assert detail["cores"] == {"limit": 3, "in_use": 2, "reserved": 0}
+    assert (await _show(deployment, "demo", "/detail"))["cores"]["in_use"] == 6
+    # A project's new limit also counts for users who were allowed more.
+    assert (await _put(deployment, "demo", cores=6)).status == 200
+    assert (await _put(deployment, "demo", "?user_id=u1", cores=6)).status == 200
+    assert (await _put(deployment, "demo", force=True, cores=2)).status == 200
+    assert (await _show(deployment, "demo", "?user_id=u1"))["cores"] == 2
+    path = f"/os-quota-sets/{deployment.projects['demo']}"
+    assert (await deployment.call("DELETE", path)).status == 202
+
+
+async def test_limits_that_nobody_enforces_are_read_back(deployment: Deployment) -> None:
+    path = f"/os-quota-sets/{deployment.projects['other']}"
+    changes = {"quota_set": {"floating_ips": 7, "security_groups": "8"}}
+    answer = await deployment.call("PUT", path, changes, v=1)
+    assert (answer.body["quota_set"]["floating_ips"], answer.status) == (7, 200)
+    shown = (await deployment.call("GET", path, v=35)).body["quota_set"]
+    assert (shown["floating_ips"], shown["security_groups"], shown["fixed_ips"]) == (7, 8, -1)
+    limits = await deployment.call("GET", "/limits", user="other", v=35)
+    assert limits.body["limits"]["absolute"]["maxTotalFloatingIps"] == 7
+    assert (await deployment.call("DELETE", path)).status == 202
+    assert (await deployment.call("GET", path, v=35)).body["quota_set"]["floating_ips"] == -1
+
+
+async def test_other_classes_are_kept_and_count_for_nobody(deployment: Deployment) -> None:
+    path = "/os-quota-class-sets/gold"
+    changes = {"quota_class_set": {"cores": 99, "fixed_ips": 3}}
+    answer = await deployment.call("PUT", path, changes, v=1)
+    assert (answer.body["quota_class_set"]["cores"], answer.status) == (99, 200)
+    shown = (await deployment.call("GET", path, v=1)).body["quota_class_set"]
+    assert (shown["id"], shown["cores"], shown["fixed_ips"]) == ("gold", 99, 3)
+    assert (await _show(deployment, "admin"))["cores"] == 20
+
+
+async def test_server_groups_are_counted(deployment: Deployment) -> None:
+    await deployment.pool.execute(
+        "insert into server_groups (uuid, project_id, user_id, name, policy)"
+        " values (gen_random_uuid(), $1, 'u1', 'g', 'affinity')",
+        deployment.projects["demo"],
+    )
+    assert (await _show(deployment, "demo", "/detail"))["server_groups"]["in_use"] == 1
+    assert (await _show(deployment, "demo", "/detail?user_id=u2"))["server_groups"]["in_use"] == 0
+    limits = await deployment.call("GET", "/limits", user="demo")
+    assert limits.body["limits"]["absolute"]["totalServerGroupsUsed"] == 1
+
+
 async def test_who_may(deployment: Deployment) -> None:
     theirs = f"/os-quota-sets/{deployment.projects['demo']}"
     for user, status in (("demo", 200), ("reader", 200), ("other", 403), ("nobody", 403)):

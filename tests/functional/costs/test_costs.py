@@ -112,8 +112,12 @@ async def test_what_requests_and_workflows_cost(database_url: str, tmp_path: Pat
             status, body = await cluster.request("GET", path)
             assert status == 200, body
 
-        servers = [await cluster.create_server(name="warm") for _ in range(2)]
-        await get("/servers/detail")  # tokens, catalogs and sessions are there from now on
+        servers = [
+            await cluster.create_server(name="warm", availability_zone=f"nova:{host}")
+            for host in HOSTS
+        ]
+        # Tokens, catalogs, sessions and the hosts' sealing keys are there from now on.
+        await get("/servers/detail")
         await wait_for(lambda: observer.fetchval("select not exists (select from workflows)"))
         await delete()
         image, network = await cluster.image_id(), await cluster.network_id()

@@ -12,8 +12,9 @@ from deploy.local.memory import tree_pss_mib
 from tests.functional.local.conftest import Muster
 from tests.functional.local.test_embedded import create_server, host_state, status_of, until
 
-LARGEST_MIB = 400.0
-"""What the whole cluster may take, without the broker: a laptop has other things to do."""
+LARGEST_MIB = 450.0
+"""What the whole cluster may take, without the broker: a laptop has other things to do. Each kind
+of service takes 35 to 40."""
 
 
 def accepts_servers(muster: Muster) -> bool:

@@ -15,11 +15,13 @@ import aiohttp
 import asyncpg
 import pytest
 
+from common.auth.sealing import unseal
 from common.bus.memory import MemoryBroker, MemoryBus
 from common.bus.port import Delivery
 from common.bus.topology import CONDUCTOR, SCHEDULER
 from common.config.settings import DatabaseSettings, Settings
 from common.db.pool import close_pool, create_pool
+from common.domain.guest_data.secrets import GuestSecrets
 from common.messages.base import Message
 from common.messages.workflow import CANCEL_TOPIC
 from common.runtime.ports import Ports
@@ -35,6 +37,13 @@ FLAVOR = {
     "swap_mib": 0, "extra_specs": {"hw:watchdog_action": "reset"}, "disabled": False,
     "rxtx_factor": 1.0, "is_public": True,
 }  # fmt: skip
+
+
+def given(workflow: asyncpg.Record) -> tuple[dict[str, Any], GuestSecrets]:
+    """The state of a workflow, and apart from it what it carries sealed for the guest."""
+    state = dict(workflow["state"])
+    sealed = state.pop("sealed_secrets", None)
+    return state, GuestSecrets.from_text(unseal(sealed, "muster")) if sealed else GuestSecrets()
 
 
 @dataclass
@@ -113,6 +122,19 @@ class Stack(Deployment):
         async with self.http.request(method, url, json=body, headers=headers) as response:
             assert response.status < 300, await response.text()
             return await response.json()
+
+    async def new_image(self, data: bytes = b"0" * 100, **fields: Any) -> str:
+        """An active image."""
+        body = {"visibility": "public", "disk_format": "raw", "container_format": "bare", **fields}
+        image = await self.neighbour("image", "/v2/images", method="POST", body=body)
+        url = self.identity_url.removesuffix("identity") + f"image/v2/images/{image['id']}/file"
+        headers = {
+            "X-Auth-Token": self.tokens["admin"],
+            "Content-Type": "application/octet-stream",
+        }
+        async with self.http.put(url, data=data, headers=headers) as response:
+            assert response.status == 204, await response.text()
+        return str(image["id"])
 
     async def find_neighbours(self) -> None:
         images = await self.neighbour("image", "/v2/images?name=cirros")

@@ -15,9 +15,10 @@ from common.domain.actions import (
     STOP,
     Action,
 )
+from common.domain.guest_data.secrets import GuestSecrets
 from common.domain.states import TaskState, VmState
 from common.messages.workflow import CancelWorkflow, RunWorkflow
-from tests.functional.servers.conftest import Stack
+from tests.functional.servers.conftest import Stack, given
 from tests.support.wait import wait_for
 
 BODIES: dict[str, tuple[Action, dict[str, Any]]] = {
@@ -279,7 +280,8 @@ class TestEvacuate:
         migration = await stack.pool.fetchrow(
             "select * from migrations where server_uuid = $1::uuid", server_id
         )
-        assert workflow["state"] == {
+        state, _ = given(workflow)
+        assert state == {
             "host": fields.get("host"),
             "force": force,
             "migration_uuid": str(migration["uuid"]),
@@ -289,6 +291,25 @@ class TestEvacuate:
         assert (migration["source_compute"], migration["source_generation"]) == ("fenced", 3)
         assert migration["dest_compute"] == fields.get("host")
         assert (await stack.show(server_id))["status"] == "REBUILD"
+
+    @pytest.mark.parametrize(
+        ("v", "fields"),
+        [(13, {"onSharedStorage": False}), (14, {}), (104, {})],
+    )
+    async def test_its_password_is_the_guests(
+        self, stack: Stack, v: int, fields: dict[str, Any]
+    ) -> None:
+        server_id, answer = await self.evacuate(stack, v, **fields, adminPass="pw")
+        assert answer.status == 200, answer.body
+        (workflow,) = await stack.workflows(server_id)
+        assert given(workflow)[1] == GuestSecrets("pw")
+
+    async def test_what_nobody_could_know_is_not_made_up(self, stack: Stack) -> None:
+        asked: list[tuple[int, dict[str, Any]]] = [(13, {"onSharedStorage": True}), (14, {})]
+        for v, fields in asked:
+            server_id, _ = await self.evacuate(stack, v, **fields)
+            (workflow,) = await stack.workflows(server_id)
+            assert given(workflow)[1] == GuestSecrets()
 
     async def test_password_in_the_answer_below_2_14(self, stack: Stack) -> None:
         _, answer = await self.evacuate(stack, 13, onSharedStorage=False, adminPass="pw")

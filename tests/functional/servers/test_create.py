@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from common.domain.guest_data.secrets import GuestSecrets, InjectedFile
 from common.messages.scheduler import SelectHost
-from tests.functional.servers.conftest import Stack
+from tests.functional.servers.conftest import Stack, given
 from tests.support.wait import wait_for
 
 
@@ -29,7 +30,9 @@ async def test_one_server(stack: Stack) -> None:
     assert await stack.actions(server["id"]) == ["create"]
     (workflow,) = await stack.workflows(server["id"])
     assert workflow["kind"] == "build"
-    assert workflow["state"] == {
+    state, secrets = given(workflow)
+    assert secrets == GuestSecrets(server["adminPass"])
+    assert state == {
         "force_host": None,
         "requested_host": None,
         "availability_zone": None,
@@ -44,6 +47,7 @@ async def test_one_server(stack: Stack) -> None:
         memory_mib=512,
         disk_gib=1,
         flavor=row["flavor"],
+        image_id=stack.image,
         image_properties=row["image_properties"],
         wakes=True,  # the answer wakes a conductor
     )
@@ -166,13 +170,33 @@ async def test_both_spellings_of_scheduler_hints(stack: Stack) -> None:
         assert shown["scheduler_hints"] == {"same_host": [stack.image], "mine": "x"}
 
 
+async def test_what_the_guest_is_given(stack: Stack) -> None:
+    files = [{"path": "/etc/motd", "contents": "aGk="}, {"path": "/b", "contents": "aG\nk="}]
+    answer = await stack.create(v=56, adminPass="pw", personality=files, max_count=2)
+    assert answer.body["server"]["adminPass"] == "pw"
+    rows = await stack.pool.fetch("select * from workflows order by id desc limit 2")
+    expected = GuestSecrets("pw", (InjectedFile("/etc/motd", b"hi"), InjectedFile("/b", b"hi")))
+    assert [given(row)[1] for row in rows] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "image", "column"),
+    [(True, {}, "True"), (False, {}, ""), (False, {"img_config_drive": "mandatory"}, "True"),
+     (False, {"img_config_drive": "optional"}, "")],
+)  # fmt: skip
+async def test_config_drive(stack: Stack, asked: bool, image: dict[str, Any], column: str) -> None:
+    made = await stack.new_image(name="i", **image)
+    server_id = await stack.created(imageRef=made, config_drive=asked)
+    assert (await stack.row(server_id))["config_drive"] == column
+
+
 async def test_where_an_administrator_may_send_it(stack: Stack) -> None:
     await stack.add_host("there")
 
     async def state(**fields: Any) -> dict[str, Any]:
         server_id = await stack.created(user="admin", **fields)
         (workflow,) = await stack.workflows(server_id)
-        return {key: value for key, value in workflow["state"].items() if value is not None}
+        return {key: value for key, value in given(workflow)[0].items() if value is not None}
 
     assert await state(availability_zone="nova:there") == {
         "force_host": "there",

@@ -270,7 +270,22 @@ async def test_live_migration_to_a_host(
     await do(cluster, server_id, "os-migrateLive", argument, version=version)
     server = await expect(cluster, server_id, "ACTIVE")
     assert server["OS-EXT-SRV-ATTR:host"] == target
+    waited = (
+        "conductor_migrate_server"
+        if version in ("2.1", "2.30")
+        else "conductor_live_migrate_instance"
+    )
+    assert waited in await latest_events(cluster, server_id)
     await gone(cluster, server_id)
+
+
+async def latest_events(cluster: Cluster, server_id: str) -> list[str]:
+    """Of the latest instance action."""
+    path = f"/servers/{server_id}/os-instance-actions"
+    _, body = await cluster.request("GET", path)
+    request_id = body["instanceActions"][0]["request_id"]
+    _, body = await cluster.request("GET", f"{path}/{request_id}")
+    return [event["event"] for event in body["instanceAction"]["events"]]
 
 
 async def test_shelve_and_unshelve(cluster: Cluster) -> None:

@@ -91,7 +91,7 @@ class TestFilters:
             ("locked=true", ["alpha"]),
             ("locked=0", ["delta", "gamma", "beta"]),
             ("key_name=k1", ["delta", "alpha"]),
-            ("availability_zone=nova", ["alpha"]),
+            ("availability_zone=nova", ["delta", "beta", "alpha"]),
             ("config_drive=True", ["beta"]),
             ("power_state=4", ["beta"]),
             ("task_state=rebooting", ["delta"]),
@@ -106,6 +106,7 @@ class TestFilters:
             ("tenant_id=anything", LIVE),
             ("host=h1", LIVE),
             ("deleted=true", LIVE),
+            ("vm_state=deleted", []),
         ],
     )
     async def test_for_everybody(self, stack: Stack, query: str, expected: list[str]) -> None:
@@ -129,6 +130,7 @@ class TestFilters:
             ("node=n2", ["beta"]),
             ("deleted=true", ["soft", "gone"]),
             ("deleted=true&soft_deleted=false", ["gone"]),
+            ("vm_state=deleted", ["gone"]),
             ("deleted=rubbish", LIVE),
             ("soft_deleted=1", ["soft", *LIVE]),
             ("status=DELETED", ["gone"]),

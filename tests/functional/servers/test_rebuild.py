@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.servers.conftest import Stack
+from common.domain.guest_data.secrets import GuestSecrets
+from tests.functional.servers.conftest import Stack, given
 from tests.support.wait import wait_for
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -22,20 +23,7 @@ async def hosts(stack: Stack) -> None:
 @pytest.fixture(scope="module")
 async def other_image(stack: Stack) -> str:
     """An active image that is not the one servers were made of."""
-    return await upload(stack, name="other", os_type="linux", min_ram=256)
-
-
-async def upload(stack: Stack, data: bytes = b"0" * 100, **fields: Any) -> str:
-    body = {"visibility": "public", "disk_format": "raw", "container_format": "bare", **fields}
-    image = await stack.neighbour("image", "/v2/images", method="POST", body=body)
-    url = stack.identity_url.removesuffix("identity") + f"image/v2/images/{image['id']}/file"
-    headers = {
-        "X-Auth-Token": stack.tokens["admin"],
-        "Content-Type": "application/octet-stream",
-    }
-    async with stack.http.put(url, data=data, headers=headers) as response:
-        assert response.status == 204, await response.text()
-    return str(image["id"])
+    return await stack.new_image(name="other", os_type="linux", min_ram=256)
 
 
 async def rebuild(
@@ -67,7 +55,7 @@ async def test_what_is_mentioned_changes_and_the_rest_stays(stack: Stack, other_
     assert row["image_properties"] == {"os_type": "linux"}
     assert row["task_state"] == "rebuilding"
     (workflow,) = await stack.workflows(server_id)
-    assert (workflow["kind"], workflow["state"]) == ("rebuild", {})
+    assert (workflow["kind"], given(workflow)) == ("rebuild", ({}, GuestSecrets(PASSWORD)))
     server = answer.body["server"]
     assert (server["name"], server["status"], server["adminPass"]) == ("new", "REBUILD", PASSWORD)
     assert server["image"]["id"] == other_image
@@ -165,8 +153,8 @@ async def test_refusals_leave_the_server_alone(stack: Stack) -> None:
     queued = await stack.neighbour(
         "image", "/v2/images", method="POST", body={"name": "q", "visibility": "public"}
     )
-    heavy = await upload(stack, name="heavy", min_ram=100_000)
-    wide = await upload(stack, name="wide", min_disk=500)
+    heavy = await stack.new_image(name="heavy", min_ram=100_000)
+    wide = await stack.new_image(name="wide", min_disk=500)
     cases: list[tuple[dict[str, Any], dict[str, Any], int, str]] = [
         ({}, {"imageRef": UUID}, 400, "Can not find requested image"),
         ({}, {"imageRef": "x"}, 400, "Invalid input for field/attribute imageRef"),

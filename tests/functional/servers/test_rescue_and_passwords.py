@@ -10,8 +10,9 @@ from common.auth.sealing import unseal
 from common.bus.memory import MemoryBus
 from common.bus.port import Delivery
 from common.bus.topology import host_queue
+from common.domain.guest_data.secrets import GuestSecrets
 from common.messages.compute import ErrorBody, HostCommand, HostReply
-from tests.functional.servers.conftest import Stack
+from tests.functional.servers.conftest import Stack, given
 
 SECRET = "correct-horse-battery-staple"
 UNKNOWN = "11111111-2222-3333-4444-555555555555"
@@ -19,7 +20,7 @@ UNKNOWN = "11111111-2222-3333-4444-555555555555"
 
 @pytest.fixture(scope="module")
 def overrides() -> dict[str, Any]:
-    return {"bus": {"call_timeout_s": 0.2}}
+    return {"bus": {"call_timeout_s": 0.2}, "metadata": {"force_config_drive": True}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +54,9 @@ class TestRescue:
         else:
             assert len(answer.body["adminPass"]) == 12
         (workflow,) = await stack.workflows(server_id)
-        assert (workflow["kind"], workflow["state"]) == ("rescue", {"image_id": image})
+        state, secrets = given(workflow)
+        assert (workflow["kind"], state) == ("rescue", {"image_id": image})
+        assert secrets == GuestSecrets(answer.body["adminPass"])
 
     async def test_images_it_refuses(self, stack: Stack) -> None:
         body = {"name": "q", "visibility": "public"}
@@ -74,6 +77,11 @@ class TestRescue:
         server_id = await stack.server(host="up", vm_state="rescued")
         answer = await stack.action(server_id, {"unrescue": {"any": 1}})
         assert (answer.status, answer.body) == (202, b"")
+
+
+async def test_an_operator_may_give_every_server_a_config_drive(stack: Stack) -> None:
+    server_id = await stack.created(config_drive=False)
+    assert (await stack.row(server_id))["config_drive"] == "True"
 
 
 class TestPasswords:

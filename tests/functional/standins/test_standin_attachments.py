@@ -106,7 +106,7 @@ async def test_attaching_and_detaching(joined: tuple[Cloud, ComputeService]) -> 
     assert (await show(cloud, volume))["attachments"] == []
     (await ask(cloud, "DELETE", f"/volumes/{volume}", user="demo")).want(400)
     path = f"/attachments/{made['id']}"
-    (await ask(cloud, "POST", path + "/action", {"os-complete": {}})).want(400)
+    (await ask(cloud, "POST", path + "/action", {"no-such": {}})).want(400)
 
     body = {"attachment": {"connector": HOST}}
     connected = (await ask(cloud, "PUT", path, body)).want(200)["attachment"]
@@ -144,6 +144,21 @@ async def test_attaching_and_detaching(joined: tuple[Cloud, ComputeService]) -> 
     assert (await ask(cloud, "DELETE", path)).want(200) == {"attachments": []}
     assert await status_of(cloud, volume) == "available"
     (await ask(cloud, "DELETE", path)).want(404)
+
+
+async def test_a_server_without_a_host_has_its_volumes(
+    joined: tuple[Cloud, ComputeService],
+) -> None:
+    cloud, _ = joined
+    volume = (await make(cloud))["id"]
+    made = (await attach(cloud, volume)).want(200)["attachment"]["id"]
+    path = f"/attachments/{made}"
+    (await ask(cloud, "POST", path + "/action", {"os-complete": {}})).want(204)
+    shown = await show(cloud, volume, user="admin")
+    assert (shown["status"], shown["attachments"][0]["host_name"]) == ("in-use", None)
+    (await ask(cloud, "PUT", path, {"attachment": {"connector": HOST}})).want(200)
+    assert await status_of(cloud, volume) == "in-use"
+    (await ask(cloud, "DELETE", path)).want(200)
 
 
 async def test_attachments_come_with_their_versions(joined: tuple[Cloud, ComputeService]) -> None:

@@ -53,14 +53,17 @@ from common.domain.actions import (
     UNSHELVE,
     Action,
 )
+from common.domain.guest_data.secrets import GuestSecrets, InjectedFile
 from common.domain.states import TaskState
 from common.errors import Conflict
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step, StepFunction
 from services.conductor.workflows import DEFINITIONS
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.snapshots import ask_for_snapshot, snapshot_under_way
 from tests.support.wait import wait_for
 
+SECRETS = GuestSecrets("s3cret", (InjectedFile("/etc/motd", b"hi"),))
 STEPS = [(kind, step.name) for kind, d in sorted(DEFINITIONS.items()) for step in d.steps]
 WHEN = ["before", "after"]
 
@@ -211,6 +214,9 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
     if "password" in made:
         key = cluster.settings().identity.password.get_secret_value()
         made["sealed_password"] = seal(made.pop("password"), key)
+    if made.pop("secrets", False):
+        key = cluster.settings().identity.password.get_secret_value()
+        made["sealed_secrets"] = seal(SECRETS.to_text(), key)
     return made
 
 
@@ -225,11 +231,21 @@ async def begin_evacuation(cluster: Cluster, server_id: str) -> None:
     host = server["OS-EXT-SRV-ATTR:host"]
     await cluster.kill(host)
     await force_down(cluster, host)
-    await cluster.action(server_id, {"evacuate": {}}, 200)
+    await cluster.action(server_id, {"evacuate": {"adminPass": "s3cret"}}, 200)
 
 
 async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
     """A build begins with the request that creates the server."""
+
+
+def begin_assisted(verb: str, status: str) -> Callable[[Cluster, str], Awaitable[None]]:
+    """As the volume service asks, whose snapshot is in `status`."""
+
+    async def begin(cluster: Cluster, server_id: str) -> None:
+        volume_id, snapshot_id = await snapshot_under_way(cluster, server_id, status)
+        await ask_for_snapshot(cluster, verb, volume_id, snapshot_id)
+
+    return begin
 
 
 SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_delete")
@@ -250,8 +266,8 @@ CASES: dict[str, Case] = {
     "unpause": Case(action(UNPAUSE), "ACTIVE", "PAUSED", ("pause",)),
     "suspend": Case(action(SUSPEND), "SUSPENDED", "ACTIVE"),
     "resume": Case(action(RESUME), "ACTIVE", "ERROR", ("suspend",)),
-    "rebuild": Case(action(REBUILD), "ACTIVE", "ERROR"),
-    "rescue": Case(action(RESCUE), "RESCUE", "ERROR"),
+    "rebuild": Case(action(REBUILD, secrets=True), "ACTIVE", "ERROR"),
+    "rescue": Case(action(RESCUE, secrets=True), "RESCUE", "ERROR"),
     "unrescue": Case(action(UNRESCUE), "ACTIVE", "ERROR", ("rescue",)),
     "change_password": Case(
         action(CHANGE_PASSWORD, password="s3cret"), "ACTIVE", "ERROR", records="changePassword"
@@ -270,6 +286,20 @@ CASES: dict[str, Case] = {
     "attach_interface": Case(action(ATTACH_INTERFACE, network=True), "ACTIVE", "ACTIVE"),
     "detach_interface": Case(
         action(DETACH_INTERFACE, first_port=True), "ACTIVE", "ACTIVE", cleans_up=("release",)
+    ),
+    "snapshot_volume": Case(
+        begin_assisted("POST", "creating"),
+        "ACTIVE",
+        "ACTIVE",
+        records="volume_snapshot_create",
+        cleans_up=("report",),
+    ),
+    "delete_volume_snapshot": Case(
+        begin_assisted("DELETE", "deleting"),
+        "ACTIVE",
+        "ACTIVE",
+        records="volume_snapshot_delete",
+        cleans_up=("report",),
     ),
     "shelve": Case(
         action(SHELVE),
@@ -329,7 +359,7 @@ async def prepare(cluster: Cluster, kind: str) -> str | None:
     await replace_conductor(cluster, dict(DEFINITIONS), **case.settings)
     if kind == "build":
         return None
-    server_id = await cluster.create_server(name=f"for-{kind}")
+    server_id = await cluster.create_server(name=f"for-{kind}", config_drive=True)
     server = await cluster.settled(server_id)
     assert server is not None
     assert server["status"] == "ACTIVE", server
@@ -348,7 +378,7 @@ async def force_down(cluster: Cluster, host: str) -> None:
 
 async def trigger(cluster: Cluster, kind: str, server_id: str | None) -> str:
     if server_id is None:
-        return await cluster.create_server(name="for-build")
+        return await cluster.create_server(name="for-build", config_drive=True)
     await CASES[kind].begins(cluster, server_id)
     return server_id
 
@@ -370,6 +400,7 @@ async def nothing_left(cluster: Cluster) -> AsyncIterator[None]:
     for server_id in ids:
         assert await cluster.settled(server_id) is None
     await wait_for(lambda: no_guests(cluster), 20, "every guest to be gone")
+    assert not [*cluster.scratch.glob("compute/*/drives/*")], "config drives go with their guests"
     await cluster.assert_sound()
 
 

@@ -7,9 +7,15 @@ import functools
 import pytest
 
 from common.auth.sealed_boxes import KeyPair, seal_for
+from common.domain.guest_data.secrets import GuestSecrets, InjectedFile
 from common.errors import InvalidInput, Unavailable
+from common.messages.compute import GuestSpec
+from services.compute.drivers.base import GuestInfo, Provision
 from services.compute.drivers.simulated import SimulatedDriver
 from tests.integration.compute.support import Rig, code
+from tests.integration.drivers.support import make_spec
+
+SECRETS = GuestSecrets("s3cret", (InjectedFile("/etc/motd", b"hi"),))
 
 
 @pytest.fixture
@@ -81,3 +87,62 @@ def test_a_sealed_secret_does_not_show_itself() -> None:
         assert "s3cret" not in str(caught.value)
     with pytest.raises(Unavailable):
         KeyPair().open(one, about="x")
+
+
+class TestOfNewGuests:
+    """What comes sealed with the command that makes a guest."""
+
+    @pytest.fixture
+    def given(self, monkeypatch: pytest.MonkeyPatch) -> list[GuestSecrets]:
+        secrets: list[GuestSecrets] = []
+        spawn = SimulatedDriver.spawn
+
+        async def and_note(
+            self: SimulatedDriver, spec: GuestSpec, held: bool, provision: Provision
+        ) -> GuestInfo:
+            secrets.append(provision.secrets)
+            assert spec.sealed_secrets is None, "the driver keeps its spec"
+            return await spawn(self, spec, held, provision)
+
+        monkeypatch.setattr(SimulatedDriver, "spawn", and_note)
+        return secrets
+
+    async def test_they_arrive(self, rig: Rig, given: list[GuestSecrets]) -> None:
+        await rig.start()
+        spec = make_spec()
+        sealed = seal_for(await key_of(rig, spec.uuid), SECRETS.to_text(), about=spec.uuid)
+        reply = await rig.conductor.tell(
+            "spawn", spec.model_copy(update={"sealed_secrets": sealed})
+        )
+        assert (reply.error, given) == (None, [SECRETS])
+        sealed = seal_for(
+            await key_of(rig, spec.uuid), GuestSecrets("3").to_text(), about=spec.uuid
+        )
+        await rig.conductor.release(spec.uuid)
+        reply = await rig.conductor.tell("rescue", spec.uuid, sealed_secrets=sealed)
+        assert reply.error is None
+
+    async def test_another_life_or_another_guest_makes_none(
+        self, rig: Rig, given: list[GuestSecrets]
+    ) -> None:
+        first = await rig.start()
+        spec, other = make_spec(), make_spec()
+        sealed = seal_for(await key_of(rig, spec.uuid), SECRETS.to_text(), about=spec.uuid)
+        reply = await rig.conductor.tell(
+            "spawn", other.model_copy(update={"sealed_secrets": sealed})
+        )
+        assert code(reply) == "unavailable"
+        await rig.kill(first)
+        await rig.start()
+        reply = await rig.conductor.tell(
+            "spawn", spec.model_copy(update={"sealed_secrets": sealed})
+        )
+        assert (code(reply), given) == ("unavailable", [])
+
+    async def test_a_conductor_that_knows_no_drives(
+        self, rig: Rig, given: list[GuestSecrets]
+    ) -> None:
+        await rig.start()
+        spec = make_spec().model_copy(update={"config_drive": True})
+        assert (await rig.conductor.tell("spawn", spec)).error is None
+        assert given == [GuestSecrets()]

@@ -196,7 +196,8 @@ async def test_a_boot_counts_from_the_index_and_only_if_there_is_a_limit(
     rows = load("servers").insert_servers(
         db, uuids=[uuid4()], names=["s"], hostnames=["s"], common=NEW, request_id="r",
         workflow_state={}, deadline_s=1.0, reserve_s=1.0, at_least=1, instances=limit, cores=None,
-        ram=None, group_members=limit,
+        ram=None, user_instances=None, user_cores=None, user_ram=None, group_members=limit,
+        devices=[],
     )  # fmt: skip
     assert len([row async for row in rows]) == 1
     counted = [n for n in every_node(db.plans) if n.get("Index Name") == "servers_usage_idx"]

@@ -28,6 +28,7 @@ PROTOCOL_OF = {
     "crash_dump": base.CrashDump,
     "migrate": base.Migrate,
     "live_migrate": base.LiveMigrate,
+    "image_cache": base.ImageCache,
     "interfaces": base.Interfaces,
     "fencing": base.Fencing,
     "consoles": base.Consoles,

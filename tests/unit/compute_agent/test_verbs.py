@@ -14,6 +14,7 @@ from services.compute.consoles import Consoles
 from services.compute.drivers.base import Capabilities
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.verbs import LATENCY
+from services.compute.provisioning import Provisioning
 from services.compute.reports import Reports
 from services.compute.secrets import Secrets
 from services.compute.uploads import Uploads
@@ -25,6 +26,7 @@ _ACTORS = {
     "reports": Reports,
     "secrets": Secrets,
     "consoles": Consoles,
+    "provisioning": Provisioning,
 }
 
 _GIVEN = {

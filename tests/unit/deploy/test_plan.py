@@ -36,8 +36,16 @@ def home(tmp_path: Path) -> Home:
 
 def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Home) -> None:
     names = [member.name for member in make_plan(replace(FREE, hosts=2), home).members]
-    hosts = ["compute-1", "compute-2"]
-    assert names == ["standins", "api", "consoles", "conductor-1", "scheduler-1", *hosts]
+    assert names == [
+        "standins",
+        "api",
+        "consoles",
+        "metadata",
+        "conductor-1",
+        "scheduler-1",
+        "compute-1",
+        "compute-2",
+    ]
 
 
 @pytest.mark.parametrize(("hosts", "agents", "processes"), [(7, 3, 3), (2, 5, 2), (0, 2, 0)])

@@ -80,3 +80,10 @@ select a.uuid, a.project_id, r.name, r.vm_state, r.flavor ->> 'name', r.vcpus, r
    and coalesce(r.terminated_at, a.deleted_at) > since
    and (project is null or a.project_id = project)
 $$;
+
+-- What a host has to do: its servers, whatever they do, and those something is being done to.
+create function load_of(compute_host text) returns table (servers integer, current_workload integer)
+language sql stable rows 1 as $$
+select count(*)::integer, count(task_state)::integer
+  from servers where host = compute_host and deleted_at is null
+$$;

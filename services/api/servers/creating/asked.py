@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from common.errors import InvalidInput
 from services.api import versions
@@ -56,6 +57,8 @@ class Asked:
     place: AskedPlace
     hints: dict[str, Any]
     """Scheduler hints."""
+    group: UUID | None
+    """The server group among them."""
     hostname: str | None
     description: str | None
     disk_config: str | None
@@ -76,7 +79,8 @@ def read(request: Request) -> Asked:
     server: dict[str, Any] = request.body["server"]
     least, most = _counts(server)
     hints: dict[str, Any] = next((request.body[key] for key in _HINTS if key in request.body), {})
-    _check(request, server, hints, most)
+    _check(request, server, most)
+    settings = request.app.settings
     described = request.v >= versions.OWN_DESCRIPTION
     return Asked(
         project_id=request.ctx.project_id,
@@ -97,10 +101,11 @@ def read(request: Request) -> Asked:
         group_names=asked_networks.group_names(server.get("security_groups")),
         place=asked_place.place(request, server),
         hints=hints,
+        group=_group(hints),
         hostname=server.get("hostname"),
         description=server.get("description") if described else server["name"],
         disk_config=server.get("OS-DCF:diskConfig"),
-        config_drive=server.get("config_drive", False),
+        config_drive=server.get("config_drive", False) or settings.metadata.force_config_drive,
         user_data=server.get("user_data"),
         admin_password=server.get("adminPass"),
         files=server.get("personality", []),
@@ -121,13 +126,17 @@ def _counts(server: dict[str, Any]) -> tuple[int, int]:
     return least, most
 
 
-def _check(request: Request, server: dict[str, Any], hints: dict[str, Any], most: int) -> None:
+def _check(request: Request, server: dict[str, Any], most: int) -> None:
     if server.get("trusted_image_certificates"):
         request.require(_TRUSTED_CERTS)
     if server.get("hostname") and most > 1:
         raise InvalidInput("A hostname cannot be given to several servers: max_count must be 1.")
-    if group := hints.get("group"):
-        raise InvalidInput(f"Instance group {group} could not be found.")
+
+
+def _group(hints: dict[str, Any]) -> UUID | None:
+    """The schema lets nothing but a UUID pass."""
+    named = hints.get("group")
+    return None if named is None else UUID(str(named))
 
 
 def _networks(request: Request, server: dict[str, Any], most: int) -> AskedNetworks:

@@ -13,16 +13,15 @@ from typing import Any
 from common.db.stores import servers as store
 from common.db.stores.quotas import Caps
 from common.domain import block_devices
-from common.errors import InvalidInput
 from common.neighbours.image import Image
 from common.neighbours.network import SecurityGroup
 from services.api.request import Request
 from services.api.servers import images
-from services.api.servers.creating import found_disks, found_networks
+from services.api.servers.creating import found_disks, found_networks, found_place
 from services.api.servers.creating.asked import Asked
-from services.api.servers.creating.asked_place import AskedPlace
 from services.api.servers.creating.found_disks import FoundDisks
 from services.api.servers.creating.found_networks import FoundNetworks
+from services.api.servers.creating.found_place import FoundPlace
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,12 @@ class Found:
     disks: FoundDisks
     networks: FoundNetworks
     security_groups: list[SecurityGroup]
-    host: str | None
-    """The one asked for."""
-    zones: frozenset[str]
-    """That there are."""
+    place: FoundPlace
 
 
 async def look_up(request: Request, asked: Asked) -> Found:
     app = request.app
-    context, image, networks, groups, host = await asyncio.gather(
+    context, image, networks, groups, place = await asyncio.gather(
         store.create_context(
             app.pool,
             flavorid=asked.flavorid,
@@ -59,7 +55,7 @@ async def look_up(request: Request, asked: Asked) -> Found:
         _image(request, asked.image_id),
         found_networks.networks(request, asked.networks),
         found_networks.security_groups(request, asked.group_names),
-        _host(request, asked.place),
+        found_place.place(request, asked.place, asked.group),
     )
     disks = await found_disks.disks(request, asked.disks, image, context.flavor, servers=asked.most)
     return Found(
@@ -71,22 +67,9 @@ async def look_up(request: Request, asked: Asked) -> Found:
         disks=disks,
         networks=networks,
         security_groups=groups,
-        host=host,
-        zones=frozenset({app.settings.api.default_availability_zone}),
+        place=place,
     )
 
 
 async def _image(request: Request, image_id: str | None) -> Image | None:
     return None if image_id is None else await images.fetch(request, image_id)
-
-
-async def _host(request: Request, place: AskedPlace) -> str | None:
-    """A forced host may be one that nobody knows yet; a node must be known."""
-    if not place.names_host:
-        return None
-    if place.forced and not place.node:
-        return place.host
-    found = await store.compute_node_find(request.app.pool, host=place.host, node=place.node)
-    if found is None:
-        raise InvalidInput(f"Compute host {place.host or place.node} could not be found.")
-    return found[0]

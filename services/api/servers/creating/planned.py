@@ -12,6 +12,7 @@ from typing import Any
 from common.db.stores.quotas import UNLIMITED, Caps
 from common.domain import block_devices
 from common.domain.block_devices import BlockDevice
+from common.domain.guest_data.facts import wants_drive
 from common.errors import InvalidInput, OverQuota
 from common.neighbours.volume import Volume
 from services.api.servers import files, images
@@ -94,12 +95,12 @@ def _check_quotas(asked: Asked, limits: Caps) -> None:
 
 def _destination(asked: Asked, found: Found) -> Destination:
     place = asked.place
-    if place.zone and place.zone not in found.zones:
+    if not found.place.zone_known:
         raise InvalidInput("The requested availability zone is not available")
     return Destination(
         place.zone,
-        force_host=found.host if place.forced else None,
-        requested_host=None if place.forced else found.host,
+        force_host=found.place.host if place.forced else None,
+        requested_host=None if place.forced else found.place.host,
     )
 
 
@@ -126,7 +127,7 @@ def _columns(
         "kernel_id": properties.get("kernel_id", ""),
         "ramdisk_id": properties.get("ramdisk_id", ""),
         "root_device_name": properties.get("root_device_name", ROOT_DEVICE),
-        "config_drive": "True" if asked.config_drive else "",
+        "config_drive": "True" if asked.config_drive or wants_drive(properties) else "",
         "auto_disk_config": images.auto_disk_config(asked.disk_config, properties, image_ref),
         "key_name": found.key_name,
         "key_data": found.public_key,
@@ -141,5 +142,14 @@ def _columns(
         "access_ip_v6": asked.access_ip_v6,
         "scheduler_hints": asked.hints,
         "trusted_certs": asked.trusted_certs,
-        "server_group": None,
+        "server_group": _group(asked, found),
     }
+
+
+def _group(asked: Asked, found: Found) -> str | None:
+    """Servers join a group when they are made, and only one of their own project."""
+    if asked.group is None:
+        return None
+    if found.place.group is None or found.place.group.project_id != asked.project_id:
+        raise InvalidInput(f"Instance group {asked.group} could not be found.")
+    return str(found.place.group.uuid)

@@ -40,11 +40,13 @@ def place_and_wake(
             memory_mib=columns["memory_mib"],
             disk_gib=disk_gib(root_gib, columns["ephemeral_gib"], columns["swap_mib"]),
             flavor=columns["flavor"],
+            image_id=columns["image_ref"],
             image_properties=columns["image_properties"],
             availability_zone=destination.zone,
             force_host=destination.force_host,
             requested_host=destination.requested_host,
             scheduler_hints=columns["scheduler_hints"],
+            server_group=columns["server_group"],
             wakes=True,
         )
         app.tasks.spawn("wake-conductor", publish_wake_up(app, SCHEDULER, question))

@@ -18,6 +18,7 @@ from services.api.servers import names, reserving
 from services.api.servers.creating.asked import Asked
 from services.api.servers.creating.planned import MOST_AT_ONCE, Plan
 from services.api.servers.creating.waking import place_and_wake
+from services.api.servers.sealing import sealed_secrets
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ async def write(request: Request, plan: Plan) -> Created:
     app, asked = request.app, plan.asked
     ids = [app.ids.uuid() for _ in range(min(asked.most, MOST_AT_ONCE))]
     columns = {**plan.columns, "reservation_id": names.reservation_id(app.ids.uuid())}
+    password = asked.admin_password or names.password()
     async with reserving.reserved(request, ids[0], list(plan.volumes.values())) as attachments:
         workflow_ids = await store.servers_create(
             app.pool,
@@ -44,7 +46,11 @@ async def write(request: Request, plan: Plan) -> Created:
             wanted=asked.most,
             at_least=asked.least,
             common=columns,
-            workflow_state={**plan.workflow_state, **_for_volumes(request, plan)},
+            workflow_state={
+                **plan.workflow_state,
+                **_for_volumes(request, plan),
+                **sealed_secrets(request, password, asked.files),
+            },
             request_id=request.ctx.request_id,
             limits=plan.limits,
             deadline_s=app.settings.conductor.workflow_deadline_s,
@@ -59,7 +65,7 @@ async def write(request: Request, plan: Plan) -> Created:
         uuid=ids[0],
         reservation_id=columns["reservation_id"],
         reservation_only=asked.reservation_only,
-        admin_password=asked.admin_password or names.password(),
+        admin_password=password,
         security_groups=asked.group_names,
         auto_disk_config=columns["auto_disk_config"],
     )

@@ -7,10 +7,13 @@ Crash story: none.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Sequence
 
+from common.domain.guest_data.openstack import decoded
 from common.messages.compute import GuestSpec, LocalDisk, VolumeDevice
 from services.compute.drivers.simulated.store import Guest
 
@@ -26,7 +29,7 @@ _BOOT = """\
 {interfaces}
 [    0.910233] cloud-init: instance-id {uuid}, hostname {hostname}
 [    0.987650] cloud-init: public key {key}
-[    1.204001] sshd: listening on port 22
+{given}[    1.204001] sshd: listening on port 22
 {stamp} boot finished
 
 {hostname} login:"""
@@ -56,6 +59,45 @@ _LINES = {
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def _printable(text: str) -> str:
+    """Names come from users: one that holds a line break must not add lines."""
+    return _UNPRINTABLE.sub("?", text)
+
+
+def _key(guest: Guest) -> str:
+    """Its name and fingerprint."""
+    spec = guest.spec
+    if spec.key_name is None:
+        return "none"
+    return f"{spec.key_name} {fingerprint(spec.public_key or '')}"
+
+
+def fingerprint(public_key: str) -> str:
+    """As `ssh-keygen -l` shows it; of the whole text for what is no SSH key."""
+    words = public_key.split()
+    try:
+        material = base64.b64decode(words[1], validate=True)
+    except (IndexError, ValueError):
+        material = public_key.encode()
+    digest = base64.b64encode(hashlib.sha256(material).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"
+
+
+def _given(guest: Guest) -> list[str]:
+    """What the guest has been given, as far as others may see it."""
+    lines = []
+    if guest.drive_bytes is not None:
+        lines.append(f"config drive found, {guest.drive_bytes} bytes")
+    if guest.spec.user_data is not None:
+        user_data = decoded(guest.spec.user_data)
+        digest = hashlib.sha256(user_data).hexdigest()
+        lines.append(f"user data received, {len(user_data)} bytes, sha256 {digest}")
+    lines += [f"file injected: {path}" for path in guest.files]
+    if guest.rescue_password if guest.rescue_image else guest.password:
+        lines.append("password of the administrator was set")
+    return lines
+
+
 def render(guest: Guest, length: int | None) -> str:
     """The last `length` lines, all when None or negative. The last has no newline: clients that
     ask for n lines expect n when they split at newlines."""
@@ -72,24 +114,27 @@ def render_last(guest: Guest) -> str:
 
 def _lines(guest: Guest, history: Sequence[tuple[float, str]]) -> list[str]:
     spec = guest.spec
-    facts = {
+    facts: dict[str, str] = {
         "name": spec.name,
         "uuid": spec.uuid,
         "hostname": spec.hostname,
-        "vcpus": spec.vcpus,
-        "memory_mib": spec.memory_mib,
+        "vcpus": str(spec.vcpus),
+        "memory_mib": str(spec.memory_mib),
         "image": spec.image_id or "none",
-        "key": spec.key_name or "none",
+        "key": _key(guest),
         "rescue": f" rescue={guest.rescue_image}" if guest.rescue_image else "",
     }
-    # Names come from users: one that holds a line break must not add lines.
-    facts = {name: _UNPRINTABLE.sub("?", str(value)) for name, value in facts.items()}
+    facts = {name: _printable(value) for name, value in facts.items()}
     facts["interfaces"] = (
         "\n".join(
             f"[    0.7{n:02}000] eth{n}: {i.mac_address} {' '.join(i.fixed_ips) or 'no address'}"
             for n, i in enumerate(spec.interfaces)
         )
         or "[    0.700000] net: no interfaces"
+    )
+    facts["given"] = "".join(
+        f"[    1.{n:03}000] cloud-init: {_printable(line)}\n"
+        for n, line in enumerate(_given(guest))
     )
     facts["root"], facts["disks"] = _root(spec), _disks(spec)
     text: list[str] = []

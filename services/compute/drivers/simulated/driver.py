@@ -19,16 +19,20 @@ from common.messages.compute import GuestSpec, VolumeDevice
 from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
+    NOTHING,
     Capabilities,
     GuestInfo,
     MigrationProgress,
     Phase,
+    Provision,
     RebootType,
 )
 from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.consoles import PROTOCOLS
 from services.compute.drivers.simulated.consoles.verbs import ConsoleVerbs
+from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
+from services.compute.drivers.simulated.images import ImageVerbs
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
@@ -56,7 +60,7 @@ class LiveMigration:
 
 
 class SimulatedDriver(
-    InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
+    ImageVerbs, InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
 ):
     """All protocols of `drivers/base.py` for one simulated host."""
 
@@ -69,6 +73,7 @@ class SimulatedDriver(
         crash_dump=True,
         migrate=True,
         live_migrate=True,
+        image_cache=True,
         interfaces=True,
         fencing=True,
         consoles=PROTOCOLS,
@@ -88,9 +93,11 @@ class SimulatedDriver(
         super().__init__(host, settings, clock, faults=faults)
         self._live: dict[str, LiveMigration] = {}
 
-    async def spawn(self, spec: GuestSpec, held: bool = True) -> GuestInfo:
+    async def spawn(
+        self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
+    ) -> GuestInfo:
         power_state = PowerState.RUNNING if spec.power_on else PowerState.SHUTDOWN
-        return await self._make("spawn", spec, power_state, "boot", held=held)
+        return await self._make("spawn", spec, power_state, "boot", provision, held=held)
 
     async def destroy(self, uuid: str, generation: int) -> None:
         def apply() -> None:
@@ -98,6 +105,7 @@ class SimulatedDriver(
             if guest is not None and guest.generation > generation:
                 return
             self._store.bury(uuid, generation, self._execution.now())
+            self._drives.remove(uuid)
             if guest is not None:
                 self._execution.destroyed(guest)
                 self._consoles.end(uuid)
@@ -140,12 +148,19 @@ class SimulatedDriver(
     async def inject_nmi(self, uuid: str, generation: int) -> None:
         await self._power("inject_nmi", uuid, generation)
 
-    async def rescue(self, uuid: str, generation: int, image_id: str | None = None) -> None:
+    async def rescue(
+        self,
+        uuid: str,
+        generation: int,
+        image_id: str | None = None,
+        provision: Provision = NOTHING,
+    ) -> None:
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is None:
                 image = image_id or guest.spec.image_id or "default"
-                self._boot(replace(guest, rescue_image=image))
+                password = provision.secrets.admin_password is not None
+                self._boot(replace(guest, rescue_image=image, rescue_password=password))
 
         await self._run("rescue", uuid, apply, pretend=_nothing)
 
@@ -153,7 +168,7 @@ class SimulatedDriver(
         def apply() -> None:
             guest = self._usable(uuid, generation)
             if guest.rescue_image is not None:
-                self._boot(replace(guest, rescue_image=None))
+                self._boot(replace(guest, rescue_image=None, rescue_password=False))
 
         await self._run("unrescue", uuid, apply, pretend=_nothing)
 
@@ -184,11 +199,15 @@ class SimulatedDriver(
         )
 
     async def finish_migration(
-        self, spec: GuestSpec, power_state: PowerState = PowerState.RUNNING, held: bool = True
+        self,
+        spec: GuestSpec,
+        power_state: PowerState = PowerState.RUNNING,
+        held: bool = True,
+        provision: Provision = NOTHING,
     ) -> GuestInfo:
         self._refuse_own_source(spec)
         state = PowerState(power_state)
-        return await self._make("finish_migration", spec, state, "migrated", held=held)
+        return await self._make("finish_migration", spec, state, "migrated", provision, held=held)
 
     async def revert_migration(
         self,
@@ -289,6 +308,7 @@ class SimulatedDriver(
         spec: GuestSpec,
         power_state: PowerState,
         console_text: str,
+        provision: Provision,
         *,
         held: bool,
     ) -> GuestInfo:
@@ -301,8 +321,10 @@ class SimulatedDriver(
             if guest.phase is Phase.BUILDING:
                 self._hold_or_release(guest, as_of, held=held)
                 off = power_state is PowerState.SHUTDOWN
+                self._drives.put(spec.uuid, provision.config_drive)
                 # Prepared long before perhaps: what it is to be is what is said now.
-                ready = replace(guest, spec=spec, phase=Phase.READY, power_state=power_state)
+                given = provisioned(replace(guest, spec=spec), provision)
+                ready = replace(given, phase=Phase.READY, power_state=power_state)
                 self._settle(ready, "shutdown" if off else console_text)
             elif not held:
                 self._execution.release(guest, as_of)

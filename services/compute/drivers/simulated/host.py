@@ -23,6 +23,7 @@ from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
 from services.compute.drivers.simulated.consoles import Consoles
+from services.compute.drivers.simulated.drives import Drives
 from services.compute.drivers.simulated.execution import Execution
 from services.compute.drivers.simulated.store import Guest, GuestStore, host_directory
 from services.compute.drivers.simulated.verbs import FAULTY, LATENCY, POWER_CHANGES
@@ -64,6 +65,7 @@ class SimulatedHost:
         directory = host_directory(settings.state_dir, host)
         self._store = GuestStore(directory)
         self._guests = self._store.guests
+        self._drives = Drives(directory)
         self._execution = Execution(host, directory, self._guests, clock, settings.fence_gap_s)
         self._consoles = Consoles(self._execution.executes, clock)
         self._started = False
@@ -72,6 +74,7 @@ class SimulatedHost:
     async def start(self) -> None:
         try:
             self._store.open(self._execution.now())
+            self._drives.sweep(self._guests)
         except OSError as error:
             raise HostCommandFailed(
                 f"cannot keep the state of host {self.host}: {error}; set compute.state_dir"

@@ -42,6 +42,14 @@ class Guest:
     rescue_image: str | None = None
     history: tuple[tuple[float, str], ...] = ()
     """(when, console text kind): the console is made from it on demand."""
+    rescue_password: bool = False
+    """Whether the rescue system was given one."""
+    password: bool = False
+    """Whether the guest was given one with its first boot."""
+    files: tuple[str, ...] = ()
+    """Paths of what was injected then."""
+    drive_bytes: int | None = None
+    """Size of its config drive; None without one."""
 
     @property
     def uuid(self) -> str:
@@ -59,9 +67,14 @@ class Guest:
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def is_uuid(text: str) -> bool:
+    """In lower case, as everything inside writes them."""
+    return _UUID.fullmatch(text) is not None
+
+
 def check_uuid(uuid: str) -> None:
     """Raise `InvalidInput` for what is no lower-case UUID: it becomes a file name."""
-    if not _UUID.fullmatch(uuid):
+    if not is_uuid(uuid):
         raise InvalidInput(f"spec.uuid: {uuid!r} is not a lower-case UUID")
 
 
@@ -112,6 +125,10 @@ class GuestStore:
                 "power_state": int(guest.power_state),
                 "since": guest.since,
                 "rescue_image": guest.rescue_image,
+                "rescue_password": guest.rescue_password,
+                "password": guest.password,
+                "files": guest.files,
+                "drive_bytes": guest.drive_bytes,
                 "history": guest.history,
             }
         )
@@ -166,10 +183,10 @@ class GuestStore:
                 self.guests[guest.uuid] = guest
 
 
-def replace_file(path: str, data: bytes) -> None:
+def replace_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` as the whole file, all or nothing."""
     temporary = path + ".tmp"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         if os.write(fd, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
@@ -192,6 +209,10 @@ def _read_guest(path: Path) -> Guest:
             power_state=PowerState(data["power_state"]),
             since=data["since"],
             rescue_image=data["rescue_image"],
+            rescue_password=data.get("rescue_password", False),
+            password=data.get("password", False),
+            files=tuple(data.get("files", ())),
+            drive_bytes=data.get("drive_bytes"),
             history=tuple((when, kind) for when, kind in data["history"]),
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -34,6 +34,7 @@ LATENCY: dict[str, float] = {
     "detach_volume": 0.2,
     "swap_volume": 0.5,
     "extend_volume": 0.1,
+    "cache_images": 1.0,
     "snapshot_volume": 0.3,
     "delete_volume_snapshot": 0.5,
     "attach_interface": 0.2,

@@ -1,0 +1,1 @@
+"""Unmodified clients from PyPI, each in an environment of its own; see docs/clients.md."""

@@ -1,0 +1,152 @@
+"""`tests/clients/run [--workspace FOLDER] [NAME...]`: unmodified clients against a cluster.
+
+Owns: a throw-away cluster, and the order of the clients. May not: install anything outside the
+workspace. Crash story: Ctrl-C ends the cluster; the workspace keeps environments and logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.load.throwaway import ROOMY, ThrowAway, settings_of, throw_away
+from tests.clients import horizon, rally
+from tests.clients.command_line import CommandLine
+from tests.clients.environments import Environment, NotSeen
+from tests.real_neighbours import walk
+
+HERE = Path(__file__).parent
+REQUIREMENTS = {
+    "openstack": (),
+    "sdk": ("openstacksdk==4.22.0",),
+    "nova": ("python-novaclient==18.13.1", "python-openstackclient==10.5.0"),
+    "ansible": ("ansible==12.3.0", "openstacksdk==4.22.0"),
+    "rally": ("rally-openstack==4.1.0",),
+    "horizon": horizon.REQUIREMENTS,
+}
+_NOVA = (
+    "service-list", "hypervisor-list", "list", "flavor-list", "keypair-list", "aggregate-list",
+    "availability-zone-list", "server-group-list", "migration-list", "usage-list",
+    "limits", "quota-show", "agent-list --help", "version-list",
+)  # fmt: skip
+RALLY_TIMES, RALLY_CONCURRENCY = 3, 2
+
+
+def _openstack(_environment: Environment, cluster: ThrowAway) -> str:
+    CommandLine(cluster.home).everything()
+    return "volumes, addresses, groups, aggregates, zones, consoles, usage"
+
+
+def _sdk(environment: Environment, cluster: ThrowAway) -> str:
+    program = [str(environment.programs / "python"), str(HERE / "sdk_cloud_layer.py")]
+    return environment.run(program, _cloud(cluster))
+
+
+def _nova(environment: Environment, cluster: ThrowAway) -> str:
+    for command in _NOVA:
+        environment.run([str(environment.programs / "nova"), *command.split()], _old_style(cluster))
+    return f"{len(_NOVA)} commands"
+
+
+def _ansible(environment: Environment, cluster: ThrowAway) -> str:
+    program = str(environment.programs / "ansible-playbook")
+    variables = {**_cloud(cluster), "ANSIBLE_LOCALHOST_WARNING": "False"}
+    python = f"ansible_python_interpreter={environment.programs / 'python'}"
+    for playbook in ("playbook.yml", "playbook.yml", "cleanup.yml"):
+        said = environment.run([program, "-e", python, str(HERE / playbook)], variables)
+    return said.strip().splitlines()[-1]
+
+
+def _rally(environment: Environment, cluster: ThrowAway) -> str:
+    task = environment.folder / "rally.json"
+    rally.write(task, RALLY_TIMES, RALLY_CONCURRENCY)
+    program = str(environment.programs / "rally")
+    database = environment.folder / "rally.sqlite"
+    database.unlink(missing_ok=True)
+    variables = {
+        **_old_style(cluster),
+        "RALLY_DATABASE__CONNECTION": f"sqlite:///{database}",
+        "HOME": str(environment.folder),
+    }
+    config = environment.folder / "rally.conf"
+    config.write_text(f"[database]\nconnection = sqlite:///{database}\n")
+    base = [program, "--config-file", str(config)]
+    environment.run([*base, "db", "create"], variables)
+    environment.run([*base, "env", "create", "--name", "muster", "--from-sysenv"], variables)
+    environment.run([*base, "task", "start", str(task)], variables)
+    report = environment.folder / "rally.html"
+    environment.run([*base, "task", "report", "--out", str(report)], variables)
+    environment.run([*base, "task", "sla-check"], variables)
+    return f"{len(rally.SCENARIOS)} scenarios, {RALLY_TIMES} times each; {report}"
+
+
+def _horizon(environment: Environment, cluster: ThrowAway) -> str:
+    auth_url = _old_style(cluster)["OS_AUTH_URL"].removesuffix("/v3")
+    return horizon.run(environment, auth_url, environment.folder / "screenshots")
+
+
+CLIENTS: dict[str, Callable[[Environment, ThrowAway], str]] = {
+    "openstack": _openstack,
+    "sdk": _sdk,
+    "nova": _nova,
+    "ansible": _ansible,
+    "rally": _rally,
+    "horizon": _horizon,
+}
+
+
+def _cloud(cluster: ThrowAway) -> dict[str, str]:
+    return {"OS_CLIENT_CONFIG_FILE": str(cluster.home.clouds_file)}
+
+
+def _old_style(cluster: ThrowAway) -> dict[str, str]:
+    """For clients that read variables only."""
+    auth = json.loads(cluster.home.clouds_file.read_text())["clouds"]["admin"]["auth"]
+    return {
+        "OS_AUTH_URL": auth["auth_url"],
+        "OS_USERNAME": auth["username"],
+        "OS_PASSWORD": auth["password"],
+        "OS_PROJECT_NAME": auth["project_name"],
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": "RegionOne",
+        "OS_COMPUTE_API_VERSION": "2.latest",
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/clients/run")
+    parser.add_argument("--workspace", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CLIENTS))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(CLIENTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(CLIENTS)}")
+    folder = (arguments.workspace / "muster-clients").resolve()
+    failed = []
+    with throw_away(settings_of(**dict(ROOMY))) as cluster:
+        cluster.up("--hosts", "3")
+        for name in arguments.names or CLIENTS:
+            began = time.monotonic()
+            environment = Environment(folder, name, REQUIREMENTS[name])
+            try:
+                if environment.requirements:
+                    environment.install()
+                said = CLIENTS[name](environment, cluster)
+            except (NotSeen, walk.NotSeen) as error:
+                failed.append(name)
+                said = f"FAILED: {error}"
+            took_s = time.monotonic() - began
+            sys.stdout.write(f"{name:>10} [{took_s:4.0f} s]  {said.strip()}\n")
+            sys.stdout.flush()
+        cluster.keep = bool(failed) and bool(os.environ.get("KEEP"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The unmodified dashboard, in a browser: signs in, opens its pages, launches and deletes a server.
+
+Owns: Horizon's settings, its server, and what the browser must see.
+May not: install a browser: Debian's `chromium` and `chromium-driver` must be there.
+Crash story: server and browser end with the run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.clients.environments import Environment, NotSeen
+from tests.real_neighbours.services import LOCAL, free_port
+
+REQUIREMENTS = ("horizon==27.0.0", "waitress==3.0.2", "whitenoise==6.12.0", "selenium==4.52.0")
+START_DEADLINE_S = 60.0
+_SETTINGS = """
+from openstack_dashboard.settings import *
+DEBUG = False
+ALLOWED_HOSTS = ['{host}']
+SECRET_KEY = 'of a dashboard that is thrown away'
+OPENSTACK_HOST = '{host}'
+OPENSTACK_KEYSTONE_URL = '{identity_url}/v3'
+SESSION_ENGINE = 'django.contrib.sessions.backends.cache'
+CACHES = {{'default': {{'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}}}
+COMPRESS_ENABLED = False
+STATIC_ROOT = '{static}'
+MIDDLEWARE = ('whitenoise.middleware.WhiteNoiseMiddleware', *MIDDLEWARE)
+"""
+_SERVE = (
+    "from waitress import serve; from openstack_dashboard.wsgi import application;"
+    " serve(application, listen='{host}:{port}', threads=8)"
+)
+
+
+def run(environment: Environment, identity_url: str, screenshots: Path) -> str:
+    """Raises `NotSeen`; what the pages had on them otherwise."""
+    with ExitStack() as ending:
+        url = _start(environment, identity_url, ending)
+        program = str(environment.programs / "python")
+        pages = str(Path(__file__).with_name("horizon_pages.py"))
+        return environment.run([program, pages, url, str(screenshots)])
+
+
+def _start(environment: Environment, identity_url: str, ending: ExitStack) -> str:
+    folder, port = environment.folder / "horizon", free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = _SETTINGS.format(host=LOCAL, identity_url=identity_url, static=folder / "static")
+    (folder / "dashboard_settings.py").write_text(settings)
+    variables = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "dashboard_settings"}
+    python = str(environment.programs / "python")
+    collect = [python, "-m", "django", "collectstatic", "--noinput", "--verbosity=0"]
+    environment.run(collect, variables)
+    log = ending.enter_context(environment.log.open("ab"))
+    process = subprocess.Popen(
+        [python, "-c", _SERVE.format(host=LOCAL, port=port)],
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+        env={**variables, "PATH": "/usr/bin:/bin"},
+    )
+    ending.callback(process.wait)
+    ending.callback(process.terminate)
+    url = f"http://{LOCAL}:{port}"
+    began = time.monotonic()
+    while not _answers(f"{url}/auth/login/"):
+        if time.monotonic() - began > START_DEADLINE_S or process.poll() is not None:
+            raise NotSeen(f"Horizon is not up; see {environment.log}")
+        time.sleep(0.5)
+    return url
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=30).close()
+    except (urllib.error.URLError, OSError) as error:
+        sys.stderr.write(f"waiting for Horizon: {error}\n")
+        return False
+    return True
