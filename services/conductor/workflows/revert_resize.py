@@ -154,7 +154,7 @@ REVERT_RESIZE = Definition(
         Step("drop", drop, drop_undo, deadline_s=120, pivot=True),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("restore", restore, deadline_s=120, otherwise=restore_otherwise, left=volumes.left),
-        moving.LET_GO,
+        volumes.LET_GO,
     ),
     failed=failed,
 )
