@@ -11,6 +11,7 @@ import contextlib
 
 import aiohttp
 import asyncpg
+from aiohttp import web
 
 from common.auth.session import ServiceSession
 from common.auth.tokens import TokenChecker
@@ -24,11 +25,12 @@ from common.runtime.tasks import Tasks
 from common.telemetry.outages import Outages
 from services.api.handlers import all_operations
 from services.api.http.authentication import Authenticator
-from services.api.http.listener import Listener
+from services.api.http.listener import Answer, Listener
 from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
 from services.api.operation import check_rules
+from services.api.placement.pipeline import PlacementView
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -56,8 +58,7 @@ class ApiService:
     async def start(self) -> None:
         """Listen. Neighbours may come later: until then requests that need them get 503."""
         api, outages = self._settings.api, Outages(self._ports.clock)
-        pipeline = self._build(outages)
-        self._listener = Listener(api, pipeline.answer, outages)
+        self._listener = Listener(api, self._build(outages), outages)
         await self._listener.start()
         self.port = self._listener.port
         group = self._settings.servicegroup
@@ -96,7 +97,7 @@ class ApiService:
             settings.identity, settings.neighbours, http, self._ports.clock, outages
         )
 
-    def _build(self, outages: Outages) -> Pipeline:
+    def _build(self, outages: Outages) -> Answer:
         settings, ports = self._settings, self._ports
         api = settings.api
         operations, rules = all_operations(), all_rules()
@@ -122,13 +123,23 @@ class ApiService:
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
-        return Pipeline(
+        authenticator = Authenticator(tokens, policy, bad_tokens)
+        auth_url = settings.identity.www_authenticate_url or settings.identity.auth_url
+        pipeline = Pipeline(
             deps,
             Router(operations),
-            Authenticator(tokens, policy, bad_tokens),
+            authenticator,
             RateLimit(api.rate_limit_per_s, api.rate_limit_burst, ports.clock),
-            settings.identity.www_authenticate_url or settings.identity.auth_url,
+            auth_url,
         )
+        placement = PlacementView(deps, authenticator, auth_url)
+
+        async def answer(http: web.BaseRequest) -> web.StreamResponse:
+            """Two APIs share the port: paths of the Placement view, and everything else."""
+            view = placement if PlacementView.has(http.path) else pipeline
+            return await view.answer(http)
+
+        return answer
 
 
 def create(settings: Settings, ports: Ports) -> ApiService:
