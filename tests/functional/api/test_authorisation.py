@@ -44,6 +44,16 @@ ALLOWED = {
 """By the default of a rule, whoever asks about what is of project demo, or of its own."""
 DECIDED_ELSEWHERE = "/images"
 """The image service decides what the caller sees and changes there."""
+OPEN = frozenset(
+    {
+        "GET /",
+        "GET /versions/{id}",
+        "GET /flavors",
+        "GET /flavors/detail",
+        "GET /flavors/{flavor_id}",
+    }
+)
+"""For everybody with a token, and no rule says so."""
 OF_ITS_OWN = frozenset({"GET /limits"})
 """The rule depends on the request, and this one is about the caller's own project."""
 MIGRATES = frozenset(
@@ -97,7 +107,7 @@ def _versions(operation: Operation) -> Iterator[int]:
 
 
 def _allowed(operation: Operation, v: int) -> frozenset[str]:
-    if operation.policy is None or operation.id in OF_ITS_OWN:
+    if operation.id in OPEN | OF_ITS_OWN or operation.removed is not None:
         return EVERYBODY
     if operation.id in MIGRATES:
         return ALLOWED[MANAGER]
