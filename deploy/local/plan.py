@@ -8,7 +8,6 @@ Crash story: files are replaced in one step; passwords, once made, are kept.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import secrets
@@ -88,14 +87,6 @@ class Plan:
             if member.kind == "compute"
             for host in member.settings["compute"].get("hosts", [member.name])
         ]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def reachable_address(host: str) -> str:
@@ -180,6 +171,7 @@ def make_plan(options: Options, home: Home) -> Plan:
 
     The user's own MUSTER_* settings hold wherever no option says otherwise.
     """
+    from common.config.exposure import is_loopback
     from common.config.settings import load
 
     base = load()

@@ -26,7 +26,8 @@ from services.api.placement.errors import PlacementError
 from services.api.request import Deps, RequestContext
 
 if TYPE_CHECKING:
-    from services.api.http.authentication import Authenticator
+    from services.api.http.addresses import Addresses
+from services.api.http.authentication import Authenticator
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class PlacementView:
     def __init__(self, deps: Deps, authenticator: Authenticator, www_authenticate_url: str) -> None:
         self._deps = deps
         self._authenticator = authenticator
+        self._addresses = Addresses(deps.settings.api)
         self._www_authenticate_url = www_authenticate_url
         scheduler = deps.settings.scheduler
         self._ratios = Ratios(
@@ -88,7 +90,9 @@ class PlacementView:
             return self._headed(web.Response(body=responses.dumps(_root())), request_id, None)
         version: int | None = None
         try:
-            ctx = await self._authenticator.context(http.headers, request_id)
+            ctx = await self._authenticator.context(
+                http.headers, self._addresses.client(http), request_id
+            )
             version = versions.requested(http.headers.get(_HEADER))
             body = await self._perform(http, path, version, ctx)
         except Unauthorized as error:
