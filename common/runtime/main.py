@@ -42,7 +42,7 @@ EXIT_DATABASE = 3
 EXIT_FORCED = 130
 STOP_DEADLINE_S = 25.0
 """Below the 30 s that container runtimes and supervisors give before they kill."""
-NEEDS_DATABASE = frozenset({"api", "conductor", "metadata", "scheduler"})
+NEEDS_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
 NEEDS_NO_BUS = frozenset({"metadata", "standins"})
 
 Create = Callable[["Settings", Ports], Service]

@@ -212,6 +212,7 @@ def announce(home: Home, elapsed_s: float) -> None:
     say()
     say(f"  Compute API   {cluster['api_url']}/v2.1")
     say(f"  Identity      {cluster['identity_url']}/v3")
+    say(f"  Consoles      {cluster['console_url']}")
     say(f"  Metadata      {cluster['metadata_url']} (X-Forwarded-For: a guest's address)")
     for user in ("admin", "demo"):
         auth = clouds[user]["auth"]

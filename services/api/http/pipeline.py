@@ -51,6 +51,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MOST_LEVELS = 64
 """Deeper than any request is; what comes after parsing goes down level by level."""
 _NOWHERE = "(unknown path)"
+_SECRET_BELOW = ("/os-console-auth-tokens/",)
 
 
 class UnknownPath(Exception):
@@ -128,7 +129,7 @@ class Pipeline:
         say(
             "request",
             operation=exchange.operation,
-            path=path,
+            path=_without_secrets(path),
             status=response.status,
             took_ms=round(took_s * 1000, 2),
         )
@@ -260,6 +261,14 @@ class Pipeline:
         validator.check(query)
         known = known_parameters(validator, query)
         return known, validator.typed(known)
+
+
+def _without_secrets(path: str) -> str:
+    """What may be logged of a path."""
+    for secret_below in _SECRET_BELOW:
+        before, found, _ = path.partition(secret_below)
+        path = f"{before}{found}***" if found else path
+    return path
 
 
 def _segments(rest: str) -> list[str]:
