@@ -174,7 +174,6 @@ class Run:
                 await self._turn_back(step, context, error)
         else:
             self._observe(workflow.kind, step.name, "done")
-            self._resumed = False
 
     async def _advance(self, step: Step, context: Context) -> bool:
         """Commit the step, or carry its changes to the next; False: what it wanted to claim has
@@ -259,7 +258,6 @@ class Run:
             **self._names(),
         )
         await self._commit(context, even_if_cancelled=True)
-        self._resumed = False
 
     async def _undo_step(self) -> None:
         workflow = self.workflow
@@ -364,6 +362,7 @@ class Run:
                 workflow.lease_epoch += 1
                 self.lease.extend(asked_at, self._lease_s)
         self._carried, self._proposal = Changes(), None
+        self._resumed = False  # whoever was here before got no further than this
         self.followers = committed.followers
         self._remember(changes, committed)
         self._committed = self._server

@@ -5,7 +5,7 @@
                                                               undo: take it away
 
 The request has reserved the volume and written the disk; when this fails both are gone. A server
-without a host has its volumes reserved, and gets them when it is placed.
+without a host has its volumes in the volume service only, and gets them when it is placed.
 Input: state {"device": the disk}.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from common.db.stores.commit import Leftover
 from common.domain.block_devices import BlockDevice
-from common.errors import Conflict, MusterError, NotFound
+from common.errors import Conflict, MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import volumes
@@ -48,34 +48,17 @@ async def connect_undo(context: Context) -> None:
 async def attach(context: Context) -> None:
     server, device = context.server, _device(context)
     assert device.attachment_id is not None, "the request has reserved it"
-    if server.host is None:
-        context.event_finish(WITHOUT_HOST)
-        return
-    disk = await volumes.for_disk(context, device, device.attachment_id)
-    await context.command(
-        "attach_volume",
-        host=server.host,
-        generation=server.generation,
-        volume=disk.model_dump(),
-    )
+    if server.host is not None:
+        await volumes.give(context, device, server.host)
+    # Without a host as well: users look for the server among those that have the volume.
     await context.deps.volume.attachment_complete(device.attachment_id)
-    context.event_finish(EVENT)
+    context.event_finish(WITHOUT_HOST if server.host is None else EVENT)
 
 
 async def attach_undo(context: Context) -> None:
-    """A guest that is gone has no disk."""
     server, device = context.server, volumes.disk(context.server, context.state["device"])
-    if server.host is None or device is None:
-        return
-    try:
-        await context.command(
-            "detach_volume",
-            host=server.host,
-            generation=server.generation,
-            volume_id=device.volume_id,
-        )
-    except NotFound:
-        return
+    if server.host is not None and device is not None:
+        await volumes.take(context, device, server.host)
 
 
 def left(context: Context) -> list[Leftover]:

@@ -28,15 +28,8 @@ def _event(context: Context) -> str:
 async def detach(context: Context) -> None:
     server, device = context.server, volumes.disk(context.server, context.state["device"])
     context.event_start(_event(context), server.host)
-    if server.host is None or device is None:
-        return
-    with suppress(NotFound):  # a guest that is gone has no disk
-        await context.command(
-            "detach_volume",
-            host=server.host,
-            generation=server.generation,
-            volume_id=device.volume_id,
-        )
+    if server.host is not None and device is not None:
+        await volumes.take(context, device, server.host)
 
 
 async def detach_undo(context: Context) -> None:
@@ -44,14 +37,8 @@ async def detach_undo(context: Context) -> None:
     if device is None or device.volume_id is None or device.attachment_id is None:
         return
     if server.host is not None:
-        disk = await volumes.for_disk(context, device, device.attachment_id)
         with suppress(NotFound):
-            await context.command(
-                "attach_volume",
-                host=server.host,
-                generation=server.generation,
-                volume=disk.model_dump(),
-            )
+            await volumes.give(context, device, server.host)
     with suppress(InvalidInput, NotFound):  # it is not detaching any more
         await context.deps.volume.roll_detaching(device.volume_id)
 

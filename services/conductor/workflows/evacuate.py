@@ -139,7 +139,7 @@ EVACUATE = Definition(
             pivot=True,
             left=moving.left_at_destination,
         ),
-        moving.LET_GO,
+        volumes.LET_GO,
     ),
     failed=failed,
 )

@@ -227,7 +227,7 @@ LIVE_MIGRATE = Definition(
         ),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
         Step("clean", clean, deadline_s=120, otherwise=clean_otherwise, left=clean_left),
-        moving.LET_GO,
+        volumes.LET_GO,
     ),
     failed=failed,
     reroute=moving.another_destination,

@@ -123,11 +123,6 @@ CONNECT = Step(
 )
 """For moves: up to the pivot, whose commit adopts the attachments."""
 
-LET_GO = Step(
-    "let_volumes_go", volumes.let_go, deadline_s=60, needed=volumes.needed, left=volumes.left
-)
-"""For moves: after the pivot, when the attachments of the source are over."""
-
 
 def another_destination(context: Context, error: Exception) -> str | None:
     """A destination that cannot prepare is left out and another is chosen, within the attempts."""

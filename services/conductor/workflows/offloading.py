@@ -25,7 +25,8 @@ def vacate_left(context: Context) -> list[Leftover]:
 
 
 async def leave(context: Context) -> None:
-    """Claim and bindings go; the ports with their addresses, and the volumes, stay the server's."""
+    """Claim and bindings go; the ports with their addresses, and the volumes, stay the server's.
+    Ends with `volumes.LET_GO`."""
     await ports.rebind(context, "")
     await volumes.reserve_anew(context)
     offloaded(context)

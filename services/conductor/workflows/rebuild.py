@@ -1,8 +1,9 @@
 """Rebuild a server where it is, from an image: same id, flavor, host and addresses.
 
     prepare   a new generation is promised
-    reimage   when the root disk is a volume: the image is written over it, while nobody is
-              connected to it                      undo: have it connected
+    free      when the root disk is a volume: the guest is switched off, and the volume reserved
+              without a host                       undo: have it connected
+    reimage   the image is written over it, and the host connected again
     spawn     the guest of that generation replaces the old one, held; with this commit it is the
               server's and may execute
 
@@ -18,6 +19,7 @@ from contextlib import suppress
 
 from common.db.stores.commit import NOW, UNKNOWN
 from common.domain import block_devices
+from common.domain.block_devices import BlockDevice
 from common.domain.states import TaskState, VmState
 from common.errors import Conflict, MusterError, NotFound
 from services.conductor.engine.context import Context
@@ -45,30 +47,45 @@ def _needs_reimage(context: Context) -> bool:
     return bool(context.state.get("reimage"))
 
 
-async def reimage(context: Context) -> None:
-    server, root = context.server, block_devices.root(context.server.block_devices)
+def _root(context: Context) -> BlockDevice:
+    found = block_devices.root(context.server.block_devices)
+    if found is None or found.volume_id is None:
+        raise Conflict(f"Instance {context.server.uuid} has no root volume")
+    return found
+
+
+async def free(context: Context) -> None:
+    server = context.server
     assert server.host is not None, "prepare has checked it"
-    if root is None or root.volume_id is None:
-        raise Conflict(f"Instance {server.uuid} has no root volume")
     with suppress(NotFound):  # a failed rebuild has left none
         await context.command(
             "power_off", host=server.host, generation=server.generation, timeout_s=0.0
         )
+    await volumes.reserve_anew(context, [_root(context)])
+
+
+async def free_undo(context: Context) -> None:
+    server = context.server
+    await volumes.let_go(context)
+    if server.host is not None:
+        root = await volumes.mend(context, _root(context), server.host)
+        with suppress(NotFound):  # if there is a guest, it knows of an attachment that is gone
+            await volumes.give(context, root, server.host)
+
+
+async def reimage(context: Context) -> None:
+    server, root = context.server, _root(context)
+    assert server.host is not None, "prepare has checked it"
+    assert root.volume_id is not None, "_root has checked it"
+    attachment_id, volume = root.attachment_id, context.deps.volume
+    assert attachment_id is not None, "it is reserved"
+    await volumes.let_go(context)
+    if (await volume.attachment(attachment_id)).status == "reserved":  # not connected yet
+        await volume.reimage(root.volume_id, context.state["reimage"], reserved=True)
+        await making_volumes.wait(context, root.volume_id)
     how = await volumes.connector(context, server.host)
-    await volumes.reserve_anew(context, [root])
-    device = context.changes.devices[root.uuid]
-    assert device is not None, "it is reserved anew"
-    assert device.attachment_id is not None, "it is reserved anew"
-    await context.deps.volume.reimage(root.volume_id, context.state["reimage"], reserved=True)
-    await making_volumes.wait(context, root.volume_id)
-    await volumes.connect(context, device, device.attachment_id, how)
-    await context.deps.volume.attachment_complete(device.attachment_id)
-
-
-async def reimage_undo(context: Context) -> None:
-    server, root = context.server, block_devices.root(context.server.block_devices)
-    if server.host is not None and root is not None:
-        await volumes.mend(context, root, server.host)
+    await volumes.connect(context, root, attachment_id, how)
+    await volume.attachment_complete(attachment_id)
 
 
 async def spawn(context: Context) -> None:
@@ -111,15 +128,8 @@ REBUILD = Definition(
     "rebuild",
     (
         Step("prepare", prepare, deadline_s=30),
-        Step(
-            "reimage",
-            reimage,
-            reimage_undo,
-            deadline_s=REIMAGED_WITHIN_S,
-            undo_deadline_s=60,
-            needed=_needs_reimage,
-            left=volumes.left,
-        ),
+        Step("free", free, free_undo, deadline_s=60, needed=_needs_reimage, left=volumes.left),
+        Step("reimage", reimage, deadline_s=REIMAGED_WITHIN_S, needed=_needs_reimage),
         Step("spawn", spawn, spawn_undo, deadline_s=120),
     ),
     failed=failed,

@@ -154,7 +154,7 @@ STEPS = (
     Step("leave", leave, leave_undo, deadline_s=120),
     Step("network", network, moving.rebind_to_source, deadline_s=60, left=ports.left),
     Step("finish", finish, deadline_s=120, pivot=True, left=moving.left_at_destination),
-    moving.LET_GO,
+    volumes.LET_GO,
 )
 
 RESIZE = Definition("resize", STEPS, failed=failed, reroute=moving.another_destination)

@@ -3,7 +3,8 @@
     image      a record for the image, unless the disk is a volume   undo: remove it
     snapshot   switched off, disk uploaded; shelved from this commit on   undo: switch it on again
     vacate     when `conductor.shelved_offload_time_s` is 0: the guest goes,
-    leave      and claim and bindings are given up
+    leave      claim and bindings are given up, volumes are reserved without a host,
+    let_volumes_go   and the attachments of the host are deleted
 
 With a positive time a periodic task offloads later, with -1 nobody does. A server whose root disk
 is a volume needs no image, and leaves its host at once whatever the time is.
@@ -18,7 +19,7 @@ from common.domain.states import PowerState, TaskState, VmState
 from common.errors import MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, offloading
+from services.conductor.workflows import imaging, offloading, volumes
 
 EVENT = "compute_shelve_instance"
 
@@ -135,6 +136,7 @@ SHELVE = Definition(
         Step("snapshot", snapshot, snapshot_undo, deadline_s=300, pivot=True),
         Step("vacate", vacate, deadline_s=60, durable=False, left=vacate_left),
         Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=leave_left),
+        volumes.LET_GO,
     ),
     failed=failed,
 )

@@ -1,7 +1,8 @@
 """Give up the place of a shelved server: shelved/shelving_offloading -> shelved_offloaded.
 
     vacate   the guest goes
-    leave    claim and bindings are given up
+    leave    claim and bindings are given up, volumes are reserved without a host
+    let_volumes_go   the attachments of the host are deleted
 
 There is no way back: the image has been the server since it was shelved.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import offloading
+from services.conductor.workflows import offloading, volumes
 
 EVENT = "compute_shelve_offload_instance"
 
@@ -37,6 +38,7 @@ SHELVE_OFFLOAD = Definition(
             left=offloading.vacate_left,
         ),
         Step("leave", leave, deadline_s=60, otherwise=leave_otherwise, left=offloading.leave_left),
+        volumes.LET_GO,
     ),
     forward_only=True,
 )

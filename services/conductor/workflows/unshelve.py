@@ -18,7 +18,7 @@ from common.domain.states import TaskState, VmState
 from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import imaging, moving, placing, ports, volumes
+from services.conductor.workflows import imaging, placing, ports, volumes
 
 EVENT = "compute_unshelve_instance"
 START_EVENT = "compute_start_instance"
@@ -148,7 +148,7 @@ UNSHELVE = Definition(
         ),
         Step("spawn", spawn, spawn_undo, deadline_s=120, pivot=True, left=spawn_left),
         Step("forget", forget, deadline_s=60, otherwise=back, left=imaging.left),
-        moving.LET_GO,
+        volumes.LET_GO,
     ),
     failed=failed,
 )

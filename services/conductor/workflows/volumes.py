@@ -8,15 +8,17 @@ repeated step uses what is not connected yet and deletes the rest. What a run wi
 made too late is left to the reconciler, which makes the volume service agree with the rows
 (`settle`).
 
-A server that changes its host has two attachments of each volume for a while: a second one for the
-destination (`attach_at`), whose commit makes it the server's (`adopt`), and then the old one goes
-(`let_go`).
+No attachment that a row names is deleted before another one, or none, is committed: a step that is
+given up leaves too many, never too few. A server that changes its host has two attachments of each
+volume for a while: a second one for the destination (`attach_at`), whose commit makes it the
+server's (`adopt`), and then the old one goes (`let_go`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,7 @@ from common.errors import NotFound
 from common.messages.compute import VolumeDevice
 from common.neighbours.volume import Attachment, VolumeClient
 from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Step
 
 ATTACHMENTS = "attachments"
 """Key of the state: device to its second attachment."""
@@ -117,31 +120,32 @@ async def let_go(context: Context) -> None:
 
 
 async def reserve_anew(context: Context, devices: Sequence[BlockDevice] | None = None) -> None:
-    """Replace each attachment, or those of `devices`, by one without a host: the volume stays the
-    server's."""
+    """With this step an attachment without a host takes the place of each, or of those of
+    `devices`: the volume stays the server's when the old ones go (`let_go`)."""
     chosen = _with_volumes(context.server.volumes if devices is None else devices)
     if not chosen:
         return
     spare = await _spare(context)
     for device in chosen:
-        attachment_id = await _reserved(context, device, spare)
-        if device.attachment_id is not None:
-            await context.deps.volume.attachment_delete(device.attachment_id)
-        context.change_device(device, attachment_id=attachment_id)
+        context.change_device(device, attachment_id=await _reserved(context, device, spare))
 
 
-async def mend(context: Context, device: BlockDevice, host: str) -> None:
-    """Have an attachment of the disk, connected to `host`, whatever a step has left of it."""
-    try:
-        if device.attachment_id is not None:
-            await context.deps.volume.attachment(device.attachment_id)
-            return
-    except NotFound:
-        pass
-    attachment_id = await _reserved(context, device, await _spare(context))
+async def mend(context: Context, device: BlockDevice, host: str) -> BlockDevice:
+    """Have the disk's attachment connected to `host`, whatever a step has left of it."""
+    attachment_id, volume = device.attachment_id, context.deps.volume
+    if attachment_id is not None:
+        try:
+            found = await volume.attachment(attachment_id)
+        except NotFound:
+            attachment_id = None
+        else:
+            if found.status == "attached":
+                return device
+    if attachment_id is None:
+        attachment_id = await _reserved(context, device, await _spare(context))
     await connect(context, device, attachment_id, await connector(context, host))
-    await context.deps.volume.attachment_complete(attachment_id)
-    context.change_device(device, attachment_id=attachment_id)
+    await volume.attachment_complete(attachment_id)
+    return context.change_device(device, attachment_id=attachment_id)
 
 
 async def _spare(context: Context) -> dict[str, list[Attachment]]:
@@ -172,6 +176,10 @@ async def _reserved(
 def _with_volumes(devices: Iterable[BlockDevice]) -> list[BlockDevice]:
     """A build that failed leaves disks whose volume was not made."""
     return [device for device in devices if device.volume_id is not None]
+
+
+LET_GO = Step("let_volumes_go", let_go, deadline_s=60, needed=needed, left=left)
+"""After the pivot: attachments that were replaced are over."""
 
 
 # What a host is told
@@ -210,6 +218,29 @@ async def for_disk(context: Context, device: BlockDevice, attachment_id: str) ->
         read_only=attachment.mode == "ro",
         connection=attachment.connection,
     )
+
+
+async def give(context: Context, device: BlockDevice, host: str) -> None:
+    """Have the guest use the disk by its attachment; raises `NotFound` without a guest."""
+    assert device.attachment_id is not None, "it is connected"
+    known = await for_disk(context, device, device.attachment_id)
+    await context.command(
+        "attach_volume",
+        host=host,
+        generation=context.server.generation,
+        volume=known.model_dump(),
+    )
+
+
+async def take(context: Context, device: BlockDevice, host: str) -> None:
+    """Have the guest give the disk up. A guest that is gone has no disk."""
+    with suppress(NotFound):
+        await context.command(
+            "detach_volume",
+            host=host,
+            generation=context.server.generation,
+            volume_id=device.volume_id,
+        )
 
 
 # Agreement

@@ -33,6 +33,7 @@ from common.domain.actions import (
     CREATE_IMAGE,
     DELETE,
     DETACH_INTERFACE,
+    EXTEND_VOLUME,
     LIVE_MIGRATE,
     MIGRATE,
     PAUSE,
@@ -61,10 +62,10 @@ from services.conductor.engine.definition import Definition, Step, StepFunction
 from services.conductor.workflows import DEFINITIONS
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.snapshots import ask_for_snapshot, snapshot_under_way
+from tests.support.volumes import MARK
 from tests.support.wait import wait_for
 
 SECRETS = GuestSecrets("s3cret", (InjectedFile("/etc/motd", b"hi"),))
-STEPS = [(kind, step.name) for kind, d in sorted(DEFINITIONS.items()) for step in d.steps]
 WHEN = ["before", "after"]
 
 
@@ -146,6 +147,37 @@ async def replace_conductor(
     await cluster.start_conductor(definitions=definitions, conductor=settings)
 
 
+Disks = Callable[[Cluster], Awaitable[dict[str, Any]]]
+"""Fields of a request that makes a server."""
+
+
+async def data_volumes(cluster: Cluster) -> dict[str, Any]:
+    """A volume of the user's and one that the build makes."""
+    image, brought = await cluster.image_id(), await cluster.volumes.make()
+    local = {"source_type": "image", "destination_type": "local", "uuid": image, "boot_index": 0}
+    made = {"source_type": "blank", "destination_type": "volume", "volume_size": 1}
+    return {
+        "block_device_mapping_v2": [
+            local,
+            {"source_type": "volume", "uuid": brought},
+            {**made, "delete_on_termination": True},
+        ]
+    }
+
+
+async def root_volume(cluster: Cluster) -> dict[str, Any]:
+    """It boots from a volume that the build makes."""
+    root = {
+        "source_type": "image",
+        "destination_type": "volume",
+        "uuid": await cluster.image_id(),
+        "boot_index": 0,
+        "volume_size": 1,
+        "delete_on_termination": True,
+    }
+    return {"imageRef": "", "block_device_mapping_v2": [root]}
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """How a workflow is brought about and what it leads to."""
@@ -163,8 +195,15 @@ class Case:
     """Name of the instance action where it is not the kind."""
     cleans_up: tuple[str, ...] = ()
     """Steps after the pivot: when one fails the workflow has succeeded all the same."""
+    spoils: tuple[str, ...] = ()
+    """Steps after the pivot without which a later one cannot do its work: the server is in error,
+    for reasons of its own."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Of the conductor."""
+    disks: Disks | None = None
+    """What the server has beside the disk of its image; None: nothing."""
+    kind: str | None = None
+    """Of the workflow, where it is not the name of the case."""
 
 
 def action(row: Action, **state: Any) -> Callable[[Cluster, str], Awaitable[None]]:
@@ -209,13 +248,17 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
         made["net_id"] = await cluster.network_id()
     if made.pop("first_port", False):
         made["port_id"] = row["network_info"][0]["port_id"]
+    if made.pop("disk", False):
+        made["device"] = str(await cluster.pool.fetchval(ANY_DISK, server_id))
+    if made.pop("reimaged", False):
+        made["reimage"] = await cluster.image_id()
     if made.pop("image", False):
         made["image_id"] = await cluster.queued_image(server_id, "snap")
     if "password" in made:
-        key = cluster.settings().identity.password.get_secret_value()
+        key = cluster.settings().sealing_key
         made["sealed_password"] = seal(made.pop("password"), key)
     if made.pop("secrets", False):
-        key = cluster.settings().identity.password.get_secret_value()
+        key = cluster.settings().sealing_key
         made["sealed_secrets"] = seal(SECRETS.to_text(), key)
     return made
 
@@ -232,6 +275,33 @@ async def begin_evacuation(cluster: Cluster, server_id: str) -> None:
     await cluster.kill(host)
     await force_down(cluster, host)
     await cluster.action(server_id, {"evacuate": {"adminPass": "s3cret"}}, 200)
+
+
+async def begin_attach(cluster: Cluster, server_id: str) -> None:
+    body = {"volumeAttachment": {"volumeId": await cluster.volumes.make()}}
+    path = f"/servers/{server_id}/os-volume_attachments"
+    status, answer = await cluster.request("POST", path, body)
+    assert status == 200, answer
+
+
+async def attached_volume(cluster: Cluster, server_id: str) -> str:
+    """The path of the server's one volume."""
+    path = f"/servers/{server_id}/os-volume_attachments"
+    _, body = await cluster.request("GET", path)
+    (attachment,) = body["volumeAttachments"]
+    return f"{path}/{attachment['volumeId']}"
+
+
+async def begin_detach(cluster: Cluster, server_id: str) -> None:
+    status, answer = await cluster.request("DELETE", await attached_volume(cluster, server_id))
+    assert status == 202, answer
+
+
+async def begin_swap(cluster: Cluster, server_id: str) -> None:
+    body = {"volumeAttachment": {"volumeId": await cluster.volumes.make()}}
+    path = await attached_volume(cluster, server_id)
+    status, answer = await cluster.request("PUT", path, body)
+    assert status == 202, answer
 
 
 async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
@@ -252,9 +322,11 @@ SOFT_DELETE = replace(DELETE, starts=TaskState.SOFT_DELETING, workflow="soft_del
 RECLAIM_LATER = {"reclaim_instance_interval_s": 3600}
 KEEP_SHELVED = {"shelved_offload_time_s": -1}
 
+ANY_DISK = "select uuid from block_devices where server_uuid = $1::uuid"
+
 CASES: dict[str, Case] = {
-    "build": Case(begin_nothing, "ACTIVE", "ERROR", records="create"),
-    "delete": Case(begin_delete, None, "ERROR", cleans_up=("release",)),
+    "build": Case(begin_nothing, "ACTIVE", "ERROR", records="create", disks=data_volumes),
+    "delete": Case(begin_delete, None, "ERROR", cleans_up=("release",), disks=data_volumes),
     "soft_delete": Case(
         action(SOFT_DELETE), "SOFT_DELETED", "ACTIVE", records="delete", settings=RECLAIM_LATER
     ),
@@ -267,6 +339,14 @@ CASES: dict[str, Case] = {
     "suspend": Case(action(SUSPEND), "SUSPENDED", "ACTIVE"),
     "resume": Case(action(RESUME), "ACTIVE", "ERROR", ("suspend",)),
     "rebuild": Case(action(REBUILD, secrets=True), "ACTIVE", "ERROR"),
+    "rebuild_on_volume": Case(
+        action(REBUILD, reimaged=True),
+        "ACTIVE",
+        "ERROR",
+        records="rebuild",
+        disks=root_volume,
+        kind="rebuild",
+    ),
     "rescue": Case(action(RESCUE, secrets=True), "RESCUE", "ERROR"),
     "unrescue": Case(action(UNRESCUE), "ACTIVE", "ERROR", ("rescue",)),
     "change_password": Case(
@@ -301,11 +381,27 @@ CASES: dict[str, Case] = {
         records="volume_snapshot_delete",
         cleans_up=("report",),
     ),
+    "attach_volume": Case(begin_attach, "ACTIVE", "ACTIVE"),
+    "detach_volume": Case(
+        begin_detach, "ACTIVE", "ACTIVE", ("attach_volume",), cleans_up=("release",)
+    ),
+    "swap_volume": Case(begin_swap, "ACTIVE", "ACTIVE", ("attach_volume",), cleans_up=("release",)),
+    "extend_volume": Case(action(EXTEND_VOLUME, disk=True), "ACTIVE", "ACTIVE", ("attach_volume",)),
     "shelve": Case(
         action(SHELVE),
         "SHELVED_OFFLOADED",
         "ACTIVE",
-        cleans_up=("vacate", "leave"),
+        cleans_up=("vacate", "leave", "let_volumes_go"),
+        disks=data_volumes,
+    ),
+    "shelve_on_volume": Case(
+        action(SHELVE),
+        "SHELVED_OFFLOADED",
+        "ACTIVE",
+        records="shelve",
+        cleans_up=("vacate", "leave", "let_volumes_go"),
+        disks=root_volume,
+        kind="shelve",
     ),
     "shelve_offload": Case(
         action(SHELVE_OFFLOAD),
@@ -313,17 +409,25 @@ CASES: dict[str, Case] = {
         "SHELVED",
         ("shelve",),
         records="shelveOffload",
-        cleans_up=("vacate", "leave"),
+        cleans_up=("vacate", "leave", "let_volumes_go"),
         settings=KEEP_SHELVED,
+        disks=data_volumes,
     ),
     "unshelve": Case(
         action(UNSHELVE),
         "ACTIVE",
         "SHELVED_OFFLOADED",
         ("shelve",),
-        cleans_up=("forget",),
+        cleans_up=("forget", "let_volumes_go"),
+        disks=data_volumes,
     ),
-    "resize": Case(action(RESIZE, bigger=True, migration="resize"), "VERIFY_RESIZE", "ERROR"),
+    "resize": Case(
+        action(RESIZE, bigger=True, migration="resize"),
+        "VERIFY_RESIZE",
+        "ERROR",
+        cleans_up=("let_volumes_go",),
+        disks=data_volumes,
+    ),
     "migrate": Case(action(MIGRATE, migration="migration"), "VERIFY_RESIZE", "ERROR"),
     "confirm_resize": Case(
         action(CONFIRM_RESIZE, unsettled=True),
@@ -340,26 +444,60 @@ CASES: dict[str, Case] = {
         ("resize",),
         untouched="VERIFY_RESIZE",
         records="revertResize",
-        cleans_up=("network",),
+        cleans_up=("network", "let_volumes_go"),
+        spoils=("volumes",),
+        disks=data_volumes,
     ),
     "live_migrate": Case(
         action(LIVE_MIGRATE, migration="live-migration"),
         "ACTIVE",
         "ACTIVE",
         records="live-migration",
-        cleans_up=("network", "clean"),
+        cleans_up=("network", "clean", "let_volumes_go"),
+        disks=data_volumes,
     ),
-    "evacuate": Case(begin_evacuation, "ACTIVE", "ERROR"),
+    "evacuate": Case(
+        begin_evacuation, "ACTIVE", "ERROR", cleans_up=("let_volumes_go",), disks=data_volumes
+    ),
 }
+
+
+def kind_of(case: str) -> str:
+    return CASES[case].kind or case
+
+
+_FOR_DISKS = frozenset({"volumes", "let_volumes_go"})
+_FOR_ROOT_VOLUMES = frozenset({"free", "reimage"})
+
+
+def steps_of(case: str) -> list[Step]:
+    """Those that the case gets to."""
+    disks, definition = CASES[case].disks, DEFINITIONS[kind_of(case)]
+    skipped = frozenset() if disks and case != "reboot" else _FOR_DISKS
+    skipped |= frozenset() if disks is root_volume else _FOR_ROOT_VOLUMES
+    return [step for step in definition.steps if step.name not in skipped]
+
+
+STEPS = [(case, step.name) for case in sorted(CASES) for step in steps_of(case)]
+
+
+def test_every_workflow_has_its_case() -> None:
+    assert {kind_of(case) for case in CASES} == set(DEFINITIONS)
+    reached = {(kind_of(case), step) for case, step in STEPS}
+    assert reached >= {
+        (kind, step.name) for kind, definition in DEFINITIONS.items()
+        for step in definition.steps if kind not in {"migrate", "reboot"}
+    }  # fmt: skip
 
 
 async def prepare(cluster: Cluster, kind: str) -> str | None:
     """A server in the state the workflow starts from; None for build."""
     case = CASES[kind]
     await replace_conductor(cluster, dict(DEFINITIONS), **case.settings)
-    if kind == "build":
+    if kind_of(kind) == "build":
         return None
-    server_id = await cluster.create_server(name=f"for-{kind}", config_drive=True)
+    disks = await case.disks(cluster) if case.disks else {}
+    server_id = await cluster.create_server(name=f"for-{kind}", config_drive=True, **disks)
     server = await cluster.settled(server_id)
     assert server is not None
     assert server["status"] == "ACTIVE", server
@@ -378,7 +516,9 @@ async def force_down(cluster: Cluster, host: str) -> None:
 
 async def trigger(cluster: Cluster, kind: str, server_id: str | None) -> str:
     if server_id is None:
-        return await cluster.create_server(name="for-build", config_drive=True)
+        disks = CASES[kind].disks
+        fields = await disks(cluster) if disks else {}
+        return await cluster.create_server(name="for-build", config_drive=True, **fields)
     await CASES[kind].begins(cluster, server_id)
     return server_id
 
@@ -402,6 +542,10 @@ async def nothing_left(cluster: Cluster) -> AsyncIterator[None]:
     await wait_for(lambda: no_guests(cluster), 20, "every guest to be gone")
     assert not [*cluster.scratch.glob("compute/*/drives/*")], "config drives go with their guests"
     await cluster.assert_sound()
+    for volume in await cluster.volumes.every():
+        assert volume["status"] == "available", volume
+        assert MARK not in volume["metadata"], f"made and left: {volume}"
+        await cluster.volumes.call("DELETE", f"/volumes/{volume['id']}")
 
 
 async def no_guests(cluster: Cluster) -> bool:
@@ -440,16 +584,23 @@ async def test_fail_and_unwind(cluster: Cluster, kind: str, step: str, when: str
     fault = Fault()
     server_id = await prepare(cluster, kind)
     await replace_conductor(
-        cluster, fault.definitions(kind, **{step: fault.failing(when)}), **CASES[kind].settings
+        cluster,
+        fault.definitions(kind_of(kind), **{step: fault.failing(when)}),
+        **CASES[kind].settings,
     )
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
     assert fault.fired == 1
     case = CASES[kind]
-    expected = case.done if step in case.cleans_up else case.undone
-    if when == "before" and step == DEFINITIONS[kind].steps[0].name and case.untouched:
+    expected = case.done if step in (*case.cleans_up, *case.spoils) else case.undone
+    if when == "before" and step == DEFINITIONS[kind_of(kind)].steps[0].name and case.untouched:
         expected = case.untouched
-    await check(cluster, kind, server_id, expected, error=True)
+    if step in case.spoils and when == "before":
+        server = await cluster.server(server_id)
+        assert server is not None
+        assert server["status"] == "ERROR", server
+    else:
+        await check(cluster, kind, server_id, expected, error=True)
     if (kind, step) != ("delete", "destroy_guest"):  # the rest is for the next delete, at the end
         await cluster.assert_sound()
 
@@ -466,7 +617,9 @@ async def test_die_and_resume(cluster: Cluster, kind: str, step: str, when: str)
         await asyncio.Event().wait()  # nothing of this run happens any more; kill() cancels it
 
     await replace_conductor(
-        cluster, fault.definitions(kind, **{step: fault.dying(when, die)}), **CASES[kind].settings
+        cluster,
+        fault.definitions(kind_of(kind), **{step: fault.dying(when, die)}),
+        **CASES[kind].settings,
     )
     server_id = await trigger(cluster, kind, server_id)
     await asyncio.wait_for(died.wait(), 10)
@@ -487,7 +640,7 @@ async def test_do_twice(cluster: Cluster, kind: str, step: str) -> None:
         return dataclasses.replace(s, do=fault.twice(s.do))
 
     await replace_conductor(
-        cluster, fault.definitions(kind, **{step: wrap}), **CASES[kind].settings
+        cluster, fault.definitions(kind_of(kind), **{step: wrap}), **CASES[kind].settings
     )
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
@@ -497,23 +650,25 @@ async def test_do_twice(cluster: Cluster, kind: str, step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [k for k, d in sorted(DEFINITIONS.items()) if any(s.undo for s in d.steps)]
+    "kind", [case for case in sorted(CASES) if any(step.undo for step in steps_of(case))]
 )
 async def test_undo_twice(cluster: Cluster, kind: str) -> None:
     fault, undone = Fault(), Fault()
     server_id = await prepare(cluster, kind)
-    definition = DEFINITIONS[kind]
-    last = [step for step in definition.steps if step.undo][-1]
+    every = steps_of(kind)
+    last = [step for step in every if step.undo][-1]
 
     def wrap(s: Step) -> Step:
         twice = dataclasses.replace(s, undo=undone.twice(s.undo)) if s.undo else s
         return fault.failing("after")(twice) if s.name == last.name else twice
 
-    steps = {step.name: wrap for step in definition.steps}
-    await replace_conductor(cluster, fault.definitions(kind, **steps), **CASES[kind].settings)
+    steps = {step.name: wrap for step in every}
+    await replace_conductor(
+        cluster, fault.definitions(kind_of(kind), **steps), **CASES[kind].settings
+    )
     server_id = await trigger(cluster, kind, server_id)
     await cluster.settled(server_id)
     assert fault.fired == 1
-    assert undone.fired == sum(step.undo is not None for step in definition.steps)
+    assert undone.fired == sum(step.undo is not None for step in every)
     await check(cluster, kind, server_id, CASES[kind].undone, error=True)
     await cluster.assert_sound()
