@@ -104,6 +104,7 @@ class EmbeddedCluster:
 
     async def start(self, progress: Progress) -> None:
         """Database and imports at the same time, then all services at the same time."""
+        from common.config.exposure import refusal
         from common.config.settings import Settings
 
         progress("database")
@@ -116,6 +117,8 @@ class EmbeddedCluster:
         common = merged(self.plan.common, {"database": {"url": url}})
         for member in self.plan.members:
             settings = Settings(**merged(common, member.settings))
+            if (reason := refusal(settings, member.kind, broker=False)) is not None:
+                raise LocalClusterError(reason)
             self._slots[member.name] = Slot(member, settings)
         self._pool = await self._open_database(Settings(**common).database)
         from common.bus.memory import MemoryBroker

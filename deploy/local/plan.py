@@ -8,7 +8,6 @@ Crash story: files are replaced in one step; passwords, once made, are kept.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import secrets
@@ -93,14 +92,6 @@ class Plan:
         ]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def reachable_address(host: str) -> str:
     """The address clients use for a listener on `host`, in the form a URL wants it."""
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
@@ -183,6 +174,7 @@ def make_plan(options: Options, home: Home) -> Plan:
 
     The user's own MUSTER_* settings hold wherever no option says otherwise.
     """
+    from common.config.exposure import is_loopback
     from common.config.settings import load
 
     base = load()

@@ -87,7 +87,7 @@ VERBS: Mapping[str, Verb] = {
     "cancel": Verb(Target.NOTHING, interrupts=True),
     "power_on": Verb(revives=True),
     "power_off": Verb(optional=_names("timeout_s")),
-    "reboot": Verb(optional=_names("kind"), revives=True),
+    "reboot": Verb(optional=_names("kind", "volumes"), revives=True),
     "pause": Verb(needs="pause"),
     "unpause": Verb(needs="pause"),
     "suspend": Verb(needs="suspend"),

@@ -22,5 +22,5 @@ def sealed_secrets(
     if password is None and not files:
         return {}
     text = GuestSecrets(password, injected_files(files)).to_text()
-    key = request.app.settings.identity.password.get_secret_value()
+    key = request.app.settings.sealing_key
     return {"sealed_secrets": seal(text, key)}

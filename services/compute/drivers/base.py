@@ -193,9 +193,17 @@ class Driver(Protocol):
     async def power_off(self, uuid: str, generation: int, timeout_s: float = 60.0) -> None:
         """Ask the guest to shut down; cut its power after `timeout_s` (0: at once)."""
 
-    async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
+    async def reboot(
+        self,
+        uuid: str,
+        generation: int,
+        kind: RebootType = "soft",
+        *,
+        volumes: list[VolumeDevice] | None = None,
+    ) -> None:
         """`soft` needs a running guest; `hard` starts it from any power state, and from
-        `Phase.MIGRATED_OUT` as `power_on` does."""
+        `Phase.MIGRATED_OUT` as `power_on` does, with these volumes instead of those it had; None:
+        with those."""
 
     async def console_output(self, uuid: str, length: int | None = None) -> str:
         """The last `length` lines of the console, all without `length`; raises `NotFound`."""

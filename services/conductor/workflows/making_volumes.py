@@ -41,7 +41,7 @@ async def make(context: Context, device: BlockDevice) -> BlockDevice:
 
 
 async def _create(context: Context, device: BlockDevice) -> Volume:
-    key = context.deps.settings.identity.password.get_secret_value()
+    key = context.deps.settings.sealing_key
     sealed = context.state.get(REQUESTER)
     context.lease.check()
     return await context.deps.volume.create_volume(

@@ -2,7 +2,10 @@
 
     soft   ask the guest to restart; one that does not within `conductor.soft_reboot_timeout_s`,
            or cannot, is rebooted hard
-    hard   cut its power and start it, when that was asked for or soft did not do
+    volumes   of a server in error: who knows which host they are connected to; a second attachment
+           of each                                          undo: delete them
+    hard   cut its power and start it with its volumes, when that was asked for or soft did not do
+    let_volumes_go   attachments that were replaced are deleted
 
 Input: state {"type": "SOFT" | "HARD"}.
 """
@@ -10,6 +13,8 @@ Input: state {"type": "SOFT" | "HARD"}.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -18,6 +23,7 @@ from common.errors import Conflict, HostCommandFailed, MusterError, Timeout
 from common.messages.compute import HostReply
 from services.conductor.engine.context import Context, HostDown
 from services.conductor.engine.definition import Definition, Step
+from services.conductor.workflows import volumes
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +35,7 @@ async def soft(context: Context) -> None:
     if server.host is None:
         raise Conflict(f"Instance {server.uuid} is not ready")
     context.event_start(EVENT, server.host)
+    state["reconnect"] = server.vm_state == VmState.ERROR and volumes.needed(context)
     if state.get("type", "SOFT") == "HARD":
         return
     try:
@@ -43,20 +50,33 @@ async def soft(context: Context) -> None:
         state["power_state"] = reply.power_state
 
 
+def _reconnects(context: Context) -> bool:
+    return bool(context.state.get("reconnect"))
+
+
+async def connect(context: Context) -> None:
+    assert context.server.host is not None, "the first step has checked it"
+    await volumes.attach_at(context, context.server.host)
+
+
 async def hard(context: Context) -> None:
     state, host = context.state, context.server.host
     assert host is not None, "the first step has checked it"
     if "power_state" not in state:
-        state["power_state"] = (await _reboot(context, host, "hard")).power_state
+        disks = await volumes.for_destination(context)
+        known = {"volumes": [disk.model_dump() for disk in disks]} if disks else {}
+        reply = await _reboot(context, host, "hard", **known)
+        state["power_state"] = reply.power_state
+    volumes.adopt(context)
     context.event_finish(EVENT)
     context.change_server(
         vm_state=VmState.ACTIVE, task_state=None, power_state=state["power_state"], fault=None
     )
 
 
-async def _reboot(context: Context, host: str, kind: str) -> HostReply:
+async def _reboot(context: Context, host: str, kind: str, **more: Any) -> HostReply:
     generation = context.server.generation
-    return await context.command("reboot", host=host, generation=generation, kind=kind)
+    return await context.command("reboot", host=host, generation=generation, kind=kind, **more)
 
 
 def failed(context: Context) -> None:
@@ -70,6 +90,18 @@ def failed(context: Context) -> None:
 
 REBOOT = Definition(
     "reboot",
-    (Step("soft", soft, deadline_s=150.0), Step("hard", hard, deadline_s=120.0)),
+    (
+        Step("soft", soft, deadline_s=150.0),
+        Step(
+            "volumes",
+            connect,
+            volumes.let_go,
+            deadline_s=120,
+            needed=_reconnects,
+            left=volumes.left,
+        ),
+        Step("hard", hard, deadline_s=120.0, pivot=True),
+        replace(volumes.LET_GO, needed=_reconnects),
+    ),
     failed=failed,
 )

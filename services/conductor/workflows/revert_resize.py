@@ -4,7 +4,8 @@
               guest again. A silent host must answer or be declared down first: its guest executes
               undo: none; the destination says whether it was dropped after all
     network   bind the ports to the source
-    restore   the source's guest goes on, with a new attachment of each volume
+    volumes   a second attachment of each, for the source
+    restore   the source's guest goes on with them
     let_volumes_go   the attachments of the destination are deleted
 
 A resize in place has one guest: it is made again with the old flavor, held until the last commit.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from common.db.stores.commit import NOW, Leftover
 from common.domain.states import VmState
-from common.errors import MusterError, NotFound
+from common.errors import Conflict, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import moving, placing, ports, volumes
@@ -99,7 +100,8 @@ async def restore(context: Context) -> None:
         context.change_server(generation=state["generation"])
         context.let_execute(state["source"], state["generation"])
     else:
-        await volumes.attach_at(context, state["source"])
+        if volumes.needed(context) and volumes.ATTACHMENTS not in state:
+            raise Conflict("its volumes are not connected to the host; a hard reboot does it")
         disks = await volumes.for_destination(context)
         reply = await context.command(
             "revert_migration",
@@ -120,6 +122,14 @@ async def restore(context: Context) -> None:
         fault=None,
     )
     moving.migration(context, status="reverted")
+
+
+async def connect(context: Context) -> None:
+    await volumes.attach_at(context, context.state["source"])
+
+
+def _needs_volumes(context: Context) -> bool:
+    return volumes.needed(context) and not _in_place(context)
 
 
 def restore_otherwise(context: Context) -> None:
@@ -153,6 +163,7 @@ REVERT_RESIZE = Definition(
     (
         Step("drop", drop, drop_undo, deadline_s=120, pivot=True),
         Step("network", network, deadline_s=60, durable=False, left=ports.left),
+        Step("volumes", connect, deadline_s=120, needed=_needs_volumes, left=volumes.left),
         Step("restore", restore, deadline_s=120, otherwise=restore_otherwise, left=volumes.left),
         volumes.LET_GO,
     ),

@@ -15,7 +15,7 @@ from tests.functional.volumes.support import (
     volume_backed,
     volumes_of,
 )
-from tests.functional.workflows.test_every_step import force_down, force_down_ended
+from tests.functional.workflows.test_every_step import Fault, force_down, force_down_ended
 from tests.support.cluster import Cluster
 
 Make = Callable[[Cluster], Awaitable[str]]
@@ -148,12 +148,18 @@ async def test_a_volume_comes_and_goes_without_a_host(cluster: Cluster) -> None:
     assert status == 409, body
     assert (await attach(cluster, server_id, volume_id))[0] == 200
     await cluster.settled(server_id)
-    assert await cluster.volumes.status(volume_id) == "reserved"
+    shown = await cluster.volumes.show(volume_id)
+    assert shown["status"] == "in-use"
+    assert [use["server_id"] for use in shown["attachments"]] == [server_id]
+    path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
+    assert (await cluster.request("DELETE", path))[0] == 202
+    await cluster.settled(server_id)
+    assert await cluster.volumes.status(volume_id) == "available"
+    assert (await attach(cluster, server_id, volume_id))[0] == 200
     await act(cluster, server_id, {"unshelve": None})
     await active(cluster, server_id)
     assert await cluster.volumes.status(volume_id) == "in-use"
     await act(cluster, server_id, {"shelve": None})
-    path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
     assert (await cluster.request("DELETE", path))[0] == 202
     await cluster.settled(server_id)
     assert await cluster.volumes.status(volume_id) == "available"
@@ -163,3 +169,25 @@ async def test_a_volume_comes_and_goes_without_a_host(cluster: Cluster) -> None:
     _, body = await cluster.request("GET", path)
     assert [e["event"] for e in body["instanceAction"]["events"]] == ["api_detach_volume"]
     await cluster.assert_sound()
+
+
+@BOTH
+async def test_a_hard_reboot_connects_anew_what_a_failure_has_left(
+    cluster: Cluster, make: Make
+) -> None:
+    fault = Fault()
+    server_id = await make(cluster)
+    before = await where(cluster, server_id)
+    await act(cluster, server_id, {"migrate": None})
+    await cluster.stop_member("conductor")
+    broken = fault.definitions("revert_resize", drop=fault.failing("after"))
+    await cluster.start_conductor(definitions=broken)
+    server = await act(cluster, server_id, {"revertResize": None})
+    assert server["status"] == "ERROR", server
+    assert (await where(cluster, server_id))[1] != before[0], "connected to the other host still"
+    await act(cluster, server_id, {"reboot": {"type": "HARD"}})
+    await active(cluster, server_id)
+    assert await where(cluster, server_id) == before
+    await cluster.assert_sound()
+    await cluster.stop_member("conductor")
+    await cluster.start_conductor()

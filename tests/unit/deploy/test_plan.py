@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from common.config.exposure import is_loopback
 from common.config.settings import Settings
 from deploy.local import toml
 from deploy.local.home import Home, LocalClusterError
 from deploy.local.plan import (
     Options,
-    is_loopback,
     make_plan,
     merged,
     write_clouds,

@@ -75,7 +75,7 @@ def _for_volumes(request: Request, plan: Plan) -> dict[str, str]:
     """A build that makes volumes does so in the requester's name."""
     if not any(disk.is_made_here for disk in plan.disks):
         return {}
-    key = request.app.settings.identity.password.get_secret_value()
+    key = request.app.settings.sealing_key
     return {"sealed_token": seal(request.ctx.token, key)}
 
 

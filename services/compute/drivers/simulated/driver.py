@@ -118,11 +118,19 @@ class SimulatedDriver(
     async def power_off(self, uuid: str, generation: int, timeout_s: float = 60.0) -> None:
         await self._power("power_off", uuid, generation, longest_s=timeout_s)
 
-    async def reboot(self, uuid: str, generation: int, kind: RebootType = "soft") -> None:
+    async def reboot(
+        self,
+        uuid: str,
+        generation: int,
+        kind: RebootType = "soft",
+        *,
+        volumes: list[VolumeDevice] | None = None,
+    ) -> None:
         change = f"reboot_{kind}"
         if change not in POWER_CHANGES:
             raise InvalidInput(f"kind: {kind!r} is no way to reboot; use soft or hard")
-        await self._power("reboot", uuid, generation, change=change)
+        given = volumes if kind == "hard" else None
+        await self._power("reboot", uuid, generation, change=change, volumes=given)
 
     async def console_output(self, uuid: str, length: int | None = None) -> str:
         def apply() -> str:
@@ -286,12 +294,15 @@ class SimulatedDriver(
         *,
         change: str | None = None,
         longest_s: float | None = None,
+        volumes: list[VolumeDevice] | None = None,
     ) -> None:
         name = change or verb
 
         def apply() -> None:
             left = (Phase.MIGRATED_OUT,) if POWER_CHANGES[name].revives else ()
             guest = self._usable(uuid, generation, Phase.READY, *left)
+            if volumes is not None:
+                guest = with_volumes(guest, volumes)
             self._change_power(replace(guest, phase=Phase.READY), name)
 
         await self._run(
