@@ -48,7 +48,8 @@ async def connect_undo(context: Context) -> None:
 async def attach(context: Context) -> None:
     server, device = context.server, _device(context)
     assert device.attachment_id is not None, "the request has reserved it"
-    if server.host is None:
+    if server.host is None:  # nobody is connected; it shows as in use all the same
+        await context.deps.volume.attachment_complete(device.attachment_id)
         context.event_finish(WITHOUT_HOST)
         return
     await volumes.give(context, device, server.host)
