@@ -97,12 +97,13 @@ class ServiceSession:
         neighbours: NeighbourSettings,
         http: aiohttp.ClientSession,
         clock: Clock,
+        outages: Outages | None = None,
     ) -> None:
         self._identity = identity
         self._neighbours = neighbours
         self._http = http
         self._clock = clock
-        self._outages = Outages(clock)
+        self._outages = outages or Outages(clock)
         self._login: Login | None = None
         self._logging_in = asyncio.Lock()
         self._identity_url = _versioned(identity.auth_url)

@@ -22,7 +22,11 @@ from common.runtime.tasks import Tasks
 from common.telemetry.outages import Outages
 
 MAX_CACHED = 50_000
-"""Tokens remembered at once; the least recently used goes first."""
+"""Good tokens remembered at once; the least recently used goes first."""
+MAX_CACHED_BAD = 1_000
+"""Bad ones, apart, so that inventing them drives out no good one."""
+MAX_ASKING = 1_000
+"""Tokens asked about at once; who comes then is told to come again."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,27 @@ Verdict = Identity | MusterError
 """The owner of a token, `Unauthorized` (remembered) or `Unavailable` (asked again)."""
 
 
+class _Remembered:
+    """Verdicts by token, each until a time; the least recently used goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._verdicts: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
+
+    def get(self, key: bytes, now: float) -> Verdict | None:
+        known = self._verdicts.get(key)
+        if known is None or known[0] <= now:
+            return None
+        self._verdicts.move_to_end(key)
+        return known[1]
+
+    def put(self, key: bytes, until: float, verdict: Verdict) -> None:
+        self._verdicts[key] = (until, verdict)
+        self._verdicts.move_to_end(key)
+        while len(self._verdicts) > self._most:
+            self._verdicts.popitem(last=False)
+
+
 class TokenChecker:
     """Checks tokens; one request per token is in flight at a time, however many wait for it."""
 
@@ -55,24 +80,32 @@ class TokenChecker:
         self._clock = clock
         self._tasks = tasks
         self._outages = Outages(clock)
-        self._known: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
+        self._good, self._bad = _Remembered(MAX_CACHED), _Remembered(MAX_CACHED_BAD)
         self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
 
     async def check(self, token: str) -> Identity:
         """The token's owner; raises `Unauthorized`, or `Unavailable` when nobody can tell."""
-        key = hashlib.sha256(token.encode()).digest()
-        known = self._known.get(key)
-        if known is not None and known[0] > self._clock.monotonic():
-            verdict = known[1]
-        else:
+        key = _digest(token)
+        verdict = self._remembered(key)
+        if verdict is None:
             verdict = await asyncio.shield(self._ask_once(key, token))
         if isinstance(verdict, MusterError):
             raise type(verdict)(str(verdict))
         return verdict
 
+    def remembers(self, token: str) -> bool:
+        """Whether `check` will answer without asking."""
+        return self._remembered(_digest(token)) is not None
+
+    def _remembered(self, key: bytes) -> Verdict | None:
+        now = self._clock.monotonic()
+        return self._good.get(key, now) or self._bad.get(key, now)
+
     def _ask_once(self, key: bytes, token: str) -> asyncio.Task[Verdict]:
         task = self._asking.get(key)
         if task is None:
+            if len(self._asking) >= MAX_ASKING:
+                raise Unavailable("Too many tokens are being checked. Please try again later.")
             task = self._asking[key] = self._tasks.spawn("check-token", self._ask(key, token))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return task
@@ -103,14 +136,13 @@ class TokenChecker:
             left_s = (identity.expires_at - self._clock.utcnow()).total_seconds()
             if left_s > 0:
                 verdict, believed_s = identity, min(believed_s, left_s)
-        self._remember(key, believed_s, verdict)
+        known = self._bad if isinstance(verdict, MusterError) else self._good
+        known.put(key, self._clock.monotonic() + believed_s, verdict)
         return verdict
 
-    def _remember(self, key: bytes, believed_s: float, verdict: Verdict) -> None:
-        self._known[key] = (self._clock.monotonic() + believed_s, verdict)
-        self._known.move_to_end(key)
-        while len(self._known) > MAX_CACHED:
-            self._known.popitem(last=False)
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _read(token: Json) -> Identity:

@@ -25,9 +25,11 @@ from pydantic_settings import (
 from common.config.api import ApiSettings
 from common.config.consoles import ConsolesSettings, HostConsolesSettings
 from common.config.disks import DiskSettings
+from common.config.exposure import ExposureSettings
 from common.config.guest_data import MetadataSettings
 from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
+from common.config.sealing import SealingSettings
 from common.config.section import Section
 
 log = structlog.get_logger(__name__)
@@ -260,6 +262,13 @@ class Settings(BaseSettings):
     standins: StandinSettings = StandinSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
+    sealing: SealingSettings = SealingSettings()
+    exposure: ExposureSettings = ExposureSettings()
+
+    @property
+    def sealing_key(self) -> str:
+        """With which secrets pass through the database."""
+        return (self.sealing.key or self.identity.password).get_secret_value()
 
     @classmethod
     def settings_customise_sources(

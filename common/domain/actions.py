@@ -249,6 +249,14 @@ CONSOLE_OUTPUT = Action(
     "os-getConsoleOutput", None, _rule("os-console-output"),
     task_states=None, checks=("host",),
 )  # fmt: skip
+VNC_CONSOLE = Action(
+    "os-getVNCConsole", None, _rule("os-remote-consoles"),
+    task_states=(frozenset(TaskState) | IDLE) - {TaskState.DELETING, TaskState.MIGRATING},
+    checks=("host", "state"), called="get_vnc_console", must_have_launched=False,
+)  # fmt: skip
+SPICE_CONSOLE = replace(VNC_CONSOLE, key="os-getSPICEConsole", called="get_spice_console")
+SERIAL_CONSOLE = replace(VNC_CONSOLE, key="os-getSerialConsole", called="get_serial_console")
+MKS_CONSOLE = replace(VNC_CONSOLE, key="mks console", called="get_mks_console")
 DIAGNOSTICS = replace(CONSOLE_OUTPUT, key="diagnostics", policy=_rule("os-server-diagnostics"))
 INJECT_NETWORK_INFO = Action(
     "injectNetworkInfo", None, _rule("os-admin-actions:inject_network_info"),

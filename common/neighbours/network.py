@@ -169,21 +169,21 @@ class NetworkClient:
         device_id: str | None = None,
         device_ids: Sequence[str] = (),
         host_id: str | None = None,
-        ip_contains: str | None = None,
-        ip_address: str | None = None,
+        ids: Sequence[str] = (),
+        ip_addresses: Sequence[str] = (),
         network_id: str | None = None,
         token: str | None = None,
     ) -> list[Port]:
-        """Ports of servers, by server id, by host, by an address or a part of one, by network."""
+        """Ports by server, by host, by network, by their own ids, or with one of the addresses."""
         params: dict[str, str | list[str]] = {}
         if device_id is not None or device_ids:
             params["device_id"] = [device_id] if device_id is not None else list(device_ids)
         if host_id is not None:
             params["binding:host_id"] = host_id
-        if ip_contains is not None:
-            params["fixed_ips"] = f"ip_address_substr={ip_contains}"
-        if ip_address is not None:
-            params["fixed_ips"] = f"ip_address={ip_address}"
+        if ids:
+            params["id"] = list(ids)
+        if ip_addresses:
+            params["fixed_ips"] = [f"ip_address={address}" for address in ip_addresses]
         if network_id is not None:
             params["network_id"] = network_id
         return [_port(p) for p in await self._list("ports", params, token)]

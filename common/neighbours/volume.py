@@ -1,6 +1,6 @@
 """The volume service: volumes, their snapshots, and who is attached to them.
 
-Owns: their records as Muster uses them, and the calls on them. May not: cache; decide whether a
+Owns: the calls on them; their records are volume_records.py's. May not: cache; decide whether a
 volume may be attached (the service does, and answers with a status).
 Crash story: a create is not repeatable by itself. Who repeats one looks first: for volumes by name
 or metadata (`volumes`), for attachments by server and volume (`attachments`). Everything else may
@@ -10,92 +10,32 @@ be done twice: what is gone is deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from common.auth.session import ServiceSession
 from common.errors import NotFound
 from common.neighbours.responses import accepted
+from common.neighbours.volume_records import (
+    Attachment,
+    Mode,
+    Snapshot,
+    Volume,
+    VolumeType,
+    VolumeUse,
+    read_attachment,
+    read_snapshot,
+    read_volume,
+    read_volume_type,
+)
+
+__all__ = ["Attachment", "Mode", "Snapshot", "Volume", "VolumeClient", "VolumeType", "VolumeUse"]
 
 _SERVICE = "block-storage"
 _VERSION = "3.54"
 """The first in which an attachment is created with its mode."""
 _REIMAGE_VERSION = "3.68"
 _PAGE = 1000
-
-Mode = Literal["rw", "ro"]
-
-
-@dataclass(frozen=True)
-class VolumeUse:
-    """One attachment as the volume's own record names it."""
-
-    attachment_id: str
-    server_uuid: str
-    device: str | None
-    attached_at: str | None
-
-
-@dataclass(frozen=True)
-class Volume:
-    """One volume. Times are ISO 8601 texts as the service wrote them."""
-
-    id: str
-    name: str | None
-    description: str | None
-    status: str
-    size_gib: int
-    bootable: bool
-    multiattach: bool
-    encrypted: bool
-    read_only: bool
-    volume_type: str | None
-    """The type's name."""
-    zone: str | None
-    project_id: str
-    snapshot_id: str | None
-    source_id: str | None
-    created_at: str
-    migration_status: str | None = None
-    """Not None while the service moves its content, or is about to."""
-    metadata: dict[str, str] = field(default_factory=dict, hash=False)
-    image_metadata: dict[str, str] = field(default_factory=dict, hash=False)
-    """What the image said that it was made of, with `image_id`, `min_disk`, `min_ram`, `size`;
-    empty when it was made of none."""
-    uses: tuple[VolumeUse, ...] = ()
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    id: str
-    name: str | None
-    description: str | None
-    status: str
-    volume_id: str
-    size_gib: int
-    created_at: str
-    metadata: dict[str, str] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True)
-class VolumeType:
-    id: str
-    name: str
-    multiattach: bool
-    extra_specs: dict[str, str] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True)
-class Attachment:
-    id: str
-    volume_id: str
-    server_uuid: str | None
-    status: str
-    """reserved, attaching, attached or detached."""
-    mode: str | None
-    connection: dict[str, Any] = field(default_factory=dict, hash=False)
-    """How a host reaches the volume; empty until a connector is known."""
 
 
 class VolumeClient:
@@ -110,12 +50,12 @@ class VolumeClient:
 
     async def volume(self, volume_id: str, *, token: str | None = None) -> Volume:
         """One volume by id; raises `NotFound`."""
-        return _volume((await self._get(f"/volumes/{_part(volume_id)}", token=token))["volume"])
+        return read_volume((await self._get(f"/volumes/{_part(volume_id)}", token=token))["volume"])
 
     async def volumes(self, *, token: str | None = None, **filters: str) -> list[Volume]:
         """Volumes that match the service's own filters (`name`, `status`, `limit` ...); without a
         token those of every project."""
-        return [_volume(v) for v in await self._list("volumes", filters, token)]
+        return [read_volume(v) for v in await self._list("volumes", filters, token)]
 
     async def create_volume(
         self,
@@ -145,7 +85,7 @@ class VolumeClient:
             "metadata": dict(metadata) if metadata else None,
         }
         body = {"volume": {k: v for k, v in wanted.items() if v is not None}}
-        return _volume((await self._post("/volumes", body, 202, token=token))["volume"])
+        return read_volume((await self._post("/volumes", body, 202, token=token))["volume"])
 
     async def delete_volume(
         self, volume_id: str, *, token: str | None = None, missing_ok: bool = True
@@ -183,11 +123,11 @@ class VolumeClient:
     async def snapshot(self, snapshot_id: str, *, token: str | None = None) -> Snapshot:
         """One snapshot by id; raises `NotFound`."""
         body = await self._get(f"/snapshots/{_part(snapshot_id)}", token=token)
-        return _snapshot(body["snapshot"])
+        return read_snapshot(body["snapshot"])
 
     async def snapshots(self, *, token: str | None = None, **filters: str) -> list[Snapshot]:
         """As `volumes`."""
-        return [_snapshot(s) for s in await self._list("snapshots", filters, token)]
+        return [read_snapshot(s) for s in await self._list("snapshots", filters, token)]
 
     async def create_snapshot(
         self,
@@ -207,7 +147,7 @@ class VolumeClient:
             "force": force,
         }
         answer = await self._post("/snapshots", {"snapshot": wanted}, 202, token=token)
-        return _snapshot(answer["snapshot"])
+        return read_snapshot(answer["snapshot"])
 
     async def delete_snapshot(
         self, snapshot_id: str, *, token: str | None = None, missing_ok: bool = True
@@ -225,19 +165,21 @@ class VolumeClient:
         """Raises `NotFound`."""
         try:
             answer = await self._get(f"/types/{_part(name_or_id)}", token=token)
-            return _volume_type(answer["volume_type"])
+            return read_volume_type(answer["volume_type"])
         except NotFound:
             answer = await self._get("/types", {"is_public": "none"}, token=token)
         for found in answer["volume_types"]:
             if found["name"] == name_or_id:
-                return _volume_type(found)
+                return read_volume_type(found)
         raise NotFound(f"Volume type {name_or_id} could not be found.")
 
     # Attachments.
 
     async def attachment(self, attachment_id: str) -> Attachment:
         """One attachment by id; raises `NotFound`."""
-        return _attachment((await self._get(f"/attachments/{_part(attachment_id)}"))["attachment"])
+        return read_attachment(
+            (await self._get(f"/attachments/{_part(attachment_id)}"))["attachment"]
+        )
 
     async def attachments(
         self, *, volume_id: str | None = None, server_uuid: str | None = None
@@ -245,7 +187,7 @@ class VolumeClient:
         """Attachments of a volume, of a server, or of both."""
         named = {"volume_id": volume_id, "instance_id": server_uuid}
         filters = {name: value for name, value in named.items() if value is not None}
-        return [_attachment(a) for a in await self._list("attachments", filters, None)]
+        return [read_attachment(a) for a in await self._list("attachments", filters, None)]
 
     async def attachment_create(
         self,
@@ -265,7 +207,7 @@ class VolumeClient:
             "mode": mode,
         }
         answer = await self._post("/attachments", {"attachment": wanted}, 200, token=token)
-        return _attachment(answer["attachment"])
+        return read_attachment(answer["attachment"])
 
     async def attachment_update(
         self, attachment_id: str, connector: Mapping[str, Any]
@@ -276,7 +218,7 @@ class VolumeClient:
             f"/attachments/{_part(attachment_id)}",
             json={"attachment": {"connector": dict(connector)}},
         )
-        return _attachment(accepted(_SERVICE, status, body, 200)["attachment"])
+        return read_attachment(accepted(_SERVICE, status, body, 200)["attachment"])
 
     async def attachment_complete(self, attachment_id: str) -> None:
         """The host has the volume: it is `in-use` from here on. Repeatable."""
@@ -363,67 +305,3 @@ class VolumeClient:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
-
-
-def _volume(body: dict[str, Any]) -> Volume:
-    metadata = body.get("metadata") or {}
-    return Volume(
-        id=body["id"],
-        name=body.get("name"),
-        description=body.get("description"),
-        status=body["status"],
-        size_gib=body["size"],
-        bootable=body.get("bootable") == "true",
-        multiattach=bool(body.get("multiattach")),
-        encrypted=bool(body.get("encrypted")),
-        read_only=str(metadata.get("readonly", "")).lower() == "true",
-        volume_type=body.get("volume_type"),
-        zone=body.get("availability_zone"),
-        project_id=body.get("os-vol-tenant-attr:tenant_id") or "",
-        snapshot_id=body.get("snapshot_id"),
-        source_id=body.get("source_volid"),
-        created_at=body.get("created_at") or "",
-        migration_status=body.get("migration_status")
-        or body.get("os-vol-mig-status-attr:migstat")
-        or None,
-        metadata=metadata,
-        image_metadata=body.get("volume_image_metadata") or {},
-        uses=tuple(
-            VolumeUse(a["attachment_id"], a["server_id"], a.get("device"), a.get("attached_at"))
-            for a in body.get("attachments", ())
-        ),
-    )
-
-
-def _snapshot(body: dict[str, Any]) -> Snapshot:
-    return Snapshot(
-        id=body["id"],
-        name=body.get("name"),
-        description=body.get("description"),
-        status=body["status"],
-        volume_id=body["volume_id"],
-        size_gib=body["size"],
-        created_at=body.get("created_at") or "",
-        metadata=body.get("metadata") or {},
-    )
-
-
-def _volume_type(body: dict[str, Any]) -> VolumeType:
-    specs = body.get("extra_specs") or {}
-    return VolumeType(
-        id=body["id"],
-        name=body["name"],
-        multiattach=specs.get("multiattach") == "<is> True",
-        extra_specs=specs,
-    )
-
-
-def _attachment(body: dict[str, Any]) -> Attachment:
-    return Attachment(
-        id=body["id"],
-        volume_id=body["volume_id"],
-        server_uuid=body.get("instance"),
-        status=body.get("status") or "",
-        mode=body.get("attach_mode"),
-        connection=body.get("connection_info") or {},
-    )

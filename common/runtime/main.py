@@ -25,7 +25,8 @@ sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 import structlog
 
-from common.config.loading import load_or_exit
+from common.config.exposure import refusal
+from common.config.loading import EXIT_BAD_SETTINGS, load_or_exit
 from common.errors import MusterError
 from common.runtime.ports import Ports
 from common.runtime.service import Service
@@ -41,7 +42,7 @@ EXIT_DATABASE = 3
 EXIT_FORCED = 130
 STOP_DEADLINE_S = 25.0
 """Below the 30 s that container runtimes and supervisors give before they kill."""
-NEEDS_DATABASE = frozenset({"api", "conductor", "metadata", "scheduler"})
+NEEDS_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
 NEEDS_NO_BUS = frozenset({"metadata", "standins"})
 
 Create = Callable[["Settings", Ports], Service]
@@ -167,6 +168,9 @@ def run(service: str, create: Create) -> NoReturn:
 
     settings = load_or_exit(f"muster-{service}")
     logs.configure(settings.log, service)
+    if (reason := refusal(settings, service)) is not None:
+        log.error("cannot_run", reason=reason)
+        sys.exit(EXIT_BAD_SETTINGS)
     try:
         _run_loop(_Process(service, create, settings).run())
     except MusterError as error:

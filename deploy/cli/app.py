@@ -59,6 +59,9 @@ def up(
     identity_port: Annotated[
         int | None, Parameter(help="Port of the stand-ins (default 5000, 0: a free one).")
     ] = None,
+    console_port: Annotated[
+        int | None, Parameter(help="Port of the console proxy (default 6080, 0: a free one).")
+    ] = None,
     metadata_port: Annotated[
         int | None, Parameter(help="Port of the metadata service (default 8775, 0: a free one).")
     ] = None,
@@ -106,6 +109,7 @@ def up(
         listen=listen,
         port=port,
         identity_port=identity_port,
+        console_port=console_port,
         metadata_port=metadata_port,
         broker_url=broker_url,
         database_url=database_url,

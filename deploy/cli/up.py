@@ -17,11 +17,12 @@ import sys
 import time
 from typing import IO
 
+from common.config.exposure import is_loopback
 from deploy.cli import terminal
 from deploy.cli.cloud import Cloud, CloudError
 from deploy.local import control, sweep
 from deploy.local.home import ROOT, Home, LocalClusterError, UsageError
-from deploy.local.plan import Options, is_loopback
+from deploy.local.plan import Options
 
 HOSTS_DEADLINE_S = 60.0
 MORE_PER_HOST_S = 0.05
@@ -211,6 +212,7 @@ def announce(home: Home, elapsed_s: float) -> None:
     say()
     say(f"  Compute API   {cluster['api_url']}/v2.1")
     say(f"  Identity      {cluster['identity_url']}/v3")
+    say(f"  Consoles      {cluster['console_url']}")
     say(f"  Metadata      {cluster['metadata_url']} (X-Forwarded-For: a guest's address)")
     for user in ("admin", "demo"):
         auth = clouds[user]["auth"]

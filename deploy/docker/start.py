@@ -16,13 +16,11 @@ import socket
 import sys
 from pathlib import Path
 
-SERVICES = frozenset({"api", "conductor", "scheduler", "compute", "metadata", "standins"})
-NAMELESS = frozenset({"metadata"})
+SERVICES = frozenset(
+    {"api", "conductor", "scheduler", "compute", "consoles", "metadata", "standins"}
+)
+NAMELESS = frozenset({"consoles", "metadata"})
 """Services that are nowhere listed by name."""
-DEFAULT_PASSWORDS = {
-    "MUSTER_STANDINS__ADMIN_PASSWORD": "admin",
-    "MUSTER_STANDINS__DEMO_PASSWORD": "demo",
-}
 DOCKER_DNS = ("127.0.0.11", 53)
 _RANDOM_HOSTNAME = re.compile(r"[0-9a-f]{12}")
 
@@ -85,25 +83,11 @@ def host_name(state_dir: Path) -> str:
     return name
 
 
-def warn_about_passwords() -> None:
-    """Ports published beyond this machine and passwords from the documentation do not go well."""
-    if os.environ.get("MUSTER_BIND", "127.0.0.1") in {"127.0.0.1", "::1", "localhost"}:
-        return
-    for variable, default in DEFAULT_PASSWORDS.items():
-        if os.environ.get(variable, default) == default:
-            sys.stderr.write(
-                f"WARNING: ports are published on {os.environ['MUSTER_BIND']} and {variable} is "
-                "the documented default; set another one\n"
-            )
-
-
 def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in SERVICES:
         service = sys.argv[1]
         variable = f"MUSTER_{service.upper()}__HOST_NAME"
-        if service == "standins":
-            warn_about_passwords()
-        elif service == "compute":
+        if service == "compute":
             state = Path(os.environ.get("MUSTER_COMPUTE__STATE_DIR", "/var/lib/muster/compute"))
             os.environ.setdefault(variable, host_name(state))
         elif service not in NAMELESS:

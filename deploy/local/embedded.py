@@ -51,7 +51,14 @@ log = structlog.get_logger(__name__)
 
 STOP_DEADLINE_S = 20.0
 READY_DEADLINE_S = 60.0
-NEEDS_DATABASE = frozenset({"api", "conductor", "metadata", "scheduler"})
+NEEDS_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
+STOP_WAVES = (
+    {"compute"},
+    {"api", "consoles", "metadata", "scheduler"},
+    {"conductor"},
+    {"standins"},
+)
+"""Hosts first, stand-ins last, so that everyone can say goodbye to someone."""
 
 Progress = Callable[[str], None]
 
@@ -97,6 +104,7 @@ class EmbeddedCluster:
 
     async def start(self, progress: Progress) -> None:
         """Database and imports at the same time, then all services at the same time."""
+        from common.config.exposure import refusal
         from common.config.settings import Settings
 
         progress("database")
@@ -109,6 +117,8 @@ class EmbeddedCluster:
         common = merged(self.plan.common, {"database": {"url": url}})
         for member in self.plan.members:
             settings = Settings(**merged(common, member.settings))
+            if (reason := refusal(settings, member.kind, broker=False)) is not None:
+                raise LocalClusterError(reason)
             self._slots[member.name] = Slot(member, settings)
         self._pool = await self._open_database(Settings(**common).database)
         from common.bus.memory import MemoryBroker
@@ -252,10 +262,10 @@ class EmbeddedCluster:
         ]
 
     async def stop(self) -> None:
-        """Hosts first, stand-ins last, so that everyone can say goodbye to someone."""
+        """In waves."""
         if self._health is not None:
             await self._health.stop()
-        for kinds in ({"compute"}, {"api", "metadata", "scheduler"}, {"conductor"}, {"standins"}):
+        for kinds in STOP_WAVES:
             slots = [slot for slot in self._slots.values() if slot.member.kind in kinds]
             await asyncio.gather(*map(self._stop_slot, slots), return_exceptions=True)
         if self._pool is not None:
@@ -267,7 +277,7 @@ class EmbeddedCluster:
 
 
 def _import_services() -> None:
-    for kind in ("standins", "api", "conductor", "scheduler", "metadata", "compute"):
+    for kind in sorted(set[str]().union(*STOP_WAVES)):
         importlib.import_module(f"services.{kind}.app")
 
 

@@ -8,7 +8,6 @@ Crash story: files are replaced in one step; passwords, once made, are kept.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import secrets
@@ -37,6 +36,8 @@ class Options:
     listen: str | None = None
     port: int | None = None
     identity_port: int | None = None
+    console_port: int | None = None
+    """None: as the settings say, and a free one beside an API on a free one."""
     metadata_port: int | None = None
     """None with `port` 0: a free one too."""
     broker_url: str | None = None
@@ -74,6 +75,7 @@ class Plan:
     members: list[Member]
     api_url: str
     identity_url: str
+    console_url: str
     metadata_url: str
     """For this machine only: whoever reaches it can ask as any guest."""
     standins_url: str
@@ -88,14 +90,6 @@ class Plan:
             if member.kind == "compute"
             for host in member.settings["compute"].get("hosts", [member.name])
         ]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def reachable_address(host: str) -> str:
@@ -180,6 +174,7 @@ def make_plan(options: Options, home: Home) -> Plan:
 
     The user's own MUSTER_* settings hold wherever no option says otherwise.
     """
+    from common.config.exposure import is_loopback
     from common.config.settings import load
 
     base = load()
@@ -188,14 +183,19 @@ def make_plan(options: Options, home: Home) -> Plan:
     identity_port = (
         options.identity_port if options.identity_port is not None else base.standins.listen_port
     )
+    console_port = options.console_port
+    if console_port is None:
+        console_port = base.consoles.listen_port if port else 0
     metadata_port = options.metadata_port
     if metadata_port is None:
         metadata_port = base.metadata.listen_port if port else 0
     port = port or _free_port()
     metadata_port = metadata_port or _free_port()
     identity_port = identity_port or _free_port()
+    console_port = console_port or _free_port()
     check_port_free(listen, port, "--port")
     check_port_free(listen, identity_port, "--identity-port")
+    check_port_free(listen, console_port, "--console-port")
     check_port_free(LOCAL, metadata_port, "--metadata-port")
     passwords, generated = _passwords(home, base, loopback=is_loopback(listen))
     address = reachable_address(listen)
@@ -205,6 +205,11 @@ def make_plan(options: Options, home: Home) -> Plan:
     identity_url = f"{standins_url}/identity"
     common: dict[str, Any] = {
         "api": {"listen_host": listen, "listen_port": port},
+        "consoles": {
+            "listen_host": listen,
+            "listen_port": console_port,
+            **_console_urls(base, f"{address}:{console_port}"),
+        },
         "metadata": {
             "listen_host": LOCAL,
             "listen_port": metadata_port,
@@ -242,6 +247,7 @@ def make_plan(options: Options, home: Home) -> Plan:
         members=_members(options, home),
         api_url=api_url,
         identity_url=identity_url,
+        console_url=f"http://{address}:{console_port}",
         metadata_url=f"http://{LOCAL}:{metadata_port}",
         standins_url=standins_url,
         passwords=passwords,
@@ -249,8 +255,18 @@ def make_plan(options: Options, home: Home) -> Plan:
     )
 
 
+def _console_urls(base: Settings, address: str) -> dict[str, str]:
+    """Where users find the proxy, unless they have said so themselves."""
+    urls = {
+        "novncproxy_base_url": f"http://{address}/vnc_auto.html",
+        "html5proxy_base_url": f"http://{address}/spice_auto.html",
+        "serial_base_url": f"ws://{address}/",
+    }
+    return {name: url for name, url in urls.items() if name not in base.consoles.model_fields_set}
+
+
 def _members(options: Options, home: Home) -> list[Member]:
-    members = [Member(name, name, {}) for name in ("standins", "api", "metadata")]
+    members = [Member(name, name, {}) for name in ("standins", "api", "consoles", "metadata")]
     for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
         for number in range(1, count + 1):
             name = f"{kind}-{number}"
@@ -307,6 +323,7 @@ def describe(plan: Plan, options: Options, pid: int) -> dict[str, Any]:
         "pid": pid,
         "api_url": plan.api_url,
         "identity_url": plan.identity_url,
+        "console_url": plan.console_url,
         "metadata_url": plan.metadata_url,
         "hosts": plan.hosts,
         "passwords_generated": plan.passwords_generated,

@@ -49,7 +49,7 @@ LEAN = {
     "PYTHONNODEBUGRANGES": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-POOL_SIZES = {"api": 4, "conductor": 4, "metadata": 2, "scheduler": 2}
+POOL_SIZES = {"api": 4, "conductor": 4, "consoles": 2, "metadata": 2, "scheduler": 2}
 """Each database session is a PostgreSQL process; few are enough on one machine."""
 
 

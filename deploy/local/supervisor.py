@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STOP_WAIT_S = 30
 STOP_WAVES = (
     ("compute",),
-    ("api", "metadata", "scheduler"),
+    ("api", "consoles", "metadata", "scheduler"),
     ("conductor",),
     ("standins", "relay", "postgres", "rabbitmq"),
 )

@@ -7,9 +7,7 @@ Crash story: nothing here must survive; clients repeat what was not answered.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable
 
 import aiohttp
 import asyncpg
@@ -24,12 +22,15 @@ from common.neighbours.network import NetworkClient
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
+from common.telemetry.outages import Outages
 from services.api.handlers import all_operations
 from services.api.http.authentication import Authenticator
+from services.api.http.listener import Answer, Listener
 from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
 from services.api.operation import check_rules
+from services.api.placement.pipeline import PlacementView
 from services.api.policies import all_rules
 from services.api.policy import Policy
 from services.api.request import Deps
@@ -37,10 +38,7 @@ from services.api.request import Deps
 BINARY = "nova-osapi_compute"
 """How this process is called in table services; operators are not shown it."""
 POLICY_CHECK_INTERVAL_S = 2.0
-STOP_GRACE_S = 10.0
-"""How long requests in progress may take when the service stops."""
-CRASH_GRACE_S = 0.001
-"""aiohttp takes 0 for "no limit"; handlers in progress are cancelled."""
+NEIGHBOUR_CONNECTIONS = 100
 
 
 class ApiService:
@@ -53,25 +51,16 @@ class ApiService:
         self._ports = ports
         self._pool = ports.pool
         self._tasks = Tasks(ports.clock)
-        self._http: aiohttp.ClientSession | None = None
-        self._runner: web.ServerRunner | None = None
-        self._server: web.Server | None = None
-        self._pipeline: Pipeline
+        self._clients: list[aiohttp.ClientSession] = []
+        self._listener: Listener | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Listen. Neighbours may come later: until then requests that need them get 503."""
-        api = self._settings.api
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
-        self._pipeline = self._build(self._http)
-        self._server = web.Server(
-            self._answer, request_factory=self._request_factory(), access_log=None
-        )
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_GRACE_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, api.listen_host, api.listen_port, backlog=1024)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        api, outages = self._settings.api, Outages(self._ports.clock)
+        self._listener = Listener(api, self._build(outages), outages)
+        await self._listener.start()
+        self.port = self._listener.port
         group = self._settings.servicegroup
         await service_report(self._pool, api.host_name, BINARY, group)
         self._tasks.loop(
@@ -82,35 +71,42 @@ class ApiService:
 
     async def stop(self) -> None:
         """Refuse new connections, finish requests in progress."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.stop()
         await self._close()
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await service_goodbye(self._pool, self._settings.api.host_name, BINARY)
 
     async def crash(self) -> None:
         """Cut every connection, as a killed process would."""
-        if self._runner is not None and self._server is not None:
-            for site in list(self._runner.sites):
-                await site.stop()
-            for connection in list(self._server.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await self._server.shutdown(CRASH_GRACE_S)
+        if self._listener is not None:
+            await self._listener.crash()
         await self._close()
 
     async def _close(self) -> None:
         await self._tasks.stop()
-        if self._http is not None:
-            await self._http.close()
+        for client in self._clients:
+            await client.close()
 
-    def _build(self, http: aiohttp.ClientSession) -> Pipeline:
+    def _session(self, connections: int, outages: Outages) -> ServiceSession:
+        """A way to the neighbours that nothing else takes."""
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))
+        self._clients.append(http)
+        settings = self._settings
+        return ServiceSession(
+            settings.identity, settings.neighbours, http, self._ports.clock, outages
+        )
+
+    def _build(self, outages: Outages) -> Answer:
         settings, ports = self._settings, self._ports
+        api = settings.api
         operations, rules = all_operations(), all_rules()
         check_rules(operations, rules)
         policy = Policy(rules, settings.api.policy_file)
-        session = ServiceSession(settings.identity, settings.neighbours, http, ports.clock)
-        tokens = TokenChecker(settings.identity, session, ports.clock, self._tasks)
+        session = self._session(NEIGHBOUR_CONNECTIONS, outages)
+        asking = self._session(api.token_check_connections, outages)
+        tokens = TokenChecker(settings.identity, asking, ports.clock, self._tasks)
+        bad_tokens = RateLimit(api.bad_tokens_per_s, api.bad_tokens_burst, ports.clock)
         deps = Deps(
             settings=settings,
             pool=self._pool,
@@ -127,23 +123,23 @@ class ApiService:
         )
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
-        return Pipeline(
+        authenticator = Authenticator(tokens, policy, bad_tokens)
+        auth_url = settings.identity.www_authenticate_url or settings.identity.auth_url
+        pipeline = Pipeline(
             deps,
             Router(operations),
-            Authenticator(tokens, policy),
-            RateLimit(settings.api.rate_limit_per_s, settings.api.rate_limit_burst, ports.clock),
-            settings.identity.www_authenticate_url or settings.identity.auth_url,
+            authenticator,
+            RateLimit(api.rate_limit_per_s, api.rate_limit_burst, ports.clock),
+            auth_url,
         )
+        placement = PlacementView(deps, authenticator, auth_url)
 
-    def _request_factory(self) -> Callable[..., web.BaseRequest]:
-        """aiohttp's requests, with our size limit."""
-        loop, limit = asyncio.get_running_loop(), self._settings.api.max_body_bytes
-        return lambda message, payload, protocol, writer, task: web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=limit
-        )
+        async def answer(http: web.BaseRequest) -> web.StreamResponse:
+            """Two APIs share the port: paths of the Placement view, and everything else."""
+            view = placement if PlacementView.has(http.path) else pipeline
+            return await view.answer(http)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._pipeline.answer(request)
+        return answer
 
 
 def create(settings: Settings, ports: Ports) -> ApiService:

@@ -25,11 +25,11 @@ from common.runtime.ports import Ports
 from common.runtime.tasks import Tasks
 from services.compute import fault_rules
 from services.compute.commands import Commands
+from services.compute.console_listener import ConsoleListener
 from services.compute.consoles import Consoles
 from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
 from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
-from services.compute.gate import Gate
 from services.compute.identity import load_host_id
 from services.compute.metrics import HELD
 from services.compute.provisioning import Provisioning
@@ -55,13 +55,13 @@ class Agent:
         *,
         driver: Driver,
         clock: HostClock,
-        gate: Gate,
+        consoles: ConsoleListener,
         faults: FaultRegistry | None = None,
         spread_s: float = 0.0,
         at_once: asyncio.Semaphore | None = None,
     ) -> None:
-        """`driver` runs on `clock` too, so that freezing the host freezes its guests. Through
-        `gate` their consoles are reached. After an outage of the broker the host reports at a
+        """`driver` runs on `clock` too, so that freezing the host freezes its guests; `consoles` is
+        where their consoles are reached. After an outage of the broker the host reports at a
         random time within `spread_s`."""
         self.host = host
         self.driver = driver
@@ -72,7 +72,7 @@ class Agent:
         self._settings = settings
         self._ports = ports
         self._bus: Bus = ports.bus
-        self._gate = gate
+        self._consoles = consoles
         self._faults = faults
         self._spread_s = spread_s
         self._at_once = at_once or asyncio.Semaphore()
@@ -128,7 +128,7 @@ class Agent:
                 reports=self.reports,
                 secrets=secrets,
                 provisioning=Provisioning(self.driver, secrets),
-                consoles=Consoles(self.driver, self._gate, self.clock),
+                consoles=Consoles(self.driver, self._consoles, self.clock),
             ),
             reports=self.reports,
             bus=self._bus,

@@ -17,11 +17,11 @@ from common.runtime.ports import Clock, Ports
 from common.runtime.tasks import Tasks
 from services.compute import uploads
 from services.compute.agent import Agent
+from services.compute.console_listener import ConsoleListener
 from services.compute.drivers.base import Driver
 from services.compute.drivers.simulated import FAULTY, SimulatedDriver
 from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
-from services.compute.gate import Gate
 
 CONCURRENT_STARTS = 50
 WATCH_BUS_S = 0.5
@@ -61,7 +61,7 @@ class ComputeService:
                 raise InvalidInput(f"compute.hosts: {host!r} is listed twice; name each host once")
         kind = DRIVERS[compute.driver]
         self.faults = FaultRegistry(ports.clock, ports.random, kind.faulty | {uploads.VERB})
-        self._gate = Gate(compute.consoles, ports.clock, ports.ids)
+        self._consoles = ConsoleListener(compute.consoles, ports.clock, ports.ids)
         self.agents: dict[str, Agent] = {}
         at_once = asyncio.Semaphore(CONCURRENT_REPORTS)
         for host in hosts:
@@ -73,7 +73,7 @@ class ComputeService:
                 ports,
                 driver=driver,
                 clock=clock,
-                gate=self._gate,
+                consoles=self._consoles,
                 faults=self.faults,
                 spread_s=SPREAD_S + SPREAD_PER_HOST_S * len(hosts),
                 at_once=at_once,
@@ -92,7 +92,7 @@ class ComputeService:
         """Returns when every host serves. What it raises names the host and the reason; nothing
         is held then."""
         try:
-            await self._gate.start()
+            await self._consoles.start()
             for agent in self.agents.values():
                 await agent.open()
             topics = [f"host.{host}" for host in self.agents]
@@ -114,7 +114,7 @@ class ComputeService:
 
     async def _end(self) -> None:
         await self._tasks.stop()
-        await self._gate.stop()
+        await self._consoles.stop()
         events, self._events = self._events, None
         if events is not None:
             await events.cancel()

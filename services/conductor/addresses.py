@@ -17,7 +17,9 @@ from uuid import UUID
 import structlog
 
 from common.db.stores import addresses as store
+from common.db.stores import leftovers
 from common.db.stores.addresses import Shown
+from common.db.stores.commit import Leftover
 from common.domain.actions import ANY_STATE, DETACH_INTERFACE
 from common.domain.states import VmState
 from common.errors import MusterError
@@ -68,9 +70,17 @@ async def compare(deps: Deps, servers: Sequence[Shown]) -> int:
             changed += await store.write(deps.pool, server, now, names)
         for vif in server.network_info:
             if _is_gone(vif, server, truth):
-                state = {"port_id": vif["port_id"], "gone": True}
-                changed += await begin(deps, server.uuid, DETACH_GONE, state)
+                changed += await _lost(deps, server, vif["port_id"])
     return changed
+
+
+async def _lost(deps: Deps, server: Shown, port_id: str) -> bool:
+    """Its interface has to go. Begun at once when this is news; else whoever works off leftovers
+    tries again, ever more rarely."""
+    left = Leftover("interface", {"port_id": port_id}, "its port is gone")
+    if not await leftovers.add_new(deps.pool, server.uuid, left):
+        return False
+    return await begin(deps, server.uuid, DETACH_GONE, {"port_id": port_id, "gone": True})
 
 
 async def _truth(deps: Deps, servers: Sequence[Shown]) -> _Truth:

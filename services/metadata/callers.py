@@ -106,7 +106,7 @@ class Callers:
             raise NotFound("The request comes from no address.") from None
 
     async def _owner(self, address: str, network_id: str | None) -> UUID:
-        ports = await self._network.ports(ip_address=address, network_id=network_id)
+        ports = await self._network.ports(ip_addresses=[address], network_id=network_id)
         owners = {p.device_id for p in ports if p.device_owner.startswith(_SERVER_PORTS)}
         if len(owners) > 1:
             raise Conflict("Several guests in different networks have the address of the request.")

@@ -60,7 +60,7 @@ def check(workspace: Workspace, ending: ExitStack) -> None:
         MUSTER_IDENTITY__TOKEN_CACHE_S="0.1",
     )
     ending.callback(down, purge=False)
-    options = Options(port=compute_port, identity_port=standins_port)
+    options = Options(port=compute_port, identity_port=standins_port, metadata_port=0)
     up(options, foreground=False, quiet=True)
     Walk(Home.find()).all()
     story = Story(Home.find())

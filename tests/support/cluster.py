@@ -28,6 +28,7 @@ from services.compute.drivers.simulated.log import overlaps, running_intervals
 from services.conductor import app as conductor
 from services.conductor.engine.definition import Definition
 from services.conductor.workflows import DEFINITIONS
+from services.consoles import app as consoles
 from services.scheduler import app as scheduler
 from services.standins import app as standins
 from tests.support.volumes import VolumesOf, assert_volumes_sound
@@ -95,7 +96,11 @@ class Cluster:
         self._tokens: dict[str, str] = {}
 
     def settings(self, **more: Any) -> Settings:
-        base = {"database": {"url": self.database_url}, "api": {"listen_port": self._api_port}}
+        base: dict[str, Any] = {
+            "database": {"url": self.database_url},
+            "api": {"listen_port": self._api_port},
+            "consoles": {"listen_port": 0},
+        }
         own = {
             "listen_port": 0,
             "state_dir": str(self.scratch / "standins"),
@@ -118,6 +123,7 @@ class Cluster:
         await self.start_conductor()
         for host in self.hosts:
             await self.start_host(host)
+        await self.start_consoles()
         await self.start_member("api", api.create)
 
     @property
@@ -146,6 +152,18 @@ class Cluster:
             return conductor.create(settings, ports, definitions)
 
         return await self.start_member(name, create, **settings)
+
+    async def start_consoles(self, **settings: Any) -> Any:
+        """The proxy, and its address in the settings of what is started later."""
+        proxy = await self.start_member("consoles", consoles.create, consoles=settings)
+        address = f"127.0.0.1:{proxy.port}"
+        self._urls["consoles"] = {
+            "listen_port": proxy.port,
+            "novncproxy_base_url": f"http://{address}/vnc_auto.html",
+            "html5proxy_base_url": f"http://{address}/spice_auto.html",
+            "serial_base_url": f"ws://{address}/",
+        }
+        return proxy
 
     async def start_host(self, host: str) -> Any:
         state = str(self.scratch / "compute")

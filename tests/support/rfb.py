@@ -130,6 +130,6 @@ class RfbClient:
         rows = []
         for y in range(top + 1, top + 1 + font.HEIGHT):
             at = (y * self.width + left + 1) * BYTES_PER_PIXEL
-            inked = (any(self._picture[at + n * BYTES_PER_PIXEL :][:3]) for n in range(font.WIDTH))
-            rows.append(sum(dot << (font.WIDTH - 1 - n) for n, dot in enumerate(inked)))
+            blues = self._picture[at : at + font.WIDTH * BYTES_PER_PIXEL : BYTES_PER_PIXEL]
+            rows.append(sum(1 << n for n, blue in enumerate(reversed(blues)) if blue))
         return tuple(rows)

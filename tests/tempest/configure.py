@@ -92,9 +92,10 @@ def configuration(home: Home, workspace: Path) -> configparser.ConfigParser:
 _FEATURES = (
     "disk_config", "change_password", "console_output", "resize", "pause", "shelve",
     "shelve_migrate", "suspend", "cold_migration", "live_migration", "live_migrate_back_and_forth",
-    "block_migration_for_live_migration", "can_migrate_between_any_hosts", "vnc_console", "rescue",
-    "stable_rescue", "ide_bus", "enable_instance_password", "interface_attach", "snapshot",
-    "personality", "config_drive", "metadata_service", "hostname_fqdn_sanitization",
+    "block_migration_for_live_migration", "can_migrate_between_any_hosts", "vnc_console",
+    "spice_console", "rescue", "stable_rescue", "ide_bus", "enable_instance_password",
+    "interface_attach", "snapshot", "personality", "config_drive", "metadata_service",
+    "hostname_fqdn_sanitization",
 )  # fmt: skip
 
 

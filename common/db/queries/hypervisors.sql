@@ -46,10 +46,8 @@ select host, uuid, name from servers
 -- name: hypervisor_by_host(host)^
 select n.*, s.id as service_number, s.uuid as service_uuid, s.disabled, s.disabled_reason,
        is_fresh(s) and not s.forced_down as up,
-       (select count(*) from servers v
-         where v.host = n.host and v.deleted_at is null and v.task_state is not null)::integer
-           as current_workload
-  from compute_nodes n join services s on s.id = n.service_id
+       load.servers, load.current_workload
+  from compute_nodes n join services s on s.id = n.service_id, load_of(n.host) load
  where n.host = :host;
 
 -- name: used_by_projects(host)

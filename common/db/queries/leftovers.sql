@@ -12,6 +12,13 @@ values (:server_uuid, 'attachments', :detail, :reason, :request_id,
 delete from leftovers
  where server_uuid = :server_uuid and kind = 'attachments' and detail = :detail::jsonb;
 
+-- name: add_new(server_uuid, kind, detail, reason)$
+-- Whether it was not on record.
+insert into leftovers (server_uuid, kind, detail, reason)
+values (:server_uuid, :kind, :detail, :reason)
+on conflict (server_uuid, kind, detail) do nothing
+returning true;
+
 -- name: take_due(most, retry_s)
 -- Not while a workflow owns the server: it may be making what this would remove.
 with due as (

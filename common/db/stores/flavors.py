@@ -13,8 +13,9 @@ from typing import Any
 import asyncpg
 
 from common.db.loader import load
-from common.db.pool import Pool, Record
-from common.errors import Conflict, InvalidInput, NotFound
+from common.db.patterns import bounded
+from common.db.pool import Pool, PoolConnection, Record
+from common.errors import Conflict, NotFound
 
 _sql = load("flavors")
 
@@ -65,24 +66,23 @@ def _missing(flavorid: str) -> NotFound:
 
 async def find(pool: Pool, wanted: FlavorFilter) -> list[Flavor]:
     """All flavors that match, in no order; raises `InvalidInput` for a bad pattern."""
-    try:
-        rows = [
-            row
-            async for row in _sql.visible_flavors(
-                pool,
-                project_id=wanted.project_id,
-                everything=wanted.everything,
-                private_only=wanted.private_only,
-                min_ram_mib=wanted.min_ram_mib,
-                min_disk_gib=wanted.min_disk_gib,
-                name_pattern=wanted.name_pattern,
-            )
-        ]
-    except asyncpg.InvalidRegularExpressionError as error:
-        raise InvalidInput(
-            f"Invalid input for query parameters name. Value: {wanted.name_pattern}. {error}"
-        ) from error
-    return [_flavor(row) for row in rows]
+    if wanted.name_pattern is None:
+        return await _find(pool, wanted)
+    async with bounded(pool) as connection:
+        return await _find(connection, wanted)
+
+
+async def _find(connection: Pool | PoolConnection, wanted: FlavorFilter) -> list[Flavor]:
+    rows = _sql.visible_flavors(
+        connection,
+        project_id=wanted.project_id,
+        everything=wanted.everything,
+        private_only=wanted.private_only,
+        min_ram_mib=wanted.min_ram_mib,
+        min_disk_gib=wanted.min_disk_gib,
+        name_pattern=wanted.name_pattern,
+    )
+    return [_flavor(row) async for row in rows]
 
 
 async def get(pool: Pool, flavorid: str, *, project_id: str, everything: bool) -> Flavor:

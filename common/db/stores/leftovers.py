@@ -78,6 +78,14 @@ async def intended(pool: Pool, server_uuid: UUID, volume_id: str, request_id: st
     await _sql.intended(pool, server_uuid=server_uuid, detail=_intent(volume_id, request_id))
 
 
+async def add_new(pool: Pool, server_uuid: UUID, found: Leftover) -> bool:
+    """Write down what somebody has noticed; False: it is on record already."""
+    added = await _sql.add_new(
+        pool, server_uuid=server_uuid, kind=found.kind, detail=found.detail, reason=found.reason
+    )
+    return bool(added)
+
+
 async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
     """Rows that are due and whose server is at rest, each for one taker; they are due again after
     `retry_s` times a factor that doubles with every attempt, at most an hour."""

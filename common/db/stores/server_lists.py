@@ -15,8 +15,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from common.db.patterns import bounded
 from common.db.pool import Pool, Record
 from common.db.stores.servers import PlacedServer
 from common.errors import InvalidInput
@@ -178,6 +177,7 @@ async def servers_detail(pool: Pool, criteria: Criteria) -> list[PlacedServer]:
     # Freshness is judged once per host, not once per server.
     rows = await _fetch(
         pool,
+        criteria,
         f"with page as (select s.* from servers s where {where} order by {order} limit {limit}), "
         "hosts as materialized (select c.host, c.disabled, c.forced_down, is_fresh(c) as fresh, "
         "c.forced_down or c.lease_expires_at = '-infinity' as fenced "
@@ -191,7 +191,7 @@ async def servers_detail(pool: Pool, criteria: Criteria) -> list[PlacedServer]:
         "(select jsonb_agg(to_jsonb(d) order by d.position) from block_devices d "
         "where d.server_uuid = s.uuid) as block_devices "
         f"from page s left join hosts h on h.host = s.host order by {order}",
-        where.parameters,
+        where,
     )
     return [PlacedServer.from_row(row) for row in rows]
 
@@ -202,17 +202,18 @@ async def servers_index(pool: Pool, criteria: Criteria) -> list[tuple[UUID, str]
     limit = where.p(criteria.limit)
     rows = await _fetch(
         pool,
+        criteria,
         f"select s.uuid, s.name from servers s where {where} order by {order} limit {limit}",
-        where.parameters,
+        where,
     )
     return [(row["uuid"], row["name"]) for row in rows]
 
 
-async def _fetch(pool: Pool, statement: str, parameters: Sequence[Any]) -> list[Record]:
-    try:
-        return list(await pool.fetch(statement, *parameters))
-    except asyncpg.InvalidRegularExpressionError as error:
-        raise InvalidInput(f"A filter is no valid regular expression: {error}") from error
+async def _fetch(pool: Pool, criteria: Criteria, statement: str, where: _Where) -> list[Record]:
+    if not criteria.matching and not criteria.addresses:
+        return list(await pool.fetch(statement, *where.parameters))
+    async with bounded(pool) as connection:
+        return list(await connection.fetch(statement, *where.parameters))
 
 
 async def _prepared(pool: Pool, criteria: Criteria) -> tuple[_Where, str]:

@@ -62,6 +62,11 @@ POST            /os-baremetal-nodes/{id}/action#remove_interface
 """
 """400 as long as nodes can be read here: they are changed at the bare metal service."""
 
+_NO_SUCH_CONSOLE = """
+POST            /servers/{server_id}/action#os-getRDPConsole
+"""
+"""400 as long as consoles are made by actions: no driver has RDP any more."""
+
 
 def _answering(status: int, message: str) -> Handler:
     async def handler(_request: Request) -> Reply:
@@ -98,5 +103,11 @@ OPERATIONS = [
         400,
         "Nodes are changed at the bare metal service.",
         until=before(versions.PROXIES_GONE),
+    ),
+    *_rows(
+        _NO_SUCH_CONSOLE,
+        400,
+        "Unavailable console type rdp-html5.",
+        until=before(versions.CONSOLE_ACTIONS_GONE),
     ),
 ]

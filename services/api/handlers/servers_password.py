@@ -13,7 +13,7 @@ from services.api.targets import SERVER
 
 
 async def change(request: Request) -> Reply:
-    key = request.app.settings.identity.password.get_secret_value()
+    key = request.app.settings.sealing_key
     sealed = seal(request.body["changePassword"]["adminPass"], key)
     await start_action(request, CHANGE_PASSWORD, {"sealed_password": sealed})
     return Reply()

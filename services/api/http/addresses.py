@@ -36,6 +36,12 @@ class Addresses:
             prefix = _matching(_PREFIX, _first(http, "X-Forwarded-Prefix").rstrip("/"))
         return f"{scheme}://{host}{prefix}"
 
+    def client(self, http: web.BaseRequest) -> str:
+        """Who is connected; behind a proxy, who is connected to that."""
+        forwarded = http.headers.getall("X-Forwarded-For", []) if self._behind_proxy else []
+        outside = forwarded[-1].rpartition(",")[2].strip() if forwarded else ""
+        return outside or http.remote or ""
+
 
 def _first(http: web.BaseRequest, name: str) -> str:
     """What the outermost of several proxies said."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from common.auth.tokens import TokenChecker
-from common.errors import Unauthorized
+from common.auth.tokens import Identity, TokenChecker
+from common.errors import Unauthorized, Unavailable
+from services.api.http.ratelimit import RateLimit
 from services.api.policy import ADMIN_RULE, Policy
 from services.api.request import RequestContext
 
@@ -21,16 +22,20 @@ GLOBAL_REQUEST_ID_HEADER = "X-OpenStack-Request-ID"
 class Authenticator:
     """Makes the context of a request."""
 
-    def __init__(self, tokens: TokenChecker, policy: Policy) -> None:
+    def __init__(self, tokens: TokenChecker, policy: Policy, bad_tokens: RateLimit) -> None:
         self._tokens = tokens
         self._policy = policy
+        self._bad_tokens = bad_tokens
 
-    async def context(self, headers: Mapping[str, str], request_id: str) -> RequestContext:
-        """Raises `Unauthorized` without a good token, `Unavailable` when identity is away."""
+    async def context(
+        self, headers: Mapping[str, str], client: str, request_id: str
+    ) -> RequestContext:
+        """Raises `Unauthorized` without a good token, `Unavailable` when identity is away, and 429
+        when `client` has shown too many bad ones: before anybody is asked about the next."""
         token = headers.get(TOKEN_HEADER, "")
         if not token or not token.isascii() or not token.isprintable():
             raise Unauthorized("The request you have made requires authentication.")
-        identity = await self._tokens.check(token)
+        identity = await self._checked(token, client)
         context = RequestContext(
             request_id=request_id,
             user_id=identity.user_id,
@@ -47,3 +52,15 @@ class Authenticator:
         if self._policy.allows(ADMIN_RULE, context):
             return replace(context, is_admin=True)
         return context
+
+    async def _checked(self, token: str, client: str) -> Identity:
+        if self._tokens.remembers(token):
+            return await self._tokens.check(token)
+        self._bad_tokens.take(client)
+        try:
+            identity = await self._tokens.check(token)
+        except Unavailable:
+            self._bad_tokens.give_back(client)
+            raise
+        self._bad_tokens.give_back(client)
+        return identity

@@ -12,6 +12,7 @@ Crash story: a request in progress is lost with its connection; the client sees 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MOST_LEVELS = 64
 """Deeper than any request is; what comes after parsing goes down level by level."""
 _NOWHERE = "(unknown path)"
+_SECRET_BELOW = ("/os-console-auth-tokens/",)
 
 
 class UnknownPath(Exception):
@@ -58,6 +60,10 @@ class UnknownPath(Exception):
 
 class BodyTooLarge(Exception):
     """The body is over the limit."""
+
+
+class BodyTooSlow(Exception):
+    """The body did not come in time."""
 
 
 @dataclass
@@ -123,7 +129,7 @@ class Pipeline:
         say(
             "request",
             operation=exchange.operation,
-            path=path,
+            path=_without_secrets(path),
             status=response.status,
             took_ms=round(took_s * 1000, 2),
         )
@@ -142,6 +148,8 @@ class Pipeline:
             return responses.unauthorized(str(error), request_id, self._www_authenticate_url)
         except UnknownPath:
             return responses.unknown_path(accept, request_id)
+        except BodyTooSlow:
+            return responses.too_slow(accept, request_id)
         except BodyTooLarge:
             return responses.too_large(self._max_body_bytes, accept, request_id)
         except Exception as error:
@@ -153,7 +161,9 @@ class Pipeline:
     async def _perform(self, exchange: Exchange) -> tuple[Operation, Reply]:
         http = exchange.http
         self._refuse_large(http)
-        ctx = await self._authenticator.context(http.headers, exchange.request_id)
+        ctx = await self._authenticator.context(
+            http.headers, self._addresses.client(http), exchange.request_id
+        )
         self._rate_limit.take(ctx.project_id)
         target = self._route(exchange)
         exchange.version = self._negotiate(exchange)
@@ -203,7 +213,10 @@ class Pipeline:
         if not http.body_exists:
             return b""
         try:
-            return await http.read()
+            async with asyncio.timeout(self._deps.settings.api.body_timeout_s):
+                return await http.read()
+        except TimeoutError as error:
+            raise BodyTooSlow from error
         except web.HTTPRequestEntityTooLarge as error:
             raise BodyTooLarge from error
 
@@ -248,6 +261,14 @@ class Pipeline:
         validator.check(query)
         known = known_parameters(validator, query)
         return known, validator.typed(known)
+
+
+def _without_secrets(path: str) -> str:
+    """What may be logged of a path."""
+    for secret_below in _SECRET_BELOW:
+        before, found, _ = path.partition(secret_below)
+        path = f"{before}{found}***" if found else path
+    return path
 
 
 def _segments(rest: str) -> list[str]:

@@ -108,3 +108,11 @@ def too_large(limit_bytes: int, accept: str, request_id: str) -> web.Response:
     """A body over the limit; it was not read."""
     text = f"The request body may have at most {limit_bytes} bytes."
     return plain(413, "Request Entity Too Large", text, accept, request_id)
+
+
+def too_slow(accept: str, request_id: str) -> web.Response:
+    """A body that did not come; what may yet come of it is not waited for."""
+    text = "The request body did not arrive in time."
+    answer = plain(408, "Request Timeout", text, accept, request_id)
+    answer.force_close()
+    return answer

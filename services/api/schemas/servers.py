@@ -44,6 +44,8 @@ TRUSTED_CERTS: Schema = {
     "maxItems": 50,
     "uniqueItems": True,
 }
+_MOST: Schema = {"maxItems": 64}
+"""Networks, or disks, of one request: more than any machine has."""
 USER_DATA: Schema = {"type": "string", "format": "base64", "maxLength": 65535}
 _LABEL: Schema = {
     "type": "string",
@@ -124,7 +126,7 @@ def _networks(v: int) -> Schema:
     }
     if _tagged(v, versions.NETWORK_TAGS_SUSPENDED):
         properties["tag"] = TAG
-    listed: Schema = {"type": "array", "items": record(properties)}
+    listed: Schema = {"type": "array", "items": record(properties), **_MOST}
     if v < versions.NETWORKS_REQUIRED:
         return listed
     return {"oneOf": [listed, {"type": "string", "enum": ["none", "auto"]}]}
@@ -143,8 +145,8 @@ def create(v: int) -> Schema:
         "accessIPv6": IPV6,
         "OS-DCF:diskConfig": DISK_CONFIG,
         "availability_zone": NAME,
-        "block_device_mapping": {"type": "array", "items": record(_LEGACY_DEVICE)},
-        "block_device_mapping_v2": {"type": "array", "items": _device(v)},
+        "block_device_mapping": {"type": "array", "items": record(_LEGACY_DEVICE), **_MOST},
+        "block_device_mapping_v2": {"type": "array", "items": _device(v), **_MOST},
         "config_drive": BOOLEAN,
         "key_name": NAME,
         "min_count": integer(1),

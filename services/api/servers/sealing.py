@@ -17,8 +17,7 @@ from services.api.request import Request
 
 def sealed_token(request: Request) -> dict[str, str]:
     """For the state of a workflow that makes something in the requester's name."""
-    key = request.app.settings.identity.password.get_secret_value()
-    return {"sealed_token": seal(request.ctx.token, key)}
+    return {"sealed_token": seal(request.ctx.token, request.app.settings.sealing_key)}
 
 
 def sealed_secrets(
@@ -28,5 +27,5 @@ def sealed_secrets(
     if password is None and not files:
         return {}
     text = GuestSecrets(password, injected_files(files)).to_text()
-    key = request.app.settings.identity.password.get_secret_value()
+    key = request.app.settings.sealing_key
     return {"sealed_secrets": seal(text, key)}

@@ -40,13 +40,15 @@ def asked(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cidr(text: Any) -> str:
-    """An absent one is everywhere; a lone address is itself."""
+    """As it was written, host bits and all: clients compare it. An absent one is everywhere, a
+    lone address is a block of itself."""
     if text is None or text == "":
         return _EVERYWHERE
     try:
-        return str(ipaddress.ip_network(str(text), strict=False))
+        block = ipaddress.ip_network(str(text), strict=False)
     except ValueError as error:
         raise InvalidInput(f"Invalid cidr {text}.") from error
+    return str(text) if "/" in str(text) else str(block)
 
 
 def _traffic(protocol: Any, low: Any, high: Any) -> tuple[str, int | None, int | None]:

@@ -24,7 +24,7 @@ from common.errors import MusterError, NotFound, Unavailable, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
 from services.conductor.reconcilers.beginning import MOST, begin
-from services.conductor.workflows import making_volumes, ports, snapshotting, volumes
+from services.conductor.workflows import attaching, making_volumes, ports, snapshotting, volumes
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +132,8 @@ async def _snapshot(deps: Deps, row: Row) -> bool:
 
 
 async def _interface(deps: Deps, row: Row) -> bool:
-    """Have a workflow make the guest's interface what the server shows; its end ends the row."""
+    """Have a workflow make the guest's interface what the server shows, unless its port is gone:
+    then it has to go. The end of the workflow ends the row."""
     port_id = row.detail["port_id"]
     placed = await servers.server_get(deps.pool, row.server_uuid)
     if placed is None or placed.server.host is None:
@@ -141,8 +142,11 @@ async def _interface(deps: Deps, row: Row) -> bool:
     if await services_store.host_standing(deps.pool, host) != "up":
         raise Unavailable(f"host {host} is down")
     shown = any(vif["port_id"] == port_id for vif in placed.server.network_info)
+    state = {"port_id": port_id}
+    if shown and not await attaching.has_port(deps.network, placed.server, port_id):
+        shown, state = False, {**state, "gone": True}
     action = ATTACH_INTERFACE if shown else DETACH_INTERFACE
-    await begin(deps, row.server_uuid, replace(action, vm_states=ANY_STATE), {"port_id": port_id})
+    await begin(deps, row.server_uuid, replace(action, vm_states=ANY_STATE), state)
     return False
 
 

@@ -5,7 +5,7 @@
                                                               undo: take it away
 
 The request has reserved the volume and written the disk; when this fails both are gone. A server
-without a host has its volumes reserved, and gets them when it is placed.
+without a host has its volumes in the volume service only, and gets them when it is placed.
 Input: state {"device": the disk}.
 """
 
@@ -48,13 +48,11 @@ async def connect_undo(context: Context) -> None:
 async def attach(context: Context) -> None:
     server, device = context.server, _device(context)
     assert device.attachment_id is not None, "the request has reserved it"
-    if server.host is None:  # nobody is connected; it shows as in use all the same
-        await context.deps.volume.attachment_complete(device.attachment_id)
-        context.event_finish(WITHOUT_HOST)
-        return
-    await volumes.give(context, device, server.host)
+    if server.host is not None:
+        await volumes.give(context, device, server.host)
+    # Without a host as well: users look for the server among those that have the volume.
     await context.deps.volume.attachment_complete(device.attachment_id)
-    context.event_finish(EVENT)
+    context.event_finish(WITHOUT_HOST if server.host is None else EVENT)
 
 
 async def attach_undo(context: Context) -> None:

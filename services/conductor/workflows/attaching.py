@@ -12,10 +12,20 @@ import asyncio
 from typing import Any
 
 from common.db.stores.commit import Leftover
+from common.domain.server import Server
 from common.errors import Conflict, NotFound, Unsupported
-from common.neighbours.network import Port
+from common.neighbours.network import NetworkClient, Port
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
+
+
+async def has_port(network: NetworkClient, server: Server, port_id: str) -> bool:
+    """Whether there is such a port and it is the server's."""
+    try:
+        port = await network.port(port_id)
+    except NotFound:
+        return False
+    return port.device_id == str(server.uuid)
 
 
 def shown_vif(context: Context, port_id: str | None) -> dict[str, Any] | None:

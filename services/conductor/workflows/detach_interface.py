@@ -13,7 +13,7 @@ deleted the port or given it to another, and when that is no longer so nothing i
 from __future__ import annotations
 
 from common.db.stores.commit import Leftover
-from common.errors import MusterError, NotFound
+from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
 from services.conductor.workflows import attaching, ports
@@ -21,20 +21,13 @@ from services.conductor.workflows import attaching, ports
 EVENT = "compute_detach_interface"
 
 
-async def _is_there(context: Context) -> bool:
-    try:
-        port = await context.deps.network.port(context.state["port_id"])
-    except NotFound:
-        return False
-    return port.device_id == str(context.server.uuid)
-
-
 async def detach(context: Context) -> None:
-    context.event_start(EVENT, context.server.host)
-    if context.state.get("gone") and await _is_there(context):
-        context.state["stays"] = True
-        return
-    await attaching.detach(context, context.state["port_id"])
+    state, server = context.state, context.server
+    context.event_start(EVENT, server.host)
+    if state.get("gone"):
+        state["stays"] = await attaching.has_port(context.deps.network, server, state["port_id"])
+    if not state.get("stays"):
+        await attaching.detach(context, state["port_id"])
 
 
 async def detach_undo(context: Context) -> None:
@@ -56,9 +49,9 @@ def release_otherwise(context: Context) -> None:
 def _released(context: Context) -> None:
     state, shown = context.state, context.server.network_info
     context.event_finish(EVENT, context.error)
+    context.changes.settled = attaching.interface_of(state["port_id"])
     if not state.get("stays"):
         context.change_server(network_info=[v for v in shown if v["port_id"] != state["port_id"]])
-        context.changes.settled = attaching.interface_of(state["port_id"])
         context.changes.ports_changed = True
 
 

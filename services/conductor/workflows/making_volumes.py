@@ -55,9 +55,8 @@ async def _create(context: Context, device: BlockDevice) -> Volume:
 
 def requester_token(context: Context) -> str | None:
     """What is made with it is the requester's, not the service's own."""
-    key = context.deps.settings.identity.password.get_secret_value()
     sealed = context.state.get(REQUESTER)
-    return None if sealed is None else unseal(sealed, key)
+    return None if sealed is None else unseal(sealed, context.deps.settings.sealing_key)
 
 
 async def _made_before(context: Context, device: BlockDevice) -> Volume | None:

@@ -64,7 +64,7 @@ async def seal_again(context: Context, host: str, sealed: str) -> str:
         asked = await context.command("sealing_key", host=host, generation=server.generation)
         key = str(asked.result["key"])
         deps.sealing_keys.put(host, key)
-    secret = unseal(sealed, deps.settings.identity.password.get_secret_value())
+    secret = unseal(sealed, deps.settings.sealing_key)
     return seal_for(key, secret, about=str(server.uuid))
 
 

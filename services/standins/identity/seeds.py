@@ -120,6 +120,8 @@ def _seed_catalog(model: Model, settings: StandinSettings) -> None:
         "admin": settings.compute_public_url,
     }
     _seed_service(model, "compute", "nova", compute, settings.region)
+    placement = {name: url.partition("/v2")[0] + "/placement" for name, url in compute.items()}
+    _seed_service(model, "placement", "placement", placement, settings.region)
     # Without a configured address the one by which the client came is the one that works for it.
     public = (settings.public_url or "$(base_url)s").rstrip("/")
     internal = (settings.internal_url or public).rstrip("/")

@@ -67,7 +67,10 @@ class Model:
         )
         self.groups = store.collection("network.security_group", project=_project)
         self.rules = store.collection(
-            "network.security_group_rule", project=_project, group=_field("security_group_id")
+            "network.security_group_rule",
+            project=_project,
+            group=_field("security_group_id"),
+            remote=_field("remote_group_id"),
         )
         self.trunks = store.collection(
             "network.trunk",

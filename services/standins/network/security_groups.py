@@ -118,8 +118,10 @@ class SecurityGroups(Resource):
                 "Insufficient rights for removing default security group.",
                 "SecurityGroupCannotRemoveDefault",
             )
-        for rule in self.model.rules.find("group", doc["id"]):
-            self.model.rules.delete(rule["id"])
+        # Its own rules, and those of others that let its members in.
+        for index in ("group", "remote"):
+            for rule in self.model.rules.find(index, doc["id"]):
+                self.model.rules.delete(rule["id"])
         super().remove(call, doc)
 
 

@@ -60,6 +60,16 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
         "createBackup": {"name": "b", "backup_type": "daily", "rotation": 1}
     },
     "POST /servers/{server_id}/action#os-getConsoleOutput": {"os-getConsoleOutput": {}},
+    "POST /servers/{server_id}/action#os-getVNCConsole": {"os-getVNCConsole": {"type": "novnc"}},
+    "POST /servers/{server_id}/action#os-getSPICEConsole": {
+        "os-getSPICEConsole": {"type": "spice-html5"}
+    },
+    "POST /servers/{server_id}/action#os-getSerialConsole": {
+        "os-getSerialConsole": {"type": "serial"}
+    },
+    "POST /servers/{server_id}/remote-consoles": {
+        "remote_console": {"protocol": "vnc", "type": "novnc"}
+    },
     "POST /servers/{server_id}/action#os-resetState": {"os-resetState": {"state": "error"}},
     "POST /servers/{server_id}/action#addSecurityGroup": {"addSecurityGroup": {"name": "g"}},
     "POST /servers/{server_id}/action#removeSecurityGroup": {"removeSecurityGroup": {"name": "g"}},

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from common.db.stores import server_actions
+from common.db.stores.server_actions import Requester
+from services.compute.faults import Effect, FaultRule
+from services.conductor.addresses import DETACH_GONE
 from tests.functional.network.conftest import Network
 from tests.support.cluster import Cluster
 
@@ -81,6 +86,52 @@ async def test_a_port_that_is_deleted_takes_its_interface_along(
     assert await network.addresses(server_id) == []
     _, body = await cluster.request("GET", f"/servers/{server_id}/os-instance-actions")
     assert body["instanceActions"][0]["action"] == "detach_interface"
+
+
+async def test_a_port_that_is_there_after_all_stays(network: Network, cluster: Cluster) -> None:
+    """The workflow does not believe whoever began it."""
+    server_id = await network.server()
+    (port,) = await network.ports_of(server_id)
+    await server_actions.begin_action(
+        cluster.pool,
+        UUID(server_id),
+        DETACH_GONE,
+        state={"port_id": port["id"], "gone": True},
+        requester=Requester(f"req-{uuid4()}", None, None),
+        deadline_s=60,
+    )
+    await cluster.settled(server_id)
+    assert await network.guest_ports(server_id) == [port["id"]]
+    assert len(await network.ports_of(server_id)) == 1
+
+
+async def test_a_lost_port_of_a_guest_that_cannot_let_go(
+    network: Network, cluster: Cluster
+) -> None:
+    """It is tried again by whoever works off leftovers, not with every word about the server."""
+    server_id = await network.server()
+    host = (await cluster.row(server_id))["host"]
+    faults = cluster.members[host].service.agents[host].driver.faults
+    rule = faults.add(FaultRule(effect=Effect.ERROR, verb="detach_interface"))
+    (port,) = await network.ports_of(server_id)
+    assert (await network.call("DELETE", f"/ports/{port['id']}"))[0] == 204
+
+    async def tried() -> bool:
+        return bool(faults.fired(rule.id))
+
+    await network.until(tried, "the host to be asked")
+    event = {"name": "network-changed", "server_uuid": server_id}
+    for _ in range(3):
+        await cluster.request("POST", "/os-server-external-events", {"events": [event]})
+    assert await cluster.pool.fetchval("select count(*) from leftovers") == 1
+    faults.clear(rule.id)
+
+    async def gone() -> bool:
+        return not await network.guest_ports(server_id)
+
+    await network.until(gone, "the interface to be gone")
+    await cluster.settled(server_id)
+    assert await network.addresses(server_id) == []
 
 
 async def test_a_group_given_by_id_shows_by_name(network: Network, cluster: Cluster) -> None:

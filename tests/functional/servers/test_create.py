@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.auth.session import ServiceSession
 from common.domain.guest_data.secrets import GuestSecrets, InjectedFile
 from common.messages.scheduler import SelectHost
 from tests.functional.servers.conftest import Stack, given
@@ -419,3 +420,29 @@ async def test_several_networks_leave_the_choice_to_the_caller(stack: Stack) -> 
         answer = await stack.create(user="other", v=v, networks=networks)
         assert answer.status == 409
         assert "Multiple possible networks found" in answer.fault()
+
+
+async def test_many_networks_are_asked_for_at_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are named, a request costs the network service the same few questions."""
+    asked: list[str] = []
+    exchange = ServiceSession.exchange
+
+    async def counted(self: ServiceSession, service: str, *args: Any, **more: Any) -> Any:
+        asked.append(service)
+        return await exchange(self, service, *args, **more)
+
+    monkeypatch.setattr(ServiceSession, "exchange", counted)
+    ports = [await _port(stack) for _ in range(4)]
+
+    async def questions(numbers: range) -> int:
+        asked.clear()
+        named = [{"port": ports[n]} for n in numbers]
+        named += [{"uuid": stack.private, "fixed_ip": f"10.0.90.{n + 1}"} for n in numbers]
+        answer = await stack.create(networks=named)
+        assert answer.status == 202, answer.body
+        return asked.count("network")
+
+    assert await questions(range(1)) == await questions(range(1, 4)) == 3
+    assert (await stack.create(networks=[{"uuid": stack.private}] * 65)).status == 400

@@ -147,7 +147,7 @@ async def test_rules(stack: Stack) -> None:
         return await change(stack, "POST", "/os-security-group-rules", asked)
 
     tcp: dict[str, Any] = {"ip_protocol": "tcp", "from_port": 22, "to_port": "23"}
-    status, answer = await add(**tcp, cidr="10.0.0.0/24")
+    status, answer = await add(**tcp, cidr="10.0.0.7/24")
     assert status == 200, answer
     rule = answer["security_group_rule"]
     expected = {
@@ -157,7 +157,7 @@ async def test_rules(stack: Stack) -> None:
         "from_port": 22,
         "to_port": 23,
         "group": {},
-        "ip_range": {"cidr": "10.0.0.0/24"},
+        "ip_range": {"cidr": "10.0.0.7/24"},  # as it was written
     }
     assert rule == expected
     shown = (await get(stack, f"/os-security-groups/{group_id}"))["security_group"]
@@ -172,7 +172,7 @@ async def test_rules(stack: Stack) -> None:
         assert status == 200, (fine, answer)
     assert answer["security_group_rule"]["ip_range"] == {"cidr": "2001:db8::/64"}
     for wrong, code in (
-        ({**tcp, "cidr": "10.0.0.0/24"}, 400),  # there already
+        ({**tcp, "cidr": "10.0.0.7/24"}, 400),  # there already
         ({}, 400),
         ({**tcp, "ip_protocol": "carrier-pigeon"}, 400),
         ({**tcp, "from_port": 80}, 400),
@@ -184,6 +184,16 @@ async def test_rules(stack: Stack) -> None:
         ({**tcp, "group_id": UNKNOWN}, 404),
     ):
         assert (await add(**wrong))[0] == code, wrong
+    body = {"security_group": {"name": "peer", "description": "d"}}
+    _, made = await change(stack, "POST", "/os-security-groups", body)
+    peer = made["security_group"]
+    status, answer = await add(**tcp, group_id=peer["id"])
+    assert status == 200, answer
+    expected_peer = {"name": "peer", "tenant_id": stack.projects["demo"]}
+    assert answer["security_group_rule"]["group"] == expected_peer
+    await change(stack, "DELETE", f"/os-security-groups/{peer['id']}")
+    shown = (await get(stack, f"/os-security-groups/{group_id}"))["security_group"]
+    assert expected_peer not in [each["group"] for each in shown["rules"]]
     one = f"/os-security-group-rules/{rule['id']}"
     assert (await change(stack, "DELETE", one, user="reader"))[0] == 403
     assert (await change(stack, "DELETE", one))[0] == 202

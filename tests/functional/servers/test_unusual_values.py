@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from common.db import patterns
 from services.api.handlers import all_operations
 from tests.functional.servers.conftest import Stack
 
@@ -124,3 +125,31 @@ async def test_ids_in_capitals(stack: Stack) -> None:
     server_id = await stack.created(networks=[{"uuid": stack.private.upper()}])
     row = await stack.row(server_id)
     assert row["requested_networks"][0]["uuid"] == stack.private
+
+
+SLOW = quote(r"^(.+)(.+)(.+)\3\2\1$")
+"""References to what was found before make PostgreSQL try everything where they do not match: here
+because the text has an odd length."""
+
+
+@pytest.mark.parametrize(
+    "path", ["/servers?name={}", "/servers/detail?name={}", "/flavors?name={}"]
+)
+async def test_patterns_that_take_long(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(patterns, "TIMEOUT_S", 0.05)
+    text = "a" * 601
+    await stack.server(user="admin", name=text)
+    await stack.pool.execute(
+        "insert into flavors (flavorid, name, memory_mib, vcpus, root_gib) "
+        "values ('slow', $1, 1, 1, 0) on conflict do nothing",
+        text,
+    )
+    answer = await stack.call("GET", path.format(SLOW))
+    assert (answer.status, answer.fault()) == (
+        400,
+        "A filter takes more than 0.05 s to be held against all values.",
+    )
+    answer = await stack.call("GET", path.format("^b$"))
+    assert answer.status == 200, "only the statement was ended"

@@ -81,6 +81,38 @@ async def test_floating_ips_and_users_changes_are_told(
         await cloud.stop()
 
 
+async def test_when_a_port_carries_traffic_is_told_whoever_bound_it(
+    listener: tuple[Listener, str], tmp_path: Path
+) -> None:
+    heard, url = listener
+    cloud = Cloud(tmp_path, {"compute_public_url": url, "port_up_delay_s": 0.3})
+    await cloud.start()
+    try:
+        networks = (await cloud.call("GET", "/network/v2.0/networks?name=private")).want(200)
+        await cloud.login("muster", project="service")
+        fields = {
+            "network_id": networks["networks"][0]["id"],
+            "device_id": "server-1",
+            "device_owner": "compute:nova",
+            "binding:host_id": "h",
+        }
+        ports = "/network/v2.0/ports"
+        made = (await cloud.call("POST", ports, {"port": fields}, user="muster")).want(201)
+        port = made["port"]
+        assert port["status"] == "DOWN"
+        event = {"server_uuid": "server-1", "tag": port["id"]}
+        plugged = {**event, "name": "network-vif-plugged"}
+        await wait_for(lambda: heard.events == [plugged], what="network-vif-plugged")
+        one = f"{ports}/{port['id']}"
+        assert (await cloud.call("GET", one)).want(200)["port"]["status"] == "ACTIVE"
+        (await cloud.call("PUT", one, {"port": {"admin_state_up": False}})).want(200)
+        told = [{**event, "name": n} for n in ("network-changed", "network-vif-unplugged")]
+        await wait_for(lambda: heard.events == [plugged, *told], what="network-vif-unplugged")
+        assert (await cloud.call("GET", one)).want(200)["port"]["status"] == "DOWN"
+    finally:
+        await cloud.stop()
+
+
 async def test_nobody_listening_disturbs_nothing(cloud: Cloud) -> None:
     networks = (await cloud.call("GET", "/network/v2.0/networks")).want(200)["networks"]
     ids = {n["name"]: n["id"] for n in networks}

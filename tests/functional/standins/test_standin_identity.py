@@ -39,6 +39,7 @@ async def test_login_shows_roles_with_implied_ones_and_a_whole_catalog(cloud: Cl
     }
     assert public == {
         "compute": "http://127.0.0.1:8774/v2.1",
+        "placement": "http://127.0.0.1:8774/placement",
         "identity": f"{cloud.url}/identity",
         "image": f"{cloud.url}/image",
         "network": f"{cloud.url}/network",

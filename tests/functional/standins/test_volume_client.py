@@ -142,3 +142,13 @@ async def test_rebuilding_and_swapping(cloud: Cloud, client: VolumeClient) -> No
     assert await client.complete_migration(old, new) == new
     with pytest.raises(InvalidInput):
         await client.extend_completed(old)
+
+
+async def test_a_catalog_may_know_only_the_older_name(cloud: Cloud, client: VolumeClient) -> None:
+    """Its address ends with a project, which is not the one that is asked for."""
+    found = (await cloud.call("GET", "/identity/v3/services?type=block-storage")).want(200)
+    path = f"/identity/v3/services/{found['services'][0]['id']}"
+    (await cloud.call("PATCH", path, {"service": {"enabled": False}})).want(200)
+    token = await cloud.login("demo")
+    made = await client.create_volume(1, "v", token=token)
+    assert (await client.volume(made.id)).name == "v"

@@ -148,12 +148,18 @@ async def test_a_volume_comes_and_goes_without_a_host(cluster: Cluster) -> None:
     assert status == 409, body
     assert (await attach(cluster, server_id, volume_id))[0] == 200
     await cluster.settled(server_id)
-    assert await cluster.volumes.status(volume_id) == "in-use", "though no host has it"
+    shown = await cluster.volumes.show(volume_id)
+    assert shown["status"] == "in-use"
+    assert [use["server_id"] for use in shown["attachments"]] == [server_id]
+    path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
+    assert (await cluster.request("DELETE", path))[0] == 202
+    await cluster.settled(server_id)
+    assert await cluster.volumes.status(volume_id) == "available"
+    assert (await attach(cluster, server_id, volume_id))[0] == 200
     await act(cluster, server_id, {"unshelve": None})
     await active(cluster, server_id)
     assert await cluster.volumes.status(volume_id) == "in-use"
     await act(cluster, server_id, {"shelve": None})
-    path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
     assert (await cluster.request("DELETE", path))[0] == 202
     await cluster.settled(server_id)
     assert await cluster.volumes.status(volume_id) == "available"

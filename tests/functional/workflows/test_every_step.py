@@ -255,10 +255,10 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
     if made.pop("image", False):
         made["image_id"] = await cluster.queued_image(server_id, "snap")
     if "password" in made:
-        key = cluster.settings().identity.password.get_secret_value()
+        key = cluster.settings().sealing_key
         made["sealed_password"] = seal(made.pop("password"), key)
     if made.pop("secrets", False):
-        key = cluster.settings().identity.password.get_secret_value()
+        key = cluster.settings().sealing_key
         made["sealed_secrets"] = seal(SECRETS.to_text(), key)
     return made
 

@@ -129,7 +129,10 @@ async def test_spice_clients_get_a_port_where_the_secret_is_asked_for(rig: Rig, 
         client = SpiceClient(*await come(found, ""))
         assert await client.link() == spice.OK
         assert await client.authenticate(password) == wanted
-    again = await place(rig, guest, "spice", secret=secret, ttl_s=60.0)
-    assert again["port"] == found["port"], "one port for a guest, however many ask"
+    other = hashlib.sha256(b"other").hexdigest()
+    again = await asyncio.gather(
+        *(place(rig, guest, "spice", secret=digest, ttl_s=60.0) for digest in (secret, other))
+    )
+    assert {place["port"] for place in again} == {found["port"]}, "one port for a guest"
     rig.clock.ahead_s += 61.0
     assert await answer(await come(found, "")) == b""

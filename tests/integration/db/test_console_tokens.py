@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
 
-from common.config.settings import DatabaseSettings
-from common.db.pool import Pool, create_pool
+from common.db.pool import Pool
 from common.db.stores import console_tokens
 
 SERVER = """
@@ -17,13 +15,6 @@ insert into servers (uuid, project_id, user_id, name, hostname, reservation_id, 
                      swap_mib)
 values ($1, 'p', 'u', 's', 's', 'r', 'active', 'h', 3, '{}', '1', 1, 1, 1, 0, 0)
 """
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = await create_pool(DatabaseSettings(url=database_url))
-    yield pool
-    await pool.close()
 
 
 async def made(pool: Pool, token: str, *, ttl_s: float = 60.0, server: UUID | None = None) -> UUID:

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from common.auth import tokens
 from common.auth.session import ServiceSession
-from common.auth.tokens import TokenChecker
+from common.auth.tokens import MAX_CACHED_BAD, TokenChecker
 from common.config.settings import IdentitySettings
 from common.errors import Unauthorized, Unavailable
 from common.runtime.ports import Clock
@@ -130,3 +131,33 @@ async def test_wrong_tokens_are_remembered(
         with pytest.raises(Unauthorized):
             await checker.check("wrong")
     assert identity.asked == 1
+
+
+async def test_inventing_tokens_drives_out_no_good_one(
+    checker: TokenChecker, identity: ScriptedIdentity
+) -> None:
+    identity.answers["good"] = _token(3600)
+    await checker.check("good")
+    for n in range(MAX_CACHED_BAD + 5):
+        identity.answers[f"bad-{n}"] = (404, None)
+        with pytest.raises(Unauthorized):
+            await checker.check(f"bad-{n}")
+    asked = identity.asked
+    await checker.check("good")
+    assert identity.asked == asked
+    assert not checker.remembers("bad-0"), "the oldest of the bad ones"
+    assert checker.remembers(f"bad-{MAX_CACHED_BAD}")
+
+
+async def test_a_token_in_use_is_not_the_first_to_go(
+    clock: HandClock, identity: ScriptedIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_CACHED", 2)
+    checker = TokenChecker(
+        IdentitySettings(), cast("ServiceSession", identity), clock, Tasks(clock)
+    )
+    for name in ("used", "idle", "used", "new"):
+        identity.answers[name] = _token(3600)
+        await checker.check(name)
+    assert checker.remembers("used")
+    assert not checker.remembers("idle")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from common.config.exposure import is_loopback
 from common.config.settings import Settings
 from deploy.local import toml
 from deploy.local.home import Home, LocalClusterError
 from deploy.local.plan import (
     Options,
-    is_loopback,
     make_plan,
     merged,
     write_clouds,
@@ -39,6 +39,7 @@ def test_one_process_has_one_of_each_controller_and_the_hosts_asked_for(home: Ho
     assert names == [
         "standins",
         "api",
+        "consoles",
         "metadata",
         "conductor-1",
         "scheduler-1",
@@ -104,6 +105,17 @@ def test_the_users_own_settings_hold_where_no_option_is_given(
     plan = make_plan(Options(identity_port=0), home)
     assert not plan.api_url.endswith(":8774")
     assert plan.passwords["demo"] == "chosen"
+
+
+def test_users_are_led_to_the_console_proxy_where_it_is(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSTER_CONSOLES__SERIAL_BASE_URL", "wss://cloud.example/serial/")
+    plan = make_plan(FREE, home)
+    consoles = Settings(**plan.common).consoles
+    assert plan.console_url == f"http://127.0.0.1:{consoles.listen_port}"
+    assert consoles.novncproxy_base_url == f"{plan.console_url}/vnc_auto.html"
+    assert consoles.serial_base_url == "wss://cloud.example/serial/"
 
 
 def test_documented_passwords_only_on_loopback(home: Home) -> None:

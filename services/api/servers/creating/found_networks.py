@@ -1,14 +1,14 @@
 """The networks, ports and security groups that a create request names, as the network service
 knows them.
 
-Owns: asking for them, as the caller. May not: decide; what is not there is left out.
+Owns: asking for them, as the caller, in as few calls as there are kinds of things, however many
+of them are named. May not: decide; what is not there is left out.
 Crash story: reads only. Asking for an automatic topology may make one, which the project keeps.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from common.errors import Conflict, InvalidInput, NotFound
@@ -66,20 +66,19 @@ async def _by_id(request: Request, ids: list[str]) -> list[Network]:
 
 
 async def _having(request: Request, addresses: list[str]) -> dict[str, list[Port]]:
-    client = request.app.network
-    found = await asyncio.gather(*(client.ports(ip_contains=address) for address in addresses))
-    return dict(zip(addresses, found, strict=True))
+    """Of everybody, not only the caller's."""
+    found = await request.app.network.ports(ip_addresses=addresses) if addresses else []
+    return {
+        address: [port for port in found if any(ip.ip_address == address for ip in port.fixed_ips)]
+        for address in addresses
+    }
 
 
-async def _ports(request: Request, ids: Iterable[str]) -> dict[str, Port]:
-    async def one(port_id: str) -> Port | None:
-        try:
-            return await request.app.network.port(port_id, token=request.ctx.token)
-        except NotFound:
-            return None
-
-    found = await asyncio.gather(*map(one, ids))
-    return {port.id: port for port in found if port is not None}
+async def _ports(request: Request, ids: list[str]) -> dict[str, Port]:
+    if not ids:
+        return {}
+    found = await request.app.network.ports(ids=ids, token=request.ctx.token)
+    return {port.id: port for port in found}
 
 
 async def _usable(request: Request) -> dict[str, Network]:

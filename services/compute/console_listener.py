@@ -1,14 +1,14 @@
-"""The way to the consoles of a compute process's guests: listeners, tickets, bytes both ways.
+"""Where the consoles of a compute process's guests are reached: sockets, tickets, bytes both ways.
 
 Owns: who may reach a guest's console. May not: let anybody in without a ticket, or know what a
 console says.
 Crash story: tickets and connections die with the process; a ticket is asked for anew for each
 connection.
 
-A visitor says `CONNECT <ticket> HTTP/1.1` and an empty line, and is answered `HTTP/1.1 200`; what
+A client says `CONNECT <ticket> HTTP/1.1` and an empty line, and is answered `HTTP/1.1 200`; what
 follows is the guest's. The ticket has been told over the bus to whoever asked for it, opens one
 connection, and lasts for seconds. Clients that cannot do that (native SPICE) get a port of their
-own, which listens for as long as they may come; there the guest itself asks for a secret.
+own, which is open for as long as they may come; there the guest itself asks for a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from common.errors import MusterError, Unavailable
 from common.runtime.ports import Clock, Ids
 from common.runtime.tasks import Tasks
 from services.compute.drivers.base import Stream
-from services.compute.freezing import HostClock
 
 log = structlog.get_logger(__name__)
 
@@ -35,31 +34,30 @@ CHUNK_BYTES = 65_536
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 
 Serve = Callable[[Stream], Awaitable[None]]
+Secrets = frozenset[str]
+Open = Callable[[Secrets | None], Awaitable[Stream]]
+"""Connects to a guest's console, where one of the secrets must be shown; None: nothing. Raises what
+the driver does."""
 
 
 @dataclass(frozen=True)
-class Visit:
-    """What a ticket is good for: `open` connects to a guest's console and raises what the driver
-    does. `clock` is the host's: one that stands still carries nothing."""
+class Target:
+    """A guest's console. `clock` is its host's: one that stands still carries nothing."""
 
-    open: Callable[[], Awaitable[Stream]]
-    clock: HostClock
-
-
-OpenWith = Callable[[frozenset[str]], Awaitable[Stream]]
-"""Connects to a guest's console, at which one of these secrets must be shown."""
+    open: Open
+    clock: Clock
 
 
 @dataclass(eq=False)
-class _Door:
-    """A port of one guest's own; `secrets` and the monotonic times when they end."""
+class _DirectPort:
+    """One guest's own; `secrets` and the monotonic times when they end."""
 
     server: asyncio.Server
     secrets: dict[str, float] = field(default_factory=dict)
 
 
-class Gate:
-    """`start()`, then tickets and doors, until `stop()`."""
+class ConsoleListener:
+    """`start()`, then tickets and direct ports, until `stop()`."""
 
     def __init__(self, settings: HostConsolesSettings, clock: Clock, ids: Ids) -> None:
         self._settings = settings
@@ -67,9 +65,9 @@ class Gate:
         self._ids = ids
         self._tasks = Tasks(clock)
         self._server: asyncio.Server | None = None
-        self._tickets: dict[str, tuple[float, Visit]] = {}
-        self._doors: dict[tuple[str, int], _Door] = {}
-        self._visitors = 0
+        self._tickets: dict[str, tuple[float, Target]] = {}
+        self._direct: dict[tuple[str, int], _DirectPort] = {}
+        self._clients = 0
         self.host = ""
         self.port = 0
 
@@ -83,117 +81,112 @@ class Gate:
             self.host = await _own_address()
 
     async def stop(self) -> None:
-        for server in (self._server, *(door.server for door in self._doors.values())):
+        for server in (self._server, *(direct.server for direct in self._direct.values())):
             if server is not None:
                 server.close()
-        self._doors.clear()
+        self._direct.clear()
         await self._tasks.stop()
 
-    def ticket(self, visit: Visit) -> str:
-        """A new one."""
+    def ticket(self, target: Target) -> str:
+        """A new one, for one connection."""
         now = self._clock.monotonic()
         self._tickets = {key: kept for key, kept in self._tickets.items() if kept[0] > now}
         ticket = str(self._ids.uuid())
-        self._tickets[ticket] = (now + self._settings.ticket_s, visit)
+        self._tickets[ticket] = (now + self._settings.ticket_s, target)
         return ticket
 
-    async def door(
-        self,
-        guest: tuple[str, int],
-        open_with: OpenWith,
-        clock: HostClock,
-        *,
-        secret: str,
-        ttl_s: float,
+    async def direct_port(
+        self, guest: tuple[str, int], target: Target, *, secret: str, ttl_s: float
     ) -> int:
         """A port that leads to that guest, where `secret` is good for `ttl_s`."""
-        if guest not in self._doors:
+        if guest not in self._direct:
 
-            async def serve(visitor: Stream) -> None:
-                valid = self._valid(guest)
-                if valid:
-                    await carry(visitor, await open_with(valid), clock.passage)
+            async def serve(client: Stream) -> None:
+                if valid := self._valid(guest):
+                    await _carry(client, await target.open(valid), target.clock)
 
-            door = _Door(await self._listen(0, serve))
-            self._doors[guest] = door
-            self._tasks.spawn(f"door of {guest[0]}", self._close_when_over(guest))
-        door = self._doors[guest]
-        door.secrets[secret] = self._clock.monotonic() + ttl_s
-        return _port(door.server)
+            server = await self._listen(0, serve)
+            if guest in self._direct:  # another was quicker
+                server.close()
+            else:
+                self._direct[guest] = _DirectPort(server)
+                self._tasks.spawn(f"direct port of {guest[0]}", self._close_when_over(guest))
+        direct = self._direct[guest]
+        direct.secrets[secret] = self._clock.monotonic() + ttl_s
+        return _port(direct.server)
 
-    def _valid(self, guest: tuple[str, int]) -> frozenset[str]:
-        door, now = self._doors.get(guest), self._clock.monotonic()
-        if door is None:
+    def _valid(self, guest: tuple[str, int]) -> Secrets:
+        direct, now = self._direct.get(guest), self._clock.monotonic()
+        if direct is None:
             return frozenset()
-        return frozenset(secret for secret, until in door.secrets.items() if until > now)
+        return frozenset(secret for secret, until in direct.secrets.items() if until > now)
 
     async def _close_when_over(self, guest: tuple[str, int]) -> None:
         while self._valid(guest):
-            until = max(self._doors[guest].secrets.values())
+            until = max(self._direct[guest].secrets.values())
             await self._clock.sleep(max(0.0, until - self._clock.monotonic()))
-        self._doors.pop(guest).server.close()
+        self._direct.pop(guest).server.close()
 
     async def _listen(self, port: int, serve: Serve) -> asyncio.Server:
-        def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if self._visitors >= self._settings.max_connections:
-                log.warning("console_visitor_refused", reason="too many connections")
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._clients >= self._settings.max_connections:
+                log.warning("console_client_refused", reason="too many connections")
                 writer.close()
                 return
-            self._visitors += 1
-            task = self._tasks.spawn("console visitor", self._visited((reader, writer), serve))
+            self._clients += 1
+            task = self._tasks.spawn("console client", self._serve((reader, writer), serve))
             task.add_done_callback(lambda _: self._left())
 
         host = self._settings.listen_host
-        return await asyncio.start_server(receive, host, port, limit=LONGEST_GREETING)
+        return await asyncio.start_server(accept, host, port, limit=LONGEST_GREETING)
 
     def _left(self) -> None:
-        self._visitors -= 1
+        self._clients -= 1
 
-    async def _visited(self, visitor: Stream, serve: Serve) -> None:
+    async def _serve(self, client: Stream, serve: Serve) -> None:
         try:
-            await serve(visitor)
+            await serve(client)
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError, MusterError) as error:
-            log.info("console_visitor_left", reason=str(error) or type(error).__name__)
+            log.info("console_client_left", reason=str(error) or type(error).__name__)
         finally:
-            visitor[1].close()
+            client[1].close()
 
-    async def _admit(self, visitor: Stream) -> None:
-        """Let a visitor with a ticket through."""
-        reader, writer = visitor
+    async def _admit(self, client: Stream) -> None:
+        """Let a client with a ticket through."""
+        reader, writer = client
         async with asyncio.timeout(GREETING_TIMEOUT_S):
             head = await reader.readuntil(b"\r\n\r\n")
-        visit = self._redeem(head)
-        if visit is None:
+        target = self._redeem(head)
+        if target is None:
             writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
             return
-        await visit.clock.passage()
+        await target.clock.sleep(0)
         try:
-            guest = await visit.open()
+            guest = await target.open(None)
         except MusterError:
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
             raise
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await carry(visitor, guest, visit.clock.passage)
+        await _carry(client, guest, target.clock)
 
-    def _redeem(self, head: bytes) -> Visit | None:
+    def _redeem(self, head: bytes) -> Target | None:
         method, ticket, *_ = [*head.decode("latin-1").split(" "), "", ""]
-        until, visit = self._tickets.pop(ticket, (0.0, None))
-        return visit if method == "CONNECT" and until > self._clock.monotonic() else None
+        until, target = self._tickets.pop(ticket, (0.0, None))
+        return target if method == "CONNECT" and until > self._clock.monotonic() else None
 
 
-async def carry(one: Stream, other: Stream, passage: Callable[[], Awaitable[None]]) -> None:
-    """Bytes both ways until either side ends; `other` is closed then. `passage` may make them
-    wait."""
+async def _carry(client: Stream, guest: Stream, clock: Clock) -> None:
+    """Bytes both ways until either side ends; the guest's side is closed then."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK_BYTES):
-            await passage()
+            await clock.sleep(0)  # which does not end while the host stands still
             writer.write(data)
             await writer.drain()
 
     ways = [
-        asyncio.ensure_future(copy(one[0], other[1])),
-        asyncio.ensure_future(copy(other[0], one[1])),
+        asyncio.ensure_future(copy(client[0], guest[1])),
+        asyncio.ensure_future(copy(guest[0], client[1])),
     ]
     try:
         done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -203,7 +196,7 @@ async def carry(one: Stream, other: Stream, passage: Callable[[], Awaitable[None
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-        other[1].close()
+        guest[1].close()
 
 
 def _port(server: asyncio.Server) -> int:

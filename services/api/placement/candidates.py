@@ -1,0 +1,64 @@
+"""Allocation candidates: hosts that could hold an amount of resources now.
+
+Owns: how each version says them. May not: promise anything; schedulers choose and claims decide.
+Crash story: reads only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.db.stores import inventories as store
+from common.db.stores.inventories import Provider
+from services.api.placement import versions
+from services.api.placement.asking import Ask, Wanted, wanted
+from services.api.placement.errors import PlacementError
+from services.api.placement.providers import suits
+
+
+async def index(ask: Ask) -> Any:
+    ask.only("resources", "required", "member_of", "in_tree", "limit", "group_policy")
+    conditions, limit = wanted(ask), ask.one("limit")
+    if not conditions.amounts:
+        raise PlacementError(400, "'resources' is a required property")
+    if limit is not None and not (limit.isascii() and limit.isdigit() and int(limit) > 0):
+        raise PlacementError(400, f"limit must be a positive number, not '{limit}'")
+    found = [
+        provider
+        for provider in await store.providers(ask.pool, ask.ratios)
+        if suits(provider, conditions)
+    ][: None if limit is None else int(limit)]
+    return {
+        "allocation_requests": [_request(ask, provider, conditions) for provider in found],
+        "provider_summaries": {
+            str(provider.uuid): _summary(ask, provider, conditions) for provider in found
+        },
+    }
+
+
+def _request(ask: Ask, provider: Provider, wanted: Wanted) -> dict[str, Any]:
+    if ask.v < versions.ALLOCATIONS_BY_PROVIDER:
+        named = {"resource_provider": {"uuid": provider.uuid}, "resources": wanted.amounts}
+        return {"allocations": [named]}
+    shown: dict[str, Any] = {"allocations": {str(provider.uuid): {"resources": wanted.amounts}}}
+    if ask.v >= versions.MAPPINGS:
+        shown["mappings"] = {"": [provider.uuid]}
+    return shown
+
+
+def _summary(ask: Ask, provider: Provider, wanted: Wanted) -> dict[str, Any]:
+    names = provider.inventories if ask.v >= versions.ALL_CLASSES else wanted.amounts
+    shown: dict[str, Any] = {
+        "resources": {
+            name: {
+                "capacity": provider.inventories[name].capacity,
+                "used": provider.inventories[name].used,
+            }
+            for name in names
+        }
+    }
+    if ask.v >= versions.REQUIRED:
+        shown["traits"] = sorted(provider.traits)
+    if ask.v >= versions.ROOTS:
+        shown |= {"parent_provider_uuid": None, "root_provider_uuid": provider.uuid}
+    return shown

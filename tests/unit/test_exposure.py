@@ -1,0 +1,78 @@
+"""What others can reach runs with secrets of its own, or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common.config.exposure import PUBLISHED, SECRETS, refusal
+from common.config.settings import Settings
+
+OPEN = {"listen_host": "0.0.0.0"}
+SERVICES = ("api", "compute", "conductor", "consoles", "metadata", "scheduler", "standins")
+
+
+def _exposed(service: str, **more: Any) -> Settings:
+    section = {"compute": {"consoles": OPEN}}.get(service, OPEN)
+    health = {"listen_port": 0, **OPEN}
+    sections: dict[str, Any] = {"health": health}
+    if service in {"api", "consoles", "metadata", "standins", "compute"}:
+        sections[service] = section
+    return Settings(**{**sections, **more})
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_on_loopback_everything_starts(service: str) -> None:
+    assert refusal(Settings(), service) is None
+
+
+@pytest.mark.parametrize("service", [each for each in SERVICES if each != "consoles"])
+def test_elsewhere_published_secrets_are_named(service: str) -> None:
+    reason = refusal(_exposed(service), service)
+    assert reason is not None
+    assert "0.0.0.0" in reason
+    assert "MUSTER_" in reason
+
+
+def _own(secret_setting: str) -> dict[str, Any]:
+    section, field = secret_setting.split(".")
+    return {section: {field: "of our own"}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_with_own_secrets_everything_starts(service: str) -> None:
+    sections: dict[str, Any] = {}
+    for secret in SECRETS:
+        for section, fields in _own(secret.setting).items():
+            sections.setdefault(section, {}).update(fields)
+    own = _exposed(service)
+    merged = own.model_dump()
+    for section, fields in sections.items():
+        merged[section] = {**merged[section], **fields}
+    assert refusal(Settings(**merged), service) is None
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.setting)
+@pytest.mark.parametrize("word", sorted(PUBLISHED))
+def test_each_secret_counts(secret: Any, word: str) -> None:
+    section, field = secret.setting.split(".")
+    service = min(secret.services)
+    settings = _exposed(service).model_dump()
+    settings[section] = {**settings[section], field: word}
+    reason = refusal(Settings(**settings), service)
+    assert reason is not None
+    assert secret.variable in reason
+
+
+@pytest.mark.parametrize(("address", "starts"), [("127.0.0.1", True), ("192.0.2.1", False)])
+def test_a_container_counts_as_where_it_is_published(address: str, starts: bool) -> None:
+    settings = _exposed("api", exposure={"published_on": address})
+    assert (refusal(settings, "api") is None) is starts
+
+
+def test_one_process_has_no_broker() -> None:
+    secrets = {"identity": {"password": "own"}, "sealing": {"key": "own"}}
+    settings = _exposed("api", health={}, **secrets)
+    assert refusal(settings, "api") is not None
+    assert refusal(settings, "api", broker=False) is None
