@@ -10,9 +10,9 @@ from typing import Any
 from common.db.stores import inventories as store
 from common.db.stores.inventories import COLUMNS
 from common.domain.traits import TRAITS
-from services.api.placement.asking import Ask
 from services.api.placement.errors import PlacementError, not_found
 from services.api.placement.providers import ROOT
+from services.api.placement.query import Ask
 
 _TRUE, _FALSE = frozenset({"true", "1", "t", "yes"}), frozenset({"false", "0", "f", "no"})
 

@@ -22,8 +22,8 @@ from common.errors import Unauthorized
 from services.api.http import faults, responses
 from services.api.http.addresses import Addresses
 from services.api.placement import candidates, consumers, kinds, providers, versions
-from services.api.placement.asking import Ask
 from services.api.placement.errors import PlacementError
+from services.api.placement.query import Ask
 from services.api.request import Deps, RequestContext
 
 if TYPE_CHECKING:
