@@ -11,9 +11,9 @@ from typing import Any
 from common.db.stores import inventories as store
 from common.db.stores.inventories import Provider
 from services.api.placement import versions
-from services.api.placement.asking import Ask, Wanted, wanted
 from services.api.placement.errors import PlacementError
 from services.api.placement.providers import suits
+from services.api.placement.query import Ask, Wanted, wanted
 
 
 async def index(ask: Ask) -> Any:

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from common.db.pool import Pool
 from common.db.stores.claims import Ratios
-from common.db.stores.inventories import COLUMNS, TRAITS
+from common.db.stores.inventories import COLUMNS
+from common.domain.traits import TRAITS
 from services.api.identifiers import parse_uuid
 from services.api.placement import versions
 from services.api.placement.errors import PlacementError, not_found
