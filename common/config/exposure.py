@@ -42,7 +42,7 @@ class _Secret(NamedTuple):
 
 _WITH_IDENTITY = frozenset({"api", "compute", "conductor", "metadata"})
 _WITH_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
-_WITH_BROKER = frozenset({"api", "compute", "conductor", "scheduler"})
+_WITH_BROKER = frozenset({"api", "compute", "conductor", "consoles", "scheduler"})
 _STANDINS = frozenset({"standins"})
 
 SECRETS = (

@@ -376,7 +376,7 @@ create table leftovers (
     id          bigint generated always as identity primary key,
     server_uuid uuid not null,
     kind        text not null check (kind in ('ports', 'image', 'guest', 'attachments', 'volume', 'snapshot', 'interface')),
-    detail      jsonb not null default '{}',     -- image, volume, snapshot: {"id"}; guest: {"host", "generation"}; interface: {"port_id"}
+    detail      jsonb not null default '{}',     -- what is left: see the workflows that write it; interface: {"port_id"}
     reason      text not null,                   -- why the latest attempt failed
     request_id  text,                            -- of the action that left it
     attempts    integer not null default 0,      -- of the reconciler

@@ -183,6 +183,7 @@ CREATE_IMAGE = Action(
     _states(_ACT, _PAU, _SUS, _STO), checks=_STATE,
     starts=TaskState.IMAGE_SNAPSHOT_PENDING, workflow="create_image",
 )  # fmt: skip
+CREATE_IMAGE_OF_VOLUMES = replace(CREATE_IMAGE, starts=None, workflow="snapshot_volumes")
 CREATE_BACKUP = Action(
     "createBackup", "createBackup", _rule("os-create-backup"),
     _states(_ACT, _PAU, _SUS, _STO), checks=_STATE,

@@ -41,9 +41,13 @@ ERROR = "error with a fault"
 FORWARD = "as if it had gone well; what could not be cleaned up is left to the reconciler"
 RESIZING = (T.RESIZE_PREP, T.RESIZE_MIGRATING, T.RESIZE_MIGRATED, T.RESIZE_FINISH)
 
+VOLUMES_CHANGE = (V.ACTIVE, V.PAUSED, V.STOPPED, V.RESIZED, V.SOFT_DELETED, V.SHELVED,
+                  V.SHELVED_OFFLOADED)  # fmt: skip
+
 TRANSITIONS: tuple[Transition, ...] = (
-    Transition("build", (V.BUILDING,), (T.SCHEDULING, T.NETWORKING, T.SPAWNING), V.ACTIVE,
-               "error with a fault; ports, guest and claim given back", STEPS),
+    Transition("build", (V.BUILDING,),
+               (T.SCHEDULING, T.NETWORKING, T.BLOCK_DEVICE_MAPPING, T.SPAWNING), V.ACTIVE,
+               "error with a fault; ports, volumes, guest and claim given back", STEPS),
     Transition("delete", (ANY,), (T.DELETING,), V.DELETED,
                "error with a fault when the host cannot; another delete may be asked for", STEPS),
     Transition("soft_delete", (ANY,), (T.SOFT_DELETING,), V.SOFT_DELETED, AS_BEFORE, MINUTE),
@@ -71,10 +75,20 @@ TRANSITIONS: tuple[Transition, ...] = (
                "as before; port and interface are gone again", STEPS),
     Transition("detach_interface", (V.ACTIVE, V.PAUSED, V.STOPPED), (), ANY,
                "as before; the guest has its interface", STEPS),
+    Transition("attach_volume", VOLUMES_CHANGE, (), ANY,
+               "as before; the volume is free again", STEPS),
+    Transition("detach_volume", VOLUMES_CHANGE, (), ANY,
+               "as before; the guest has its disk", STEPS),
+    Transition("swap_volume", (V.ACTIVE, V.PAUSED, V.RESIZED), (), ANY,
+               "as before, on the volume it had", STEPS),
+    Transition("extend_volume", (ANY,), (), ANY,
+               "as before; the guest knows the old size until it starts again", STEPS),
     Transition("snapshot_volume", (ANY,), (), ANY,
                "as it was; the volume service hears of it", STEPS),
     Transition("delete_volume_snapshot", (ANY,), (), ANY,
                "as it was; the volume service hears of it", STEPS),
+    Transition("snapshot_volumes", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
+               (), ANY, "the vm_state it was in; image and snapshots are removed", STEPS),
     Transition("create_image", (V.ACTIVE, V.PAUSED, V.SUSPENDED, V.STOPPED),
                (T.IMAGE_SNAPSHOT_PENDING, T.IMAGE_UPLOADING), ANY,
                "the vm_state it was in; the image is removed", STEPS),

@@ -1,4 +1,4 @@
-"""The ground of a chaos run made of containers: docker-compose.yml under a name of its own.
+"""The testbed of a chaos run made of containers: docker-compose.yml under a name of its own.
 
 Owns: building the image, the project's ports, settings and end; cutting a host off with
 `docker network disconnect`; copying the hosts' disks out so that they can be judged.
@@ -23,7 +23,7 @@ from typing import Any
 from common.config.settings import DatabaseSettings
 from common.db.pool import Pool, close_pool, create_pool
 from deploy.chaos import cut
-from deploy.chaos.ground import Ground, Say, Timers
+from deploy.chaos.testbed import Say, Testbed, Timers
 from deploy.load.client import Client, Refused, Unreachable
 from deploy.local.home import ROOT, Home, LocalClusterError
 from deploy.local.processes import free_ports
@@ -114,8 +114,8 @@ def _compose_program() -> tuple[str, ...]:
     return ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
 
 
-class ComposeGround(Ground):
-    """The same ground, with other switches."""
+class ComposeTestbed(Testbed):
+    """The same testbed, with other switches."""
 
     def __init__(self, project: Project, client: Client, pool: Pool) -> None:
         super().__init__(project.home, client, pool)
@@ -178,29 +178,29 @@ def _throw_away(timers: Timers, hosts: int, say: Say) -> Iterator[Project]:
 
 
 @asynccontextmanager
-async def _standing_on(project: Project, hosts: int) -> AsyncIterator[ComposeGround]:
+async def _standing_on(project: Project, hosts: int) -> AsyncIterator[ComposeTestbed]:
     async with Client(project.home) as client:
         pool = await create_pool(project.database, application="muster-chaos", min_size=0)
-        ground = ComposeGround(project, client, pool)
+        testbed = ComposeTestbed(project, client, pool)
         try:
-            await ground.learn()
+            await testbed.learn()
 
             async def all_up() -> bool:
                 try:
-                    found = await ground.hosts()
+                    found = await testbed.hosts()
                 except (Unreachable, Refused):
                     return False  # the API's container runs; the API does not yet
                 return [host["state"] for host in found.values()] == ["up"] * hosts
 
-            await ground.until("all hosts up", all_up)
-            yield ground
+            await testbed.until("all hosts up", all_up)
+            yield testbed
         finally:
             await close_pool(pool)
 
 
 async def _run(project: Project, options: cut.Options, say: Say) -> dict[str, Any]:
-    async with _standing_on(project, options.hosts) as ground:
-        return await cut.play(ground, options, say)
+    async with _standing_on(project, options.hosts) as testbed:
+        return await cut.play(testbed, options, say)
 
 
 def cut_container(options: cut.Options, say: Say) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import (
     Facts,
     Guest,
@@ -24,6 +23,7 @@ from deploy.chaos.invariants import (
     guests_on_disk,
     wait_until_sound,
 )
+from deploy.chaos.testbed import Say, Testbed, Timers, running_testbed
 from deploy.load.boots import server_body
 from deploy.load.throwaway import throw_away
 from deploy.local.home import Home
@@ -52,10 +52,10 @@ class Options:
 class Story:
     """One run; `facts` fills up as it goes."""
 
-    def __init__(self, ground: Ground, options: Options, say: Say) -> None:
-        self._ground = ground
-        self._client = ground.client
-        self._clock = ground.clock
+    def __init__(self, testbed: Testbed, options: Options, say: Say) -> None:
+        self._testbed = testbed
+        self._client = testbed.client
+        self._clock = testbed.clock
         self._options = options
         self._say = say
         self._host = ""
@@ -65,10 +65,10 @@ class Story:
 
     async def build_on_one(self) -> None:
         """All on one host, which is chosen as users' servers are: only it takes any just now."""
-        hosts = await self._ground.hosts()
+        hosts = await self._testbed.hosts()
         self._host, *others = sorted(hosts)
         for other in others:
-            await self._ground.enable(hosts[other], enabled=False)
+            await self._testbed.enable(hosts[other], enabled=False)
         body = await server_body(self._client, "m1.tiny", "cirros", "private")
         for number in range(self._options.servers):
             server = {**body, "name": f"{PREFIX}{number:03}"}
@@ -79,20 +79,20 @@ class Story:
             guests = await self._guests()
             return {g.uuid for g in guests if g.host == self._host} == set(self._servers)
 
-        await self._ground.until(f"spawns on {self._host}", all_spawning)
+        await self._testbed.until(f"spawns on {self._host}", all_spawning)
         began = self._clock.monotonic()
         for other in others:
-            await self._ground.enable(hosts[other], enabled=True)
+            await self._testbed.enable(hosts[other], enabled=True)
         await self._clock.sleep(self._options.into_spawn_s - (self._clock.monotonic() - began))
 
     async def _guests(self) -> list[Guest]:
         mine = set(self._servers)
-        return [g for g in guests_on_disk(await self._ground.read_disks()) if g.uuid in mine]
+        return [g for g in guests_on_disk(await self._testbed.read_disks()) if g.uuid in mine]
 
     async def cut(self) -> None:
         """Until every server has been built elsewhere or given up, and some time more."""
         half_made = [g for g in await self._guests() if g.phase == "building"]
-        connections = await self._ground.cut(self._host)
+        connections = await self._testbed.cut(self._host)
         cut_at = self._clock.monotonic()
         self.facts |= {"host": self._host, "spawning_when_cut": len(half_made)}
         if len(half_made) != len(self._servers) or not connections:
@@ -101,7 +101,7 @@ class Story:
                 f"{self._host} and {connections} connections were open when it was cut off"
             )
         self._say(f"{self._host} is cut off, {len(half_made)} servers are spawning on it")
-        await self._ground.until("servers elsewhere", self._all_seen_to, within_s=REBUILT_WITHIN_S)
+        await self._testbed.until("servers elsewhere", self._all_seen_to, within_s=REBUILT_WITHIN_S)
         statuses = Counter(server["status"] for server in await self._mine())
         seen_to_s = round(self._clock.monotonic() - cut_at, 2)
         self.facts |= {"seen_to_after_s": seen_to_s, "statuses_while_cut": dict(statuses)}
@@ -113,7 +113,7 @@ class Story:
                 self._servers
             )
 
-        await self._ground.until(f"the guests that {self._host} was told to make", all_have_run)
+        await self._testbed.until(f"the guests that {self._host} was told to make", all_have_run)
         copies = Counter(g.uuid for g in await self._guests() if g.phase == "ready")
         self.facts["there_twice"] = sum(count > 1 for count in copies.values())
         self.facts["cut_s"] = round(self._clock.monotonic() - cut_at, 2)
@@ -133,16 +133,16 @@ class Story:
         """The host is heard again, is told what became of its guests, and may serve."""
         self._mended_at = self._clock.utcnow().timestamp()
         mended = self._clock.monotonic()
-        await self._ground.mend(self._host, reset=self._options.reset)
+        await self._testbed.mend(self._host, reset=self._options.reset)
 
         async def is_up() -> bool:
-            return bool((await self._ground.compute_service(self._host))["state"] == "up")
+            return bool((await self._testbed.compute_service(self._host))["state"] == "up")
 
-        await self._ground.until(f"{self._host} up", is_up)
+        await self._testbed.until(f"{self._host} up", is_up)
         self.facts["up_after_s"] = round(self._clock.monotonic() - mended, 2)
         self._say(f"{self._host} is back after {self.facts['cut_s']} s, and up")
         deadline = mended + SETTLED_WITHIN_S
-        facts, wrong = await wait_until_sound(self._ground.look, self._clock, deadline=deadline)
+        facts, wrong = await wait_until_sound(self._testbed.look, self._clock, deadline=deadline)
         self.facts["at_rest_after_s"] = round(self._clock.monotonic() - mended, 2)
         self.facts["wrong"] += wrong
         self._count(facts)
@@ -164,10 +164,10 @@ class Story:
     async def judge(self) -> None:
         """The same logs must convict a host whose new guests had executed as soon as they were
         made, as long as it was cut off."""
-        await self._ground.read_disks()
+        await self._testbed.read_disks()
         with tempfile.TemporaryDirectory(prefix="muster-logs-") as scratch:
             noticed = as_if_it_had_gone_on(
-                self._ground.compute,
+                self._testbed.compute,
                 self._host,
                 self._servers,
                 until=self._mended_at,
@@ -195,9 +195,9 @@ def _counts(statuses: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
 
 
-async def play(ground: Ground, options: Options, say: Say) -> dict[str, Any]:
-    """The story on some ground; `wrong` in the result is empty when all is well."""
-    story = Story(ground, options, say)
+async def play(testbed: Testbed, options: Options, say: Say) -> dict[str, Any]:
+    """The story on some testbed; `wrong` in the result is empty when all is well."""
+    story = Story(testbed, options, say)
     await story.build_on_one()
     await story.cut()
     await story.mend()
@@ -206,8 +206,8 @@ async def play(ground: Ground, options: Options, say: Say) -> dict[str, Any]:
 
 
 async def _run(home: Home, options: Options, say: Say) -> dict[str, Any]:
-    async with standing_on(home) as ground:
-        return await play(ground, options, say)
+    async with running_testbed(home) as testbed:
+        return await play(testbed, options, say)
 
 
 def cut(options: Options, say: Say) -> dict[str, Any]:

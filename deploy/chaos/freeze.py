@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import as_if_it_had_gone_on, driver_logs, wait_until_sound
+from deploy.chaos.testbed import Say, Testbed, Timers, running_testbed
 from deploy.load.boots import server_body
 from deploy.load.throwaway import throw_away
 from deploy.local.home import Home, LocalClusterError
@@ -36,10 +36,10 @@ class Options:
 class Story:
     """One run; `facts` fills up as it goes."""
 
-    def __init__(self, ground: Ground, options: Options, say: Say) -> None:
-        self._ground = ground
-        self._client = ground.client
-        self._clock = ground.clock
+    def __init__(self, testbed: Testbed, options: Options, say: Say) -> None:
+        self._testbed = testbed
+        self._client = testbed.client
+        self._clock = testbed.clock
         self._options = options
         self._say = say
         self._servers: list[str] = []
@@ -55,7 +55,7 @@ class Story:
             server = {**body, "name": f"freeze-{number:03}", "host": HOST}
             made = await self._client.must("POST", "/servers", {"server": server})
             self._servers.append(made["server"]["id"])
-        await self._ground.until(
+        await self._testbed.until(
             "servers ACTIVE", lambda: self._all(lambda s: s["status"] == "ACTIVE")
         )
         self._say(f"{len(self._servers)} servers are ACTIVE on {HOST}")
@@ -71,7 +71,7 @@ class Story:
     async def silence(self) -> None:
         """Freeze or kill, and time how long host_status takes to say UNKNOWN."""
         kill = self._options.kill
-        await self._ground.act("kill" if kill else "freeze", HOST)
+        await self._testbed.act("kill" if kill else "freeze", HOST)
         self._say(f"{HOST} is {'killed' if kill else 'frozen'}")
         ages = (0.0, 0.0)
 
@@ -84,7 +84,7 @@ class Story:
                 raise LocalClusterError(f"host_status of a silent host is {status}")
             return status == "UNKNOWN"
 
-        await self._ground.until("host_status UNKNOWN", is_unknown)
+        await self._testbed.until("host_status UNKNOWN", is_unknown)
         down_time_s = self._options.timers.service_down_time_s
         self.facts["service_down_time_s"] = down_time_s
         self.facts["unknown_after_last_heartbeat_s"] = [round(age, 3) for age in ages]
@@ -104,7 +104,7 @@ class Story:
             "select extract(epoch from now() - last_seen_up)::float8 from services "
             "where host = $1 and binary_name = 'nova-compute'"
         )
-        return float(await self._ground.pool.fetchval(query, HOST))
+        return float(await self._testbed.pool.fetchval(query, HOST))
 
     async def _host_status(self) -> str:
         return str(
@@ -113,14 +113,14 @@ class Story:
 
     async def evacuate(self) -> None:
         """Fencing says it is down; its servers are rebuilt elsewhere."""
-        await self._ground.force_down(HOST, forced=True)
+        await self._testbed.force_down(HOST, forced=True)
         status = await self._host_status()
         if status != "DOWN":
             self.facts["wrong"].append(f"host_status: {status} and not DOWN right after force-down")
         began = self._clock.monotonic()
         for server in self._servers:
             await self._client.must("POST", f"/servers/{server}/action", {"evacuate": {}})
-        await self._ground.until(
+        await self._testbed.until(
             "all servers ACTIVE elsewhere",
             lambda: self._all(
                 lambda s: s["status"] == "ACTIVE" and s["OS-EXT-SRV-ATTR:host"] != HOST
@@ -131,19 +131,19 @@ class Story:
 
     async def come_back(self) -> None:
         """The host goes on, destroys what was evacuated, and may serve again."""
-        await self._ground.act("start" if self._options.kill else "thaw", HOST)
-        took_s = await self._ground.until("migrations completed", self._completed)
+        await self._testbed.act("start" if self._options.kill else "thaw", HOST)
+        took_s = await self._testbed.until("migrations completed", self._completed)
         self.facts["completed_after_return_s"] = took_s
-        await self._ground.force_down(HOST, forced=False)
+        await self._testbed.force_down(HOST, forced=False)
 
         async def is_up() -> bool:
-            return bool((await self._ground.compute_service(HOST))["state"] == "up")
+            return bool((await self._testbed.compute_service(HOST))["state"] == "up")
 
-        self.facts["up_after_unforce_s"] = await self._ground.until(f"{HOST} up", is_up)
+        self.facts["up_after_unforce_s"] = await self._testbed.until(f"{HOST} up", is_up)
         self._say(f"{HOST} is back: evacuations completed after {took_s} s, up again")
 
     async def _completed(self) -> bool:
-        rows = await self._ground.pool.fetch(
+        rows = await self._testbed.pool.fetch(
             "select status, count(*) from migrations where source_compute = $1 group by status",
             HOST,
         )
@@ -156,18 +156,18 @@ class Story:
         with host and evacuated servers side by side before the logs can tell.
         """
         now = self._clock.utcnow().timestamp()
-        hosts = [path.parent for path in driver_logs(self._ground.compute)]
+        hosts = [path.parent for path in driver_logs(self._testbed.compute)]
 
         async def all_have_ticked() -> bool:
             return all((read_alive(host) or 0.0) > now for host in hosts)
 
-        await self._ground.until("a tick of every host", all_have_ticked)
+        await self._testbed.until("a tick of every host", all_have_ticked)
         deadline = self._clock.monotonic() + 15
-        _, wrong = await wait_until_sound(self._ground.look, self._clock, deadline=deadline)
+        _, wrong = await wait_until_sound(self._testbed.look, self._clock, deadline=deadline)
         self.facts["wrong"] += wrong
         with tempfile.TemporaryDirectory(prefix="muster-logs-") as scratch:
             noticed = as_if_it_had_gone_on(
-                self._ground.compute,
+                self._testbed.compute,
                 HOST,
                 self._servers,
                 until=self._clock.utcnow().timestamp(),
@@ -187,8 +187,8 @@ class Story:
 
 
 async def _run(home: Home, options: Options, say: Say) -> dict[str, Any]:
-    async with standing_on(home) as ground:
-        story = Story(ground, options, say)
+    async with running_testbed(home) as testbed:
+        story = Story(testbed, options, say)
         await story.create()
         await story.silence()
         await story.evacuate()

@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.runtime.tasks import Tasks
-from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import Facts, wait_until_sound
-from deploy.chaos.stubborn import Stubborn
+from deploy.chaos.retrying_client import RetryingClient
+from deploy.chaos.testbed import Say, Testbed, Timers, running_testbed
 from deploy.load.boots import server_body
 from deploy.load.client import Refused, Unreachable
-from deploy.load.departures import Departures
+from deploy.load.list_poller import ListPoller
 from deploy.load.throwaway import throw_away
 
 VICTIMS = ("api", "conductor-1", "scheduler-1", "compute-1", "rabbitmq")
@@ -78,27 +78,27 @@ class Tally:
 class Load:
     """Servers that are booted, some deleted while they build, some afterwards, some kept."""
 
-    def __init__(self, ground: Ground, options: Options) -> None:
-        self._ground = ground
-        self._clock = ground.clock
+    def __init__(self, testbed: Testbed, options: Options) -> None:
+        self._testbed = testbed
+        self._clock = testbed.clock
         self._options = options
         self.tally = Tally()
-        self.stubborn = Stubborn(ground.client)
+        self.retrying = RetryingClient(testbed.client)
         self._tasks = Tasks(self._clock)
         self._began = self._clock.monotonic()
         self._share = options.count // (len(options.victims) + 1)
         self._released = self._share
         """Servers that may be asked for so far."""
-        self._building = self._departures(f"status=BUILD&name=%5E{PREFIX}")
-        self._existing = self._departures(f"name=%5E{PREFIX}")
+        self._building = self._poller(f"status=BUILD&name=%5E{PREFIX}")
+        self._existing = self._poller(f"name=%5E{PREFIX}")
 
-    def _departures(self, query: str) -> Departures:
+    def _poller(self, query: str) -> ListPoller:
         async def listing() -> set[str]:
-            found = await self._ground.client.server_list(query)
+            found = await self._testbed.client.server_list(query)
             return {server["id"] for server in found}
 
         patience_s = RUN_LIMIT_S  # the run's own deadline says when it is too long
-        return Departures(listing, self._clock, interval_s=POLL_S, patience_s=patience_s)
+        return ListPoller(listing, self._clock, interval_s=POLL_S, patience_s=patience_s)
 
     @property
     def now_s(self) -> float:
@@ -120,7 +120,7 @@ class Load:
         kill: whatever it still waits for then is judged like the rest."""
         self._tasks.spawn("building", self._building.run())
         self._tasks.spawn("existing", self._existing.run())
-        body = await server_body(self._ground.client, "m1.tiny", "cirros", "private")
+        body = await server_body(self._testbed.client, "m1.tiny", "cirros", "private")
         self._began = self._clock.monotonic()
         numbers = iter(range(self._options.count))
         workers = self._tasks.spawn("workers", self._work(numbers, body))
@@ -152,7 +152,7 @@ class Load:
 
     async def _life(self, number: int, server: dict[str, Any]) -> None:
         """Every fourth is deleted while it builds, every fourth once it has ended building."""
-        made, answer = await self.stubborn.create(server)
+        made, answer = await self.retrying.create(server)
         if made is None:
             self.tally.refused[f"{answer.status} {answer.reason}"] += 1
             return
@@ -161,7 +161,7 @@ class Load:
             await self._building.wait(made)
         if number % 2 == 0:
             self.tally.delete_asked.add(made)
-            answer = await self.stubborn.ask("DELETE", f"/servers/{made}")
+            answer = await self.retrying.ask("DELETE", f"/servers/{made}")
             if answer.status in (204, 404):
                 await self._existing.wait(made)
             else:
@@ -171,12 +171,12 @@ class Load:
         for victim in self._options.victims:
             while self.tally.started < self._released - self._share // 2:
                 await self._clock.sleep(0.02)
-            workflows = await self._ground.pool.fetchval("select count(*) from workflows")
+            workflows = await self._testbed.pool.fetchval("select count(*) from workflows")
             kill = Kill(victim, self.now_s, 0.0, len(self.tally.in_flight), workflows)
-            await self._ground.act("freeze" if self._options.freeze else "kill", victim)
+            await self._testbed.act("freeze" if self._options.freeze else "kill", victim)
             self.tally.kills.append(kill)
             await self._clock.sleep(self._options.restart_after_s)
-            await self._ground.act("thaw" if self._options.freeze else "start", victim)
+            await self._testbed.act("thaw" if self._options.freeze else "start", victim)
             kill.restarted_at_s = self.now_s
             self._released += self._share
         self._released = self._options.count
@@ -215,7 +215,7 @@ def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict
         "delete_asked": len(tally.delete_asked),
         "delete_failed": len(failed_deletes),
         "gone": len(gone),
-        "retried": dict(load.stubborn.retried),
+        "retried": dict(load.retrying.retried),
         "failed_polls": load.failed_polls,
         "kills": [_rounded(kill) for kill in tally.kills],
         "load_s": round(tally.ended_at_s, 1),
@@ -230,23 +230,23 @@ def _rounded(kill: Kill) -> dict[str, Any]:
 
 
 async def _run(home: Any, options: Options, say: Say) -> dict[str, Any]:
-    async with standing_on(home, connections=options.concurrency * 2 + 5) as ground:
-        load = Load(ground, options)
+    async with running_testbed(home, connections=options.concurrency * 2 + 5) as testbed:
+        load = Load(testbed, options)
         say(f"{options.count} boots, {options.concurrency} at a time; killing each in its turn")
         await load.run()
         last_kill = load.tally.kills[-1].killed_at_s if load.tally.kills else 0.0
-        deadline = ground.clock.monotonic() + last_kill + options.settle_s - load.now_s
+        deadline = testbed.clock.monotonic() + last_kill + options.settle_s - load.now_s
 
         async def look() -> Facts:
             while True:
                 try:
-                    return await ground.look()
+                    return await testbed.look()
                 except (Unreachable, Refused):
-                    if ground.clock.monotonic() > deadline + options.settle_s:
+                    if testbed.clock.monotonic() > deadline + options.settle_s:
                         raise
-                    await ground.clock.sleep(POLL_S)
+                    await testbed.clock.sleep(POLL_S)
 
-        facts, wrong = await wait_until_sound(look, ground.clock, deadline=deadline)
+        facts, wrong = await wait_until_sound(look, testbed.clock, deadline=deadline)
         settled_s = load.now_s - last_kill
         return report(load, facts, wrong, settled_s)
 

@@ -20,7 +20,7 @@ from typing import IO
 from common.config.exposure import is_loopback
 from deploy.cli import terminal
 from deploy.cli.cloud import Cloud, CloudError
-from deploy.local import control, sweep
+from deploy.local import control, orphans
 from deploy.local.home import ROOT, Home, LocalClusterError, UsageError
 from deploy.local.plan import Options
 
@@ -41,7 +41,7 @@ def up(options: Options, *, foreground: bool, quiet: bool = False) -> int:
         return _already_running(home, running, options)
     lock = _lock(home)
     try:
-        sweep.end_leftovers(home)
+        orphans.end_orphans(home)
         if options.processes:
             return _processes(options, home, lock, foreground=foreground)
         if foreground:
@@ -93,11 +93,11 @@ def open_log(home: Home) -> IO[bytes]:
 
 
 def environment(home: Home) -> dict[str, str]:
-    """For every process of the cluster; MUSTER_CLUSTER marks them for `sweep`."""
+    """For every process of the cluster; MUSTER_CLUSTER marks them for `orphans`."""
     return {
         **os.environ,
         "MUSTER_HOME": str(home.path),
-        sweep.MARK: str(home.path),
+        orphans.MARK: str(home.path),
         "PYTHONPATH": str(ROOT),
     }
 
@@ -243,7 +243,7 @@ def down(*, purge: bool) -> int:
             _end(home)
     else:
         terminal.say(f"No cluster runs in {home.path}.")
-    sweep.end_leftovers(home)
+    orphans.end_orphans(home)
     if purge:
         from deploy.local.postgres import EmbeddedPostgres
 
@@ -269,4 +269,4 @@ def _end(home: Home) -> None:
         time.sleep(0.05)
     if control.is_locked(home):
         terminal.warn("It did not stop in time and is ended by force.")
-        sweep.end_leftovers(home, first=signal.SIGKILL)
+        orphans.end_orphans(home, first=signal.SIGKILL)

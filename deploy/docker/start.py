@@ -19,7 +19,7 @@ from pathlib import Path
 SERVICES = frozenset(
     {"api", "conductor", "scheduler", "compute", "consoles", "metadata", "standins"}
 )
-NAMELESS = frozenset({"consoles", "metadata"})
+NAMELESS = frozenset({"consoles", "metadata", "standins"})
 """Services that are nowhere listed by name."""
 DOCKER_DNS = ("127.0.0.11", 53)
 _RANDOM_HOSTNAME = re.compile(r"[0-9a-f]{12}")

@@ -6,7 +6,7 @@ May not: leave anything behind, nor read the database: what is measured is what 
 Crash story: every server's name begins with the run's prefix; what a killed run has left is found
 by it (`openstack server list --name '^bench-'`).
 
-Leaving BUILD is seen by one shared list (see departures.py), so a time to ACTIVE is up to one poll
+Leaving BUILD is seen by one shared list (see list_poller.py), so a time to ACTIVE is up to one poll
 interval and one list longer than the truth.
 """
 
@@ -24,7 +24,7 @@ from common.runtime.tasks import Tasks
 from deploy.load import figures
 from deploy.load.client import Client, Refused, Unreachable
 from deploy.load.cpu import per_item_ms
-from deploy.load.departures import Departures
+from deploy.load.list_poller import ListPoller
 from deploy.local.home import LocalClusterError
 
 Network = Literal["none", "private"]
@@ -145,7 +145,7 @@ class Boots:
     async def run(self) -> None:
         """Boot, classify, delete; always cleans up, also when cancelled."""
         tasks = Tasks(self._clock)
-        departures = Departures(
+        poller = ListPoller(
             self._building,
             self._clock,
             interval_s=self._options.poll_interval_s,
@@ -155,9 +155,9 @@ class Boots:
             body = await server_body(
                 self._client, self._options.flavor, self._options.image, self._options.network
             )
-            tasks.spawn("departures", departures.run())
+            tasks.spawn("poller", poller.run())
             before = self._cpu_s()
-            await self._boot_all(body, departures)
+            await self._boot_all(body, poller)
             after = self._cpu_s()
             await tasks.stop()
             await self._classify()
@@ -171,9 +171,9 @@ class Boots:
         found = await self._client.server_list(f"status=BUILD&{self._named}")
         return {server["id"] for server in found}
 
-    async def _boot_all(self, body: dict[str, Any], departures: Departures) -> None:
+    async def _boot_all(self, body: dict[str, Any], poller: ListPoller) -> None:
         numbers = iter(range(self._options.count))
-        workers = [self._worker(numbers, body, departures) for _ in range(self._concurrency)]
+        workers = [self._worker(numbers, body, poller) for _ in range(self._concurrency)]
         try:
             async with asyncio.timeout(self._options.time_limit_s):
                 await asyncio.gather(*workers)
@@ -189,12 +189,12 @@ class Boots:
         return min(self._options.concurrency, self._options.count)
 
     async def _worker(
-        self, numbers: Iterator[int], body: dict[str, Any], departures: Departures
+        self, numbers: Iterator[int], body: dict[str, Any], poller: ListPoller
     ) -> None:
         for number in numbers:
-            await self._boot({**body, "name": f"{self.prefix}{number:05}"}, departures)
+            await self._boot({**body, "name": f"{self.prefix}{number:05}"}, poller)
 
-    async def _boot(self, server: dict[str, Any], departures: Departures) -> None:
+    async def _boot(self, server: dict[str, Any], poller: ListPoller) -> None:
         tally = self.tally
         began = self._clock.monotonic()
         try:
@@ -209,7 +209,7 @@ class Boots:
         server_id = str(answer.body["server"]["id"])
         tally.began[server_id] = began
         try:
-            tally.left[server_id] = await departures.wait(server_id)
+            tally.left[server_id] = await poller.wait(server_id)
         except (Unreachable, Refused) as error:
             tally.errors[f"state unknown: {error}"[:LONGEST_REASON]] += 1
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from deploy.local.gate import Gate, GatedBus, GatedClock
+from deploy.local.freezing import FreezableBus, FreezableClock, Gate
 from deploy.local.home import Home, LocalClusterError
 from deploy.local.plan import (
     Member,
@@ -170,8 +170,8 @@ class EmbeddedCluster:
             raise LocalClusterError("the cluster is not started")
         structlog.contextvars.bind_contextvars(service=slot.member.name)
         gate = Gate()
-        clock = GatedClock(gate)
-        bus = GatedBus(MemoryBus(self._broker, clock=clock, user=slot.member.name), gate)
+        clock = FreezableClock(gate)
+        bus = FreezableBus(MemoryBus(self._broker, clock=clock, user=slot.member.name), gate)
         await bus.start()
         pool = self._pool if slot.member.kind in NEEDS_DATABASE else None
         app = importlib.import_module(f"services.{slot.member.kind}.app")
@@ -240,7 +240,7 @@ class EmbeddedCluster:
     async def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
         """The answers of hosts to messages from outside."""
         from common.bus.memory import MemoryBus
-        from deploy.local.asking import ask_over
+        from deploy.local.host_calls import ask_over
 
         if self._broker is None:
             raise LocalClusterError("the cluster is not started")

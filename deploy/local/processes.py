@@ -2,7 +2,7 @@
 
 Owns: one settings file per service, starting the supervisor, waiting until all are ready.
 May not: know what a service does. Crash story: a supervisor killed by force leaves its children
-behind; `sweep` ends them by their mark when the next cluster starts.
+behind; `orphans` ends them by their mark when the next cluster starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.local import sweep, toml
+from deploy.local import orphans, toml
 from deploy.local.home import ROOT, LocalClusterError
 from deploy.local.plan import Member, Options, Plan, describe, merged, write_clouds, write_private
 from deploy.local.postgres import EmbeddedPostgres
@@ -184,7 +184,7 @@ class ProcessCluster:
                 env={
                     **inherited,
                     "MUSTER_HOME": str(home.path),
-                    sweep.MARK: str(home.path),
+                    orphans.MARK: str(home.path),
                     "PYTHONPATH": str(ROOT),
                     **LEAN,
                 },

@@ -156,7 +156,7 @@ class SupervisorControl(Control):
             time.sleep(0.02)
 
     def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
-        from deploy.local.asking import ask_processes
+        from deploy.local.host_calls import ask_processes
 
         return ask_processes(self._home, questions)
 

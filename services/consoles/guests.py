@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
+
 from common.bus.host_questions import Question, ask
 from common.bus.port import Bus
 from common.db.pool import Pool
@@ -35,9 +37,13 @@ class Guests:
         self._call_timeout_s = call_timeout_s
 
     async def find(self, token: str) -> Grant:
-        """What `token` opens. Raises `Forbidden`."""
-        known = 0 < len(token) <= LONGEST_TOKEN
-        grant = await console_tokens.find(self._pool, token) if known else None
+        """What `token` opens. Raises `Forbidden`, `Unavailable` without a database."""
+        grant = None
+        if 0 < len(token) <= LONGEST_TOKEN:
+            try:
+                grant = await console_tokens.find(self._pool, token)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                raise Unavailable(f"the database does not answer: {error!r}") from error
         if grant is None or not CONSOLE_TYPES[grant.console_type].carried:
             raise Forbidden("no such token")
         return grant

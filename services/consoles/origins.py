@@ -20,12 +20,10 @@ def allowed(origin: str | None, host: str, others: Collection[str]) -> bool:
         return True
     if origin in others:
         return True
-    page = urlsplit(origin)
-    default = _DEFAULT_PORTS.get(page.scheme)
-    if default is None or not page.hostname:
-        return False
     try:
-        mine = urlsplit(f"//{host}")
-        return (page.hostname, page.port or default) == (mine.hostname, mine.port or default)
-    except ValueError:
+        page, mine = urlsplit(origin), urlsplit(f"//{host}")
+        default = _DEFAULT_PORTS[page.scheme]
+        same = (page.hostname, page.port or default) == (mine.hostname, mine.port or default)
+        return same and bool(page.hostname)
+    except (KeyError, ValueError):
         return False

@@ -84,6 +84,9 @@ class Proxy:
             grant = await self._guests.find(_token(request))
         except Forbidden:
             raise _Refused(403, "token") from None
+        except MusterError as error:
+            log.warning("console_token_unknown", error=str(error))
+            raise _Refused(503, "database") from error
         with self._counted(grant.server_uuid):
             try:
                 guest = await self._guests.connect(grant)

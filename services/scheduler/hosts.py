@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.config.scheduler import SchedulerSettings
+from common.domain.requested import Requested
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -187,6 +188,7 @@ class Group:
 
 
 DEFAULTS = SchedulerSettings()
+NOTHING_MORE = Requested(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Request:
     image_properties: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, Any] = field(default_factory=dict)
     group: Group | None = None
+    requested: Requested = NOTHING_MORE
+    """Beyond the amounts: what no host offers, and traits."""
     availability_zone: str | None = None
     force_host: str | None = None
     requested_host: str | None = None

@@ -18,6 +18,7 @@ from common.db.pool import Pool
 from common.db.stores import server_groups
 from common.db.stores.placement import hosts_of
 from common.db.stores.server_groups import GroupPlacement
+from common.domain.requested import requested
 from common.messages.scheduler import SelectHost
 from services.scheduler.hosts import Group, Request
 
@@ -47,15 +48,19 @@ async def read_request(pool: Pool, question: SelectHost, settings: SchedulerSett
     hints = question.scheduler_hints
     same, different = hints.get("same_host"), hints.get("different_host")
     apart = await hosts_of(pool, hinted_uuids(different)) if different else frozenset()
+    extra_specs = question.flavor.get("extra_specs") or {}
     return Request(
         amounts=(question.vcpus, question.memory_mib, question.disk_gib),
         settings=settings,
         project_id=question.project_id,
         flavor_name=question.flavor.get("name", ""),
-        extra_specs=question.flavor.get("extra_specs") or {},
+        extra_specs=extra_specs,
         image_id=question.image_id,
         image_properties=question.image_properties,
         hints=hints,
+        requested=requested(
+            extra_specs, question.image_properties, vcpus=0, memory_mib=0, disk_gib=0
+        ),
         availability_zone=question.availability_zone,
         force_host=question.force_host,
         requested_host=question.requested_host,

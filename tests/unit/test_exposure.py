@@ -27,7 +27,7 @@ def test_on_loopback_everything_starts(service: str) -> None:
     assert refusal(Settings(), service) is None
 
 
-@pytest.mark.parametrize("service", [each for each in SERVICES if each != "consoles"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_elsewhere_published_secrets_are_named(service: str) -> None:
     reason = refusal(_exposed(service), service)
     assert reason is not None

@@ -17,6 +17,12 @@ select :uuid, :project_id, :user_id, :name, :policy, :max_per_host
    and (:user_most::bigint is null or there.own < :user_most)
 returning id;
 
+-- name: leave_group(uuid)!
+-- Before the group goes: claims lock a server before its group, too.
+update servers set server_group = null
+ where uuid in (select uuid from servers where server_group = :uuid order by uuid
+                   for no key update);
+
 -- name: delete_group(uuid)$
 delete from server_groups where uuid = :uuid returning id;
 

@@ -68,6 +68,7 @@ class Leftover:
 
     kind: Literal["ports", "image", "guest", "attachments", "volume", "snapshot", "interface"]
     detail: dict[str, Any]
+    """What its cleaner in services/conductor/reconcilers/clean_leftovers.py reads."""
     reason: str
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores.claims import Ratios
+from common.domain.traits import traits_of
 
 _sql = load("inventories")
 
@@ -69,21 +70,12 @@ class Consumer:
     allocations: list[Allocation]
 
 
-NODE, DISABLED = "COMPUTE_NODE", "COMPUTE_STATUS_DISABLED"
-ARCHITECTURES = {"x86_64": "HW_ARCH_X86_64", "aarch64": "HW_ARCH_AARCH64"}
-TRAITS = (NODE, DISABLED, *ARCHITECTURES.values())
-"""Everything a host can be said to be."""
-
-
 def _amounts(row: Mapping[str, int]) -> Amounts:
     return {name: row[column] for name, column in COLUMNS.items() if row[column]}
 
 
 def _provider(row: Record, ratios: Ratios) -> Provider:
     by_class = {"VCPU": ratios.cpu, "MEMORY_MB": ratios.ram, "DISK_GB": ratios.disk}
-    traits = {NODE} | ({DISABLED} if row["disabled"] else set())
-    if row["arch"] in ARCHITECTURES:
-        traits.add(ARCHITECTURES[row["arch"]])
     return Provider(
         uuid=row["uuid"],
         name=row["name"],
@@ -95,7 +87,7 @@ def _provider(row: Record, ratios: Ratios) -> Provider:
             for name, column in COLUMNS.items()
             if row[column]
         },
-        traits=frozenset(traits),
+        traits=traits_of(row["arch"], disabled=row["disabled"]),
         aggregates=row["aggregates"],
         changed_at=row["changed_at"],
     )

@@ -25,7 +25,7 @@ from common.db.stores.servers import UPDATABLE, over_quota, texts
 from common.domain.actions import Action
 from common.domain.block_devices import BlockDevice
 from common.domain.states import TaskState, VmState
-from common.errors import Conflict, OverQuota
+from common.errors import InvalidInput, OverQuota
 
 if TYPE_CHECKING:
     from common.db.stores.quotas import Executor, InTransaction
@@ -253,12 +253,12 @@ async def begin_within_quota(
 async def begin_with_disk(
     pool: Pool, uuid: UUID, action: Action, *, disk: BlockDevice, **rest: Any
 ) -> int | None:
-    """`begin_action` for one that gives the server a disk. Raises `Conflict` when the server has
-    the volume already."""
+    """`begin_action` for one that gives the server a disk. Raises `InvalidInput` when the server
+    has the volume already."""
     async with pool.acquire() as connection, connection.transaction():
         workflow_id = await begin_action(connection, uuid, action, **rest)
         if workflow_id is not None and not await block_devices.add(connection, uuid, disk):
-            raise Conflict(f"volume {disk.volume_id} already attached")
+            raise InvalidInput(f"Invalid volume: volume {disk.volume_id} already attached")
     return workflow_id
 
 

@@ -106,8 +106,10 @@ async def create(
 
 async def delete(pool: Pool, uuid: UUID) -> None:
     """Its members stay, in no group any more; raises `NotFound`."""
-    if await _sql.delete_group(pool, uuid=uuid) is None:
-        raise _missing(uuid)
+    async with pool.acquire() as connection, connection.transaction():
+        await _sql.leave_group(connection, uuid=uuid)
+        if await _sql.delete_group(connection, uuid=uuid) is None:
+            raise _missing(uuid)
 
 
 async def placement(pool: Pool, uuid: UUID) -> GroupPlacement | None:

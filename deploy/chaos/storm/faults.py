@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.runtime.tasks import Tasks
-from deploy.chaos.ground import Ground
-from deploy.chaos.storm.lives import Lives
+from deploy.chaos.storm.lifecycles import Lives
 from deploy.chaos.storm.plan import Evacuation, Fault
 from deploy.chaos.storm.tally import Tally
+from deploy.chaos.testbed import Testbed
 
 LOOK_S = 0.02
 HOSTS_AT_ONCE = 2
@@ -51,10 +51,10 @@ class Striker:
     """The faults of one plan."""
 
     def __init__(
-        self, ground: Ground, faults: tuple[Fault, ...], prefix: str, tally: Tally
+        self, testbed: Testbed, faults: tuple[Fault, ...], prefix: str, tally: Tally
     ) -> None:
-        self._ground = ground
-        self._clock = ground.clock
+        self._testbed = testbed
+        self._clock = testbed.clock
         self._prefix = prefix
         self._tally = tally
         self._tasks = Tasks(self._clock)
@@ -65,7 +65,7 @@ class Striker:
     async def run(self) -> None:
         """Strike until nothing is pending; cancel it when nothing more is to be struck."""
         while self.pending:
-            for workflow in await self._ground.pool.fetch(_WORKFLOWS, self._prefix):
+            for workflow in await self._testbed.pool.fetch(_WORKFLOWS, self._prefix):
                 for fault in list(self.pending):
                     victim = victim_of(fault, workflow)
                     if victim is not None and self.may_strike(victim):
@@ -96,13 +96,13 @@ class Striker:
         await self._clock.sleep(fault.delay_s)
         self.note(fault.way, victim, f"{fault.kind} step {fault.step}")
         if fault.way == "kill":
-            await self._ground.act("kill", victim)
+            await self._testbed.act("kill", victim)
             await self._clock.sleep(fault.lasts_s)
-            await self._ground.act("start", victim)
+            await self._testbed.act("start", victim)
         else:
-            await self._ground.cut(victim, *fault.services)
+            await self._testbed.cut(victim, *fault.services)
             await self._clock.sleep(fault.lasts_s)
-            await self._ground.mend(victim, reset=fault.reset)
+            await self._testbed.mend(victim, reset=fault.reset)
         self.struck.discard(victim)
 
 
@@ -110,35 +110,35 @@ class Operator:
     """Loses one host, evacuates it, takes it back."""
 
     def __init__(
-        self, ground: Ground, evacuation: Evacuation, lives: Lives, striker: Striker
+        self, testbed: Testbed, evacuation: Evacuation, lives: Lives, striker: Striker
     ) -> None:
-        self._ground = ground
+        self._testbed = testbed
         self._plan = evacuation
         self._lives = lives
         self._striker = striker
 
     async def run(self) -> None:
-        await self._ground.clock.sleep(self._plan.after_s)
+        await self._testbed.clock.sleep(self._plan.after_s)
         host = await self._choose()
         self._striker.note(f"lose ({self._plan.way})", host, "whatever it does")
         if self._plan.way == "cut":
-            await self._ground.cut(host)
-            await self._ground.until(f"{host} down", lambda: self._is(host, "down"))
-        await self._ground.act("kill", host)
+            await self._testbed.cut(host)
+            await self._testbed.until(f"{host} down", lambda: self._is(host, "down"))
+        await self._testbed.act("kill", host)
         await self._force_down(host, forced=True)
         servers = [s for s in self._lives.watch.servers.values() if _on(s, host)]
         await asyncio.gather(*(self._lives.do(server, "evacuate") for server in servers))
         if self._plan.way == "cut" and not self._plan.starts_cut_off:
-            await self._ground.mend(host, reset=self._plan.reset)
-        await self._ground.act("start", host)
+            await self._testbed.mend(host, reset=self._plan.reset)
+        await self._testbed.act("start", host)
         if self._plan.way == "cut" and self._plan.starts_cut_off:
-            await self._ground.mend(host, reset=self._plan.reset)
-        await self._ground.until(
+            await self._testbed.mend(host, reset=self._plan.reset)
+        await self._testbed.until(
             f"forced down taken back from {host}",
             lambda: self._force_down(host, forced=False),
             within_s=COMES_BACK_WITHIN_S,
         )
-        await self._ground.until(
+        await self._testbed.until(
             f"{host} up", lambda: self._is(host, "up"), within_s=COMES_BACK_WITHIN_S
         )
         self._striker.struck.discard(host)
@@ -151,17 +151,17 @@ class Operator:
                 if host and self._striker.may_strike(host):
                     self._striker.struck.add(host)
                     return str(host)
-            await self._ground.clock.sleep(LOOK_S)
+            await self._testbed.clock.sleep(LOOK_S)
 
     async def _is(self, host: str, state: str) -> bool:
-        answer = await self._lives.stubborn.ask("GET", f"/os-services?host={host}")
+        answer = await self._lives.retrying.ask("GET", f"/os-services?host={host}")
         return any(s["state"] == state for s in (answer.body or {}).get("services", ()))
 
     async def _force_down(self, host: str, *, forced: bool) -> bool:
         """Taking it back is refused until the host has cleaned up behind evacuations."""
-        found = await self._lives.stubborn.ask("GET", f"/os-services?host={host}")
+        found = await self._lives.retrying.ask("GET", f"/os-services?host={host}")
         path = f"/os-services/{found.body['services'][0]['id']}"
-        answer = await self._lives.stubborn.ask("PUT", path, {"forced_down": forced})
+        answer = await self._lives.retrying.ask("PUT", path, {"forced_down": forced})
         return answer.status == 200
 
 

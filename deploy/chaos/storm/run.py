@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.runtime.tasks import Tasks
-from deploy.chaos.ground import Ground, Say, Timers, standing_on
 from deploy.chaos.invariants import Facts, wait_until_sound
 from deploy.chaos.storm import tally
 from deploy.chaos.storm.faults import Operator, Striker
-from deploy.chaos.storm.lives import Lives
+from deploy.chaos.storm.lifecycles import Lives
 from deploy.chaos.storm.plan import SERVERS, make_plan
+from deploy.chaos.testbed import Say, Testbed, Timers, running_testbed
 from deploy.load.client import Refused, Unreachable
 from deploy.load.throwaway import ThrowAway, throw_away
 from deploy.local.home import LocalClusterError
@@ -64,16 +64,16 @@ class Options:
 class Storm:
     """One seed."""
 
-    def __init__(self, ground: Ground, seed: int, options: Options) -> None:
-        self._ground = ground
-        self._clock = ground.clock
+    def __init__(self, testbed: Testbed, seed: int, options: Options) -> None:
+        self._testbed = testbed
+        self._clock = testbed.clock
         self._seed = seed
         plan = make_plan(seed, steps_of_workflows(), servers=options.servers)
         self._tally = tally.Tally()
         prefix = f"storm-{seed}-"
-        self._lives = Lives(ground, plan, prefix, self._tally)
-        self._striker = Striker(ground, plan.faults, prefix, self._tally)
-        self._operator = Operator(ground, plan.evacuation, self._lives, self._striker)
+        self._lives = Lives(testbed, plan, prefix, self._tally)
+        self._striker = Striker(testbed, plan.faults, prefix, self._tally)
+        self._operator = Operator(testbed, plan.evacuation, self._lives, self._striker)
 
     async def run(self) -> dict[str, Any]:
         began = self._clock.monotonic()
@@ -92,7 +92,7 @@ class Storm:
         return {
             "seed": self._seed,
             **self._tally.as_json(),
-            "retried": dict(self._lives.stubborn.retried),
+            "retried": dict(self._lives.retrying.retried),
             "storm_s": round(mended - began, 1),
             "settled_s": round(settled - mended, 1),
             "cleaned_s": round(self._clock.monotonic() - settled, 1),
@@ -128,10 +128,10 @@ class Storm:
     async def _settle(self, deadline: float) -> Facts:
         """Nothing in progress, nothing wrong, all hosts up."""
         facts, wrong = await wait_until_sound(
-            lambda: look(self._ground, deadline), self._clock, deadline=deadline
+            lambda: look(self._testbed, deadline), self._clock, deadline=deadline
         )
         self._tally.wrong += wrong
-        for name, host in (await self._ground.hosts()).items():
+        for name, host in (await self._testbed.hosts()).items():
             if host["state"] != "up":
                 self._tally.wrong.append(f"stuck: {name} is down although all is mended")
         return facts
@@ -152,21 +152,21 @@ class Storm:
         except TimeoutError:
             self._tally.wrong.append("unheard: servers were deleted and are still there")
         facts, wrong = await wait_until_sound(
-            lambda: look(self._ground, deadline), self._clock, deadline=deadline
+            lambda: look(self._testbed, deadline), self._clock, deadline=deadline
         )
         self._tally.wrong += wrong
         self._tally.wrong += [f"unheard: {uuid} was deleted" for uuid in facts.servers]
 
 
-async def look(ground: Ground, deadline: float) -> Facts:
+async def look(testbed: Testbed, deadline: float) -> Facts:
     """All facts; an API that cannot answer just now is asked again until `deadline`."""
     while True:
         try:
-            return await ground.look()
+            return await testbed.look()
         except (Unreachable, Refused):
-            if ground.clock.monotonic() > deadline:
+            if testbed.clock.monotonic() > deadline:
                 raise
-            await ground.clock.sleep(POLL_S)
+            await testbed.clock.sleep(POLL_S)
 
 
 def steps_of_workflows() -> dict[str, int]:
@@ -180,11 +180,11 @@ async def _seeds(
 ) -> list[dict[str, Any]]:
     """Results in order, ending with the first that is not well; `seeds` loses those that ran."""
     results = []
-    async with standing_on(cluster.home) as ground:
+    async with running_testbed(cluster.home) as testbed:
         while seeds:
             seed = seeds.pop(0)
             try:
-                result = await Storm(ground, seed, options).run()
+                result = await Storm(testbed, seed, options).run()
             except (LocalClusterError, Unreachable) as error:
                 failed = tally.Tally(wrong=[f"broken: {error}"])
                 result = {"seed": seed, **failed.as_json()}

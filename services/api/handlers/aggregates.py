@@ -18,9 +18,9 @@ from services.api.views.fields import View
 
 
 def _id(request: Request) -> int:
-    """Raises `InvalidInput` for what is no number; one that is too large is nobody's."""
+    """Raises `InvalidInput` for what is no number; one below 1, or too large, is nobody's."""
     text = request.params["id"]
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise InvalidInput(f"Invalid input: id must be an integer, not '{text}'")
     number = parse_number(text)
     return 0 if number is None else number

@@ -22,7 +22,7 @@ from services.api.views.os_services import zone_of
 
 
 async def index(request: Request) -> Reply:
-    zone = request.q("zone")
+    zone = request.q("zone") or None
     shown = [
         {
             "host_name": service.host,

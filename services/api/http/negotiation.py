@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from services.api.http.faults import HttpError
+from services.api.identifiers import parse_number
 from services.api.versions import MAJOR, MAX, MIN, show
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def requested(headers: Mapping[str, str]) -> int:
     form = _FORM.fullmatch(text)
     if form is None:
         raise MalformedVersion(text)
-    major, minor = int(form[1]), int(form[2])
-    if major != MAJOR or not MIN <= minor <= MAX:
+    minor = parse_number(form[2])
+    if form[1] != str(MAJOR) or minor is None or not MIN <= minor <= MAX:
         raise VersionOutOfRange(text)
     return minor
 

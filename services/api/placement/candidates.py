@@ -10,10 +10,11 @@ from typing import Any
 
 from common.db.stores import inventories as store
 from common.db.stores.inventories import Provider
+from services.api.identifiers import parse_number
 from services.api.placement import versions
-from services.api.placement.asking import Ask, Wanted, wanted
 from services.api.placement.errors import PlacementError
 from services.api.placement.providers import suits
+from services.api.placement.query import Ask, Wanted, wanted
 
 
 async def index(ask: Ask) -> Any:
@@ -21,13 +22,14 @@ async def index(ask: Ask) -> Any:
     conditions, limit = wanted(ask), ask.one("limit")
     if not conditions.amounts:
         raise PlacementError(400, "'resources' is a required property")
-    if limit is not None and not (limit.isascii() and limit.isdigit() and int(limit) > 0):
+    most = None if limit is None else parse_number(limit)
+    if limit is not None and not most:
         raise PlacementError(400, f"limit must be a positive number, not '{limit}'")
     found = [
         provider
         for provider in await store.providers(ask.pool, ask.ratios)
         if suits(provider, conditions)
-    ][: None if limit is None else int(limit)]
+    ][:most]
     return {
         "allocation_requests": [_request(ask, provider, conditions) for provider in found],
         "provider_summaries": {

@@ -9,8 +9,8 @@ from typing import Any
 
 from common.db.stores import inventories as store
 from services.api.placement import versions
-from services.api.placement.asking import Ask
 from services.api.placement.errors import PlacementError
+from services.api.placement.query import Ask
 
 _TYPE = "INSTANCE"
 

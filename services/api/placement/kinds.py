@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from common.db.stores import inventories as store
-from common.db.stores.inventories import COLUMNS, TRAITS
-from services.api.placement.asking import Ask
+from common.db.stores.inventories import COLUMNS
+from common.domain.traits import TRAITS
 from services.api.placement.errors import PlacementError, not_found
 from services.api.placement.providers import ROOT
+from services.api.placement.query import Ask
 
 _TRUE, _FALSE = frozenset({"true", "1", "t", "yes"}), frozenset({"false", "0", "f", "no"})
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import structlog
@@ -21,11 +21,13 @@ from common.db.stores.claims import Ratios
 from common.errors import Unauthorized
 from services.api.http import faults, responses
 from services.api.http.addresses import Addresses
-from services.api.http.authentication import Authenticator
 from services.api.placement import candidates, consumers, kinds, providers, versions
-from services.api.placement.asking import Ask
 from services.api.placement.errors import PlacementError
+from services.api.placement.query import Ask
 from services.api.request import Deps, RequestContext
+
+if TYPE_CHECKING:
+    from services.api.http.authentication import Authenticator
 
 log = structlog.get_logger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 from common.db.stores import inventories as store
 from common.db.stores.inventories import Inventory, Provider
 from services.api.placement import versions
-from services.api.placement.asking import Ask, Wanted, wanted
 from services.api.placement.errors import not_found
+from services.api.placement.query import Ask, Wanted, wanted
 
 ROOT = "/placement"
 _LINKS = (

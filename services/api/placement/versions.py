@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from services.api.identifiers import parse_number
 from services.api.placement.errors import PlacementError
 
 MAJOR, MIN, MAX = 1, 0, 39
@@ -55,11 +56,12 @@ def _read(text: str) -> int:
     form = _FORM.fullmatch(text)
     if form is None and not re.fullmatch(r"\d+\.\d+", text):
         raise PlacementError(400, f"invalid version string: {text}")
-    if form is None or int(form[1]) > MAX:
+    minor = form and parse_number(form[1])
+    if minor is None or minor > MAX:
         raise PlacementError(
             406,
             f"Unacceptable version header: {text}",
             max_version=show(MAX),
             min_version=show(MIN),
         )
-    return int(form[1])
+    return minor

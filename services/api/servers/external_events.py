@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from common.db.stores import server_actions
+from common.db.stores import server_actions, servers
 from common.db.stores.addresses import Place
-from common.domain.actions import START, STOP, Action
+from common.domain.actions import EXTEND_VOLUME, START, STOP, Action
+from common.domain.block_devices import of_volume
 from common.domain.states import VmState
 from common.messages.network import VIF_PLUGGED_TOPIC, VifPlugged
 from services.api import versions
@@ -94,12 +95,37 @@ async def _follow_power(request: Request, events: Sequence[Event]) -> None:
     wake(app, request.ctx.request_id, begun)
 
 
+async def _follow_growth(request: Request, events: Sequence[Event]) -> None:
+    """Guests are told that disks have grown; one action of a server for all of its disks."""
+    app, begun, grown = request.app, dict[UUID, int](), dict[UUID, list[str]]()
+    for event in events:
+        placed = await servers.server_get(app.pool, event.place.uuid)
+        disks = placed.server.block_devices if placed is not None else ()
+        if (device := of_volume(disks, str(event.tag))) is not None:
+            grown.setdefault(event.place.uuid, []).append(str(device.uuid))
+    for uuid, devices in grown.items():
+        workflow_id = await server_actions.begin_action(
+            app.pool,
+            uuid,
+            EXTEND_VOLUME,
+            state={"devices": devices},
+            requester=requester(request),
+            deadline_s=app.settings.conductor.workflow_deadline_s,
+            reserve_s=app.settings.conductor.reserve_s,
+        )
+        if workflow_id is not None:
+            begun[uuid] = workflow_id
+    wake(app, request.ctx.request_id, begun)
+
+
 KINDS: Mapping[str, Kind] = {
     "network-changed": Kind(_look_at_ports),
     "network-vif-plugged": Kind(_tell_builds),
     "network-vif-unplugged": Kind(_nobody_waits),
     "network-vif-deleted": Kind(_look_at_ports),
-    "volume-extended": Kind(_nobody_waits, versions.VOLUME_EXTENDED_EVENT),
+    "volume-extended": Kind(
+        _follow_growth, versions.VOLUME_EXTENDED_EVENT, tag_ok=lambda tag: tag is not None
+    ),
     "power-update": Kind(
         _follow_power, versions.POWER_UPDATE_EVENT, tag_ok=lambda tag: tag in _SWITCHED
     ),

@@ -15,13 +15,14 @@ import structlog
 
 from common.db.stores import quotas
 from common.db.stores.quotas import UNLIMITED
-from common.domain.actions import Action
+from common.domain.actions import CREATE_BACKUP, CREATE_IMAGE_OF_VOLUMES, Action
 from common.domain.server import Server
-from common.errors import MusterError, NotFound, OverQuota
+from common.errors import InvalidInput, MusterError, NotFound, OverQuota
 from common.neighbours.image import Image
 from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
+from services.api.servers.sealing import sealed_token
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,11 @@ async def start(
     for too much metadata, and what the image service says.
     """
     check(request, action)
+    if request.server.server.is_volume_backed:
+        if action is CREATE_BACKUP:
+            raise InvalidInput("Backup is not supported for volume-backed instances.")
+        action = CREATE_IMAGE_OF_VOLUMES
+        extra = {"name": asked["name"], **sealed_token(request)}
     extra, metadata = extra or {}, asked.get("metadata", {})
     await check_quota(request, metadata)
     own = _properties(request, request.server.server, extra)
@@ -97,10 +103,17 @@ async def _record(request: Request, server: Server, name: str, properties: dict[
         visibility="private",
         container_format=(base and base.container_format) or "bare",
         disk_format=(base and base.disk_format) or "qcow2",
-        min_disk=max(server.root_gib, base.min_disk_gib if base else 0),
+        min_disk=_min_disk(server, base),
         min_ram=base.min_ram_mib if base else 0,
         **fields,
     )
+
+
+def _min_disk(server: Server, base: Image | None) -> int:
+    """Of servers whose root disk is a volume the snapshots know their sizes."""
+    if server.is_volume_backed:
+        return 0
+    return max(server.root_gib, base.min_disk_gib if base else 0)
 
 
 async def _base(request: Request, server: Server) -> Image | None:

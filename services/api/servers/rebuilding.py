@@ -13,13 +13,15 @@ from common.db.stores import keypairs, quotas
 from common.db.stores import servers as store
 from common.db.stores.quotas import UNLIMITED
 from common.db.stores.servers import PlacedServer
+from common.domain import block_devices
 from common.domain.actions import REBUILD
 from common.domain.server import Server
 from common.errors import InvalidInput, NotFound, OverQuota
 from common.neighbours.image import Image
+from services.api import versions
 from services.api.actions import check, start_action
 from services.api.request import Request
-from services.api.servers import access_ip, files, images, names
+from services.api.servers import access_ip, files, images, names, reserving
 from services.api.servers.sealing import sealed_secrets
 from services.api.targets import server_not_found
 
@@ -46,15 +48,16 @@ async def rebuild(request: Request) -> tuple[PlacedServer, str]:
         raise InvalidInput("preserve_ephemeral: the host makes all disks of a server anew.")
     await _check_quotas(request, server, asked)
     image = await images.fetch(request, asked["imageRef"])
-    images.check(
-        image,
-        {"memory_mib": server.memory_mib, "root_gib": server.root_gib},
-        zero_disk_allowed=request.can(images.ZERO_DISK),
-    )
+    sizes = {"memory_mib": server.memory_mib, "root_gib": server.root_gib}
+    state: dict[str, Any] = {}
+    if server.is_volume_backed:
+        state = await _onto_volume(request, server, image, sizes)
+    else:
+        images.check(image, sizes, zero_disk_allowed=request.can(images.ZERO_DISK))
     columns = {
         **{_COLUMNS[key]: value for key, value in asked.items() if key in _COLUMNS},
         **access_ip.columns(asked),
-        **_of_image(image),
+        **_of_image(image, server),
         **await _key(request, asked),
     }
     if "OS-DCF:diskConfig" in asked:
@@ -63,7 +66,7 @@ async def rebuild(request: Request) -> tuple[PlacedServer, str]:
         )
     password: str = asked.get("adminPass") or names.password()
     secrets = sealed_secrets(request, password, asked.get("personality", []))
-    await start_action(request, REBUILD, secrets, columns=columns)
+    await start_action(request, REBUILD, {**secrets, **state}, columns=columns)
     now = await store.server_get(request.app.pool, server.uuid)
     if now is None:
         raise server_not_found(server.uuid)
@@ -83,9 +86,29 @@ async def _check_quotas(request: Request, server: Server, asked: dict[str, Any])
     files.check(injected, limits)
 
 
-def _of_image(image: Image) -> dict[str, Any]:
+async def _onto_volume(
+    request: Request, server: Server, image: Image, sizes: dict[str, Any]
+) -> dict[str, Any]:
+    """Input of the workflow for a server whose root disk is a volume. Before volumes could be
+    written anew the image had to be the one that the volume was made of."""
+    root = block_devices.root(server.block_devices)
+    assert root is not None, "it is volume-backed"
+    if server.trusted_certs or request.body["rebuild"].get("trusted_image_certificates"):
+        raise InvalidInput(
+            "Image certificate validation is not supported for volume-backed servers."
+        )
+    if request.v >= versions.REIMAGE_VOLUME:
+        images.check_on_volume(image, sizes, root.size or 0)
+        return {"reimage": image.id}
+    volume = await reserving.find(request, root.volume_id or "")
+    if volume.image_metadata.get("image_id") != image.id:
+        raise InvalidInput("Unable to rebuild with a different image for a volume-backed server.")
+    return {}
+
+
+def _of_image(image: Image, server: Server) -> dict[str, Any]:
     return {
-        "image_ref": image.id,
+        "image_ref": None if server.is_volume_backed else image.id,
         "image_properties": image.properties,
         "kernel_id": image.properties.get("kernel_id", ""),
         "ramdisk_id": image.properties.get("ramdisk_id", ""),

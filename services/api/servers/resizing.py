@@ -63,9 +63,10 @@ def _checked(flavor: dict[str, Any] | None, flavorid: Any, server: Server) -> di
         raise InvalidInput(f"Flavor {flavorid} could not be found.")
     if flavor["flavorid"] == server.flavorid:
         raise InvalidInput("When resizing, instances must change flavor!")
-    if flavor["root_gib"] == 0 and server.root_gib != 0:
+    on_volume = server.is_volume_backed
+    if flavor["root_gib"] == 0 and server.root_gib != 0 and not on_volume:
         raise InvalidInput("Resize to a flavor without a disk is not allowed.")
-    for disk in ("root_gib", "ephemeral_gib"):
+    for disk in ("ephemeral_gib",) if on_volume else ("root_gib", "ephemeral_gib"):
         if flavor[disk] < getattr(server, disk):
             raise InvalidInput(
                 f"Flavor {flavor['flavorid']} has a smaller disk than the server: "

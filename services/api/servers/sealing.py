@@ -15,6 +15,11 @@ from common.domain.guest_data.secrets import GuestSecrets, injected_files
 from services.api.request import Request
 
 
+def sealed_token(request: Request) -> dict[str, str]:
+    """For the state of a workflow that makes something in the requester's name."""
+    return {"sealed_token": seal(request.ctx.token, request.app.settings.sealing_key)}
+
+
 def sealed_secrets(
     request: Request, password: str | None, files: Sequence[dict[str, Any]] = ()
 ) -> dict[str, str]:

@@ -24,7 +24,7 @@ from common.errors import MusterError, NotFound, Unavailable, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
 from services.conductor.reconcilers.beginning import MOST, begin
-from services.conductor.workflows import attaching, making_volumes, ports, volumes
+from services.conductor.workflows import attaching, making_volumes, ports, snapshotting, volumes
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +126,8 @@ async def _volumes_of(deps: Deps, row: Row) -> list[str]:
 
 
 async def _snapshot(deps: Deps, row: Row) -> bool:
-    await deps.volume.delete_snapshot(row.detail["id"])
+    volume_id, image_id = row.detail["volume_id"], row.detail["image_id"]
+    await snapshotting.settle(deps.volume, deps.image, volume_id, image_id)
     return True
 
 

@@ -29,6 +29,7 @@ from services.conductor.workflows.revert_resize import REVERT_RESIZE
 from services.conductor.workflows.shelve import SHELVE
 from services.conductor.workflows.shelve_offload import SHELVE_OFFLOAD
 from services.conductor.workflows.snapshot_volume import SNAPSHOT_VOLUME
+from services.conductor.workflows.snapshot_volumes import SNAPSHOT_VOLUMES
 from services.conductor.workflows.soft_delete import SOFT_DELETE
 from services.conductor.workflows.start import START
 from services.conductor.workflows.stop import STOP
@@ -69,6 +70,7 @@ DEFINITIONS: dict[str, Definition] = {
         REVERT_RESIZE,
         SHELVE,
         SHELVE_OFFLOAD,
+        SNAPSHOT_VOLUMES,
         SOFT_DELETE,
         START,
         STOP,

@@ -1,13 +1,14 @@
-"""Let a guest see that a volume of its server has grown; its states do not change.
+"""Let a guest see that volumes of its server have grown; its states do not change.
 
-    extend   the host enlarges the disk; a guest that is off finds it enlarged when it starts
+    extend   the host enlarges the disks; a guest that is off finds them enlarged when it starts
              undo: the volume service hears that it failed, where it waits for that
 
-Input: state {"device": the disk}.
+Input: state {"devices": disks}.
 """
 
 from __future__ import annotations
 
+from common.domain.block_devices import BlockDevice
 from common.errors import MusterError
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
@@ -18,33 +19,44 @@ _NEW_SIZE = "extend_new_size"
 """Key of a volume's metadata while the volume service waits for the host."""
 
 
+def _disks(context: Context) -> list[BlockDevice]:
+    """Those that the server still has."""
+    found = [volumes.disk(context.server, uuid) for uuid in context.state["devices"]]
+    return [device for device in found if device is not None and device.volume_id is not None]
+
+
 async def extend(context: Context) -> None:
-    started, server, volume = context.deps.clock.monotonic(), context.server, context.deps.volume
-    device = volumes.disk(server, context.state["device"])
-    if device is not None and device.volume_id is not None:
-        found = await volume.volume(device.volume_id)
-        size_gib = int(found.metadata.get(_NEW_SIZE, found.size_gib))
-        if server.host is not None:
-            await context.command(
-                "extend_volume",
-                host=server.host,
-                generation=server.generation,
-                volume_id=device.volume_id,
-                size_gib=size_gib,
-            )
-        if found.status == "extending":
-            await volume.extend_completed(device.volume_id)
-        context.change_device(device, size=size_gib)
+    started, server = context.deps.clock.monotonic(), context.server
+    for device in _disks(context):
+        await _extend(context, device)
     context.event(EVENT, server.host, started)
+
+
+async def _extend(context: Context, device: BlockDevice) -> None:
+    server, volume = context.server, context.deps.volume
+    assert device.volume_id is not None, "only such"
+    found = await volume.volume(device.volume_id)
+    size_gib = int(found.metadata.get(_NEW_SIZE, found.size_gib))
+    if server.host is not None:
+        await context.command(
+            "extend_volume",
+            host=server.host,
+            generation=server.generation,
+            volume_id=device.volume_id,
+            size_gib=size_gib,
+        )
+    if found.status == "extending":
+        await volume.extend_completed(device.volume_id)
+    context.change_device(device, size=size_gib)
 
 
 async def extend_undo(context: Context) -> None:
     """The volume service that waits for the host is told that it failed."""
-    device = volumes.disk(context.server, context.state["device"])
-    if device is None or device.volume_id is None:
-        return
-    if (await context.deps.volume.volume(device.volume_id)).status == "extending":
-        await context.deps.volume.extend_completed(device.volume_id, error=True)
+    volume = context.deps.volume
+    for device in _disks(context):
+        assert device.volume_id is not None, "only such"
+        if (await volume.volume(device.volume_id)).status == "extending":
+            await volume.extend_completed(device.volume_id, error=True)
 
 
 def failed(context: Context) -> None:

@@ -7,6 +7,8 @@ could be answered. Crash story: an upload that is repeated finds the image activ
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from common.db.stores.commit import Leftover
 from common.domain.states import TaskState
 from common.errors import Conflict, MusterError
@@ -31,6 +33,18 @@ async def upload(context: Context, image_id: str) -> None:
     await context.command(
         "upload_snapshot", host=server.host, generation=server.generation, image_id=image_id
     )
+
+
+async def describe(context: Context, image_id: str, properties: dict[str, str]) -> None:
+    """Finish an image that has no data of its own but says what servers of it are made of."""
+    image = context.deps.image
+    found = await image.patch(image_id, add=properties)
+    if found.status == "queued":
+        await image.upload(image_id, _nothing())
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 async def remove(context: Context, image_id: str | None) -> None:

@@ -41,8 +41,6 @@ async def make(context: Context, device: BlockDevice) -> BlockDevice:
 
 
 async def _create(context: Context, device: BlockDevice) -> Volume:
-    key = context.deps.settings.sealing_key
-    sealed = context.state.get(REQUESTER)
     context.lease.check()
     return await context.deps.volume.create_volume(
         device.size,
@@ -51,8 +49,14 @@ async def _create(context: Context, device: BlockDevice) -> Volume:
         snapshot_id=device.snapshot_id,
         volume_type=device.volume_type,
         metadata={MARK: str(device.uuid)},
-        token=None if sealed is None else unseal(sealed, key),
+        token=requester_token(context),
     )
+
+
+def requester_token(context: Context) -> str | None:
+    """What is made with it is the requester's, not the service's own."""
+    sealed = context.state.get(REQUESTER)
+    return None if sealed is None else unseal(sealed, context.deps.settings.sealing_key)
 
 
 async def _made_before(context: Context, device: BlockDevice) -> Volume | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from common.db.stores.claims import Claim, Purpose, Ratios, Resources
 from common.db.stores.commit import CLAIMED_HOST, CLAIMED_NODE, Leftover
+from common.domain.requested import requested
 from common.domain.server import Server
 from common.errors import Bug, HostCommandFailed, NotFound, NoValidHost, Unavailable
 from common.messages.base import Message
@@ -47,15 +48,22 @@ async def claim_host(
     server = context.server
     if flavor is not None:
         server = with_flavor(server, flavor)
+    wanted = requested(
+        server.flavor.get("extra_specs", {}),
+        server.image_properties,
+        vcpus=server.vcpus,
+        memory_mib=server.memory_mib,
+        disk_gib=server.disk_gib,
+    )
     selected: Message = context.proposal or await context.call_scheduler(
         SelectHost(
             request_id=context.workflow.request_id,
             workflow_id=context.workflow.id,
             server_uuid=str(server.uuid),
             project_id=server.project_id,
-            vcpus=server.vcpus,
-            memory_mib=server.memory_mib,
-            disk_gib=server.disk_gib,
+            vcpus=wanted.vcpus,
+            memory_mib=wanted.memory_mib,
+            disk_gib=wanted.disk_gib,
             purpose=purpose,
             flavor=server.flavor,
             image_id=server.image_ref,
@@ -77,7 +85,7 @@ async def claim_host(
     context.changes.claim = Claim(
         hosts=[selected.host, *selected.alternates],
         purpose=purpose,
-        resources=Resources(server.vcpus, server.memory_mib, server.disk_gib),
+        resources=Resources(wanted.vcpus, wanted.memory_mib, wanted.disk_gib),
         ratios=Ratios(
             cpu=settings.cpu_allocation_ratio,
             ram=settings.ram_allocation_ratio,

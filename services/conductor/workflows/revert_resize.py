@@ -19,6 +19,7 @@ from common.domain.states import VmState
 from common.errors import Conflict, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
+from services.conductor.engine.remains import with_reason
 from services.conductor.workflows import moving, placing, ports, volumes
 
 EVENT = "compute_revert_resize"
@@ -50,14 +51,18 @@ async def drop(context: Context) -> None:
 
 
 async def drop_undo(context: Context) -> None:
-    """A run that died, or whose answer was lost, may have dropped it."""
+    """A run that died, or whose answer was lost, may have dropped it; then the server is the
+    source's guest, and so are its volumes."""
     state, server = context.state, context.server
-    if server.host is None or server.host == state["source"] or state.get("dropped"):
+    if server.host is None or server.host == state["source"]:
         return
-    try:
-        await context.command("guest_info", host=server.host, generation=server.generation)
-    except NotFound:
-        state.update(generation=server.last_generation + 1, dropped=True)
+    if not state.get("dropped"):
+        try:
+            await context.command("guest_info", host=server.host, generation=server.generation)
+        except NotFound:
+            state.update(generation=server.last_generation + 1, dropped=True)
+    if state.get("dropped"):
+        await volumes.attach_at(context, state["source"])
 
 
 def _back_at_source(context: Context) -> None:
@@ -154,8 +159,10 @@ def failed(context: Context) -> None:
     if context.state.get("dropped"):
         context.change_server(vm_state=VmState.ERROR, fault=context.fault(error))
         _back_at_source(context)
+        volumes.adopt(context)
         moving.migration(context, status="error")
         context.changes.leftovers.append(Leftover("ports", {}, context.reason))
+        context.changes.leftovers += with_reason(volumes.left(context), error)
 
 
 REVERT_RESIZE = Definition(

@@ -31,11 +31,13 @@ from services.scheduler.filters import (
     num_instances,
     ram,
     requested_host,
+    resource_classes,
     retry,
     same_host,
     server_group_affinity,
     server_group_anti_affinity,
     simple_cidr_affinity,
+    traits,
 )
 from services.scheduler.hosts import Flags, Hosts, Request
 
@@ -63,6 +65,8 @@ FILTERS = (
     Filter("ComputeFilter (down)", compute.alive),
     Filter("ComputeFilter (disabled)", compute.enabled),
     Filter("AvailabilityZoneFilter", availability_zone.in_zone),
+    Filter("ResourceClassFilter", resource_classes.offers, when_forced=True),
+    Filter("TraitFilter", traits.has, when_forced=True, needs_facts=traits.asked),
     Filter("IsolatedHostsFilter", isolated_hosts.fits, optional=True),
     Filter(
         "AggregateMultiTenancyIsolation", aggregate_multi_tenancy_isolation.admits, optional=True

@@ -24,6 +24,22 @@ def _group(v: int) -> Body:
     return {"server_group": {"name": "walked", **policy}}
 
 
+def _create(v: int) -> Body:
+    networks = {"networks": "none"} if v >= 37 else {}
+    return {"server": {"name": "walked", "flavorRef": "1", "imageRef": _UUID, **networks}}
+
+
+def _evacuate(v: int) -> Body:
+    return {"evacuate": {} if v >= 14 else {"onSharedStorage": False}}
+
+
+def _migrate_live(v: int) -> Body:
+    if v >= 25:
+        return {"os-migrateLive": {"host": None, "block_migration": "auto"}}
+    wanted = {"host": None, "block_migration": False, "disk_over_commit": False}
+    return {"os-migrateLive": wanted}
+
+
 EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "POST /flavors": {"flavor": {"name": "walked", "ram": 1, "vcpus": 1, "disk": 0}},
     "PUT /flavors/{flavor_id}": {"flavor": {"description": None}},
@@ -43,16 +59,16 @@ EXAMPLES: dict[str, Body | Callable[[int], Body]] = {
     "PUT /os-hosts/{id}": {"status": "enable"},
     "PUT /os-quota-sets/{project_id}": {"quota_set": {}},
     "PUT /os-quota-class-sets/{id}": {"quota_class_set": {}},
-    "POST /servers": {
-        "server": {"name": "walked", "flavorRef": "1", "imageRef": _UUID, "networks": "none"}
-    },
+    "POST /servers": _create,
     "PUT /servers/{server_id}": {"server": {"name": "walked"}},
     "POST /servers/{server_id}/action#reboot": {"reboot": {"type": "SOFT"}},
-    "POST /servers/{server_id}/action#evacuate": {"evacuate": {}},
+    "POST /servers/{server_id}/action#evacuate": _evacuate,
     "POST /servers/{server_id}/action#rebuild": {"rebuild": {"imageRef": _UUID}},
     "POST /servers/{server_id}/action#resize": {"resize": {"flavorRef": "2"}},
-    "POST /servers/{server_id}/action#os-migrateLive": {
-        "os-migrateLive": {"host": None, "block_migration": "auto"}
+    "POST /servers/{server_id}/action#os-migrateLive": _migrate_live,
+    "POST /servers/{server_id}/os-volume_attachments": {"volumeAttachment": {"volumeId": _UUID}},
+    "PUT /servers/{server_id}/os-volume_attachments/{id}": {
+        "volumeAttachment": {"volumeId": _UUID}
     },
     "POST /servers/{server_id}/action#changePassword": {"changePassword": {"adminPass": "x"}},
     "POST /servers/{server_id}/action#createImage": {"createImage": {"name": "i"}},

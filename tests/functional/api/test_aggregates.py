@@ -80,6 +80,7 @@ async def test_metadata(deployment: Deployment) -> None:
     [
         ("GET", "/os-aggregates/0", None, 404),
         ("GET", "/os-aggregates/x", None, 400),
+        ("GET", "/os-aggregates/-1", None, 404),
         ("DELETE", "/os-aggregates/99999999999999999999", None, 404),
         ("POST", "/os-aggregates", {"aggregate": {}}, 400),
         ("POST", "/os-aggregates", {"aggregate": {"name": "a", "availability_zone": "b:c"}}, 400),

@@ -25,6 +25,7 @@ async def test_list(deployment: Deployment) -> None:
     assert both <= set(await listed())
     assert ("list-2", "conductor", "internal") not in await listed("?zone=nova")
     assert await listed("?zone=mars") == []
+    assert both <= set(await listed("?zone="))
 
 
 async def test_what_a_host_has_and_who_uses_it(deployment: Deployment) -> None:

@@ -86,6 +86,8 @@ async def test_version_headers_are_echoed(deployment: Deployment) -> None:
     [
         ("compute 2.300", 406, "compute 2.300"),
         ("compute 3.0", 406, "compute 3.0"),
+        (f"compute 2.{'9' * 4301}", 406, f"compute 2.{'9' * 4301}"),
+        (f"compute {'9' * 4301}.1", 406, f"compute {'9' * 4301}.1"),
         ("compute 2.01", 400, None),
         ("compute two", 400, None),
         ("compute latest", 200, "compute 2.104"),

@@ -285,3 +285,16 @@ async def test_classes_and_traits(deployment: Deployment) -> None:
     assert (await ask(deployment, "/traits/OTHER")).status == 404
     for query in ("name=x", "associated=perhaps", "other=1"):
         assert (await ask(deployment, f"/traits?{query}")).status == 400
+
+
+@pytest.mark.parametrize(
+    "query", ["resources=VCPU:{}", "resources=VCPU:1&limit={}", "resources=VCPU:0"]
+)
+async def test_endless_numbers_are_refused(deployment: Deployment, query: str) -> None:
+    answer = await ask(deployment, f"/allocation_candidates?{query.format('9' * 4301)}")
+    assert answer.status == 400
+
+
+async def test_endless_versions_are_refused(deployment: Deployment) -> None:
+    answer = await ask(deployment, PROVIDERS, v=f"1.{'9' * 4301}")
+    assert answer.status == 406

@@ -65,6 +65,9 @@ async def test_life(deployment: Deployment, v: int, fields: set[str]) -> None:
     gone = await deployment.call("DELETE", one, user="demo", v=v)
     assert (gone.status, gone.body) == (204, b"")
     assert (await deployment.call("GET", one, user="demo", v=v)).status == 404
+    if v >= 71:
+        server = (await deployment.call("GET", f"/servers/{member}", v=v)).body["server"]
+        assert server["server_groups"] == []
 
 
 async def test_rules(deployment: Deployment) -> None:

@@ -190,6 +190,16 @@ async def test_a_token_ends_with_its_time(consoles: Consoles, server_id: str) ->
         assert await socket.receive_bytes(), "what is open stays open"
 
 
+async def test_a_database_that_does_not_answer(consoles: Consoles, server_id: str) -> None:
+    url, pool = await consoles.url(server_id), consoles.cluster.pool
+    await pool.execute("alter table console_tokens rename to lost")
+    try:
+        assert await consoles.status_of(url) == 503
+    finally:
+        await pool.execute("alter table lost rename to console_tokens")
+    assert await consoles.status_of(url) == 101
+
+
 async def test_a_host_that_does_not_answer(consoles: Consoles, server_id: str) -> None:
     row = await consoles.cluster.row(server_id)
     driver = consoles.cluster.members[row["host"]].service.agents[row["host"]].driver

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local import sweep
+from deploy.local import orphans
 from deploy.local.home import ROOT, Home
 
 COMMAND_TIMEOUT_S = 180.0
@@ -70,4 +70,4 @@ def muster(tmp_path: Path) -> Iterator[Muster]:
     muster = Muster(Home(tmp_path / "home"))
     yield muster
     muster.run("down", "--purge")
-    assert sweep.members_of(muster.home) == []
+    assert orphans.members_of(muster.home) == []

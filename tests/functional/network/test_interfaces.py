@@ -36,9 +36,12 @@ async def test_by_network_with_address_and_tag(network: Network, cluster: Cluste
         "GET", f"/servers/{server_id}/os-interface/{made['port_id']}", version="2.69"
     )
     assert "tag" not in old["interfaceAttachment"]
-    server = await cluster.server(server_id)
-    assert server is not None
-    assert server["security_groups"] == [{"name": "default"}] * 2
+
+    async def once_a_port() -> bool:
+        server = await cluster.server(server_id)
+        return server is not None and server["security_groups"] == [{"name": "default"}] * 2
+
+    await network.until(once_a_port, "the group to show for both ports")
     await cluster.assert_sound()
 
 

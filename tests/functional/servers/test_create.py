@@ -407,7 +407,7 @@ async def test_security_groups_by_name_and_id(stack: Stack) -> None:
     (workflow,) = await stack.workflows(server_id)
     assert workflow["state"]["security_group_ids"] == ids[:2]
     shown = await stack.show(server_id)
-    assert shown["security_groups"] == [{"name": "web"}, {"name": ids[1]}]
+    assert shown["security_groups"] == [{"name": "web"}, {"name": "twin"}]
     answer = await stack.create(security_groups=[{"name": "twin"}])
     assert answer.status == 409
     assert "Multiple security groups found matching 'twin'" in answer.fault()

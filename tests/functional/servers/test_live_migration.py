@@ -50,6 +50,7 @@ async def test_meaning_of_host_and_force(
         "host": fields["host"],
         "force": force,
         "migration_uuid": str(row["uuid"]),
+        "checked_first": v < 34,
     }
     assert (row["migration_type"], row["status"]) == ("live-migration", "accepted")
     assert (row["source_compute"], row["source_generation"]) == ("up", 2)

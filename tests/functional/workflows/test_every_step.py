@@ -249,7 +249,7 @@ async def made_state(cluster: Cluster, server_id: str, state: dict[str, Any]) ->
     if made.pop("first_port", False):
         made["port_id"] = row["network_info"][0]["port_id"]
     if made.pop("disk", False):
-        made["device"] = str(await cluster.pool.fetchval(ANY_DISK, server_id))
+        made["devices"] = [str(await cluster.pool.fetchval(ANY_DISK, server_id))]
     if made.pop("reimaged", False):
         made["reimage"] = await cluster.image_id()
     if made.pop("image", False):
@@ -302,6 +302,10 @@ async def begin_swap(cluster: Cluster, server_id: str) -> None:
     path = await attached_volume(cluster, server_id)
     status, answer = await cluster.request("PUT", path, body)
     assert status == 202, answer
+
+
+async def begin_image_of_volumes(cluster: Cluster, server_id: str) -> None:
+    await cluster.action(server_id, {"createImage": {"name": "of volumes"}})
 
 
 async def begin_nothing(_cluster: Cluster, _server_id: str) -> None:
@@ -382,6 +386,9 @@ CASES: dict[str, Case] = {
         cleans_up=("report",),
     ),
     "attach_volume": Case(begin_attach, "ACTIVE", "ACTIVE"),
+    "snapshot_volumes": Case(
+        begin_image_of_volumes, "ACTIVE", "ACTIVE", records="createImage", disks=root_volume
+    ),
     "detach_volume": Case(
         begin_detach, "ACTIVE", "ACTIVE", ("attach_volume",), cleans_up=("release",)
     ),
@@ -542,9 +549,13 @@ async def nothing_left(cluster: Cluster) -> AsyncIterator[None]:
     await wait_for(lambda: no_guests(cluster), 20, "every guest to be gone")
     assert not [*cluster.scratch.glob("compute/*/drives/*")], "config drives go with their guests"
     await cluster.assert_sound()
+    snapshots = await cluster.volumes.snapshots()
+    for snapshot in snapshots:
+        await cluster.volumes.call("DELETE", f"/snapshots/{snapshot['id']}")
     for volume in await cluster.volumes.every():
         assert volume["status"] == "available", volume
-        assert MARK not in volume["metadata"], f"made and left: {volume}"
+        if volume["id"] not in {snapshot["volume_id"] for snapshot in snapshots}:
+            assert MARK not in volume["metadata"], f"made and left: {volume}"
         await cluster.volumes.call("DELETE", f"/volumes/{volume['id']}")
 
 

@@ -15,7 +15,7 @@ from common.bus.topology import DEAD, SCHEDULER
 from common.config.scheduler import SchedulerSettings
 from common.config.settings import Settings
 from common.db.pool import Pool
-from common.db.stores import claims
+from common.db.stores import aggregates, claims
 from common.db.stores.claims import Claim, Release, Resources
 from common.db.stores.commit import Changes, Outcome, commit
 from common.messages.scheduler import HostSelected, SelectHost
@@ -27,6 +27,7 @@ from tests.integration.scheduler.rows import (
     DOWN,
     FORCED_DOWN,
     RATIOS,
+    add_group,
     add_host,
     add_server,
     add_workflow,
@@ -321,6 +322,87 @@ async def test_zones(pool: Pool, start: Start, caller: MemoryBus) -> None:
     assert (await ask(caller, await add_server(pool), availability_zone="nova")).host == "a"
     answer = await ask(caller, await add_server(pool), availability_zone="west")
     assert answer.eliminated == {"AvailabilityZoneFilter": 1}
+
+
+async def test_zones_and_aggregates_are_those_of_the_hosts(
+    pool: Pool, start: Start, caller: MemoryBus
+) -> None:
+    for host in ("a", "b"):
+        await add_host(pool, host)
+    west = await aggregates.create(pool, uuid4(), "west", "west")
+    await aggregates.update(pool, west.id, metadata={"ssd": "true"}, default_zone="nova")
+    await aggregates.add_host(pool, west.id, "b", default_zone="nova")
+    await start(enabled_filters=["AggregateInstanceExtraSpecsFilter"])
+    answer = await ask(caller, await add_server(pool), availability_zone="west")
+    assert (answer.host, answer.availability_zone) == ("b", "west")
+    fast = {"name": "fast", "extra_specs": {"ssd": "true"}}
+    answer = await ask(caller, await add_server(pool), flavor=fast)
+    assert answer.eliminated == {"AggregateInstanceExtraSpecsFilter": 1}
+    assert answer.host == "b"
+
+
+async def test_what_hosts_have_in_common_is_read_again_before_a_no(
+    pool: Pool, start: Start, caller: MemoryBus
+) -> None:
+    await add_host(pool, "a")
+    await start(facts_max_age_s=LONG_S, snapshot_max_age_s=LONG_S)
+    server, x86 = await add_server(pool), {"hw_architecture": "x86_64"}
+    answer = await ask(caller, server, image_properties=x86)
+    assert answer.eliminated == {"ImagePropertiesFilter": 1}
+    await pool.execute(
+        "update compute_nodes set supported_instances = $1", [["x86_64", "simulated", "hvm"]]
+    )
+    assert (await ask(caller, server, image_properties=x86)).host == "a"
+
+
+async def test_a_filter_there_is_not_is_refused_at_the_start(start: Start) -> None:
+    with pytest.raises(ValueError, match="NoSuchFilter"):
+        await start(enabled_filters=["NoSuchFilter"])
+
+
+async def test_busy_hosts_are_avoided(pool: Pool, start: Start, caller: MemoryBus) -> None:
+    for host in ("a", "b"):
+        await add_host(pool, host)
+    for host in ("a", "b"):
+        server = await add_server(pool)
+        assert await claim(pool, server, HostSelected(host=host)) == host
+        if host == "a":
+            await add_workflow(pool, server)
+    await start(promise_s=0, snapshot_max_age_s=0)
+    assert {(await ask(caller, await add_server(pool))).host for _ in range(5)} == {"b"}
+
+
+async def test_members_of_a_group_see_each_other_before_they_have_claimed(
+    pool: Pool, start: Start, caller: MemoryBus
+) -> None:
+    for host in ("a", "b", "c"):
+        await add_host(pool, host)
+    await start(snapshot_max_age_s=LONG_S, promise_s=LONG_S)
+    apart, together = await add_group(pool, "anti-affinity"), await add_group(pool, "affinity")
+
+    async def place_in(group: UUID) -> tuple[UUID, str | None]:
+        server = await add_server(pool, group=group)
+        return server, (await ask(caller, server, server_group=str(group))).host
+
+    answers = [await place_in(apart) for _ in range(3)]
+    assert sorted(str(host) for _, host in answers) == ["a", "b", "c"]
+    # A fourth is not refused because of what was only promised.
+    assert (await place_in(apart))[1] is not None
+    one = {(await place_in(together))[1] for _ in range(4)}
+    assert len(one) == 1
+
+
+async def test_a_group_that_is_full_says_so(pool: Pool, start: Start, caller: MemoryBus) -> None:
+    for host in ("a", "b"):
+        await add_host(pool, host)
+    await start()
+    group = await add_group(pool, "anti-affinity")
+    for host in ("a", "b"):
+        await claim(pool, await add_server(pool, group=group), HostSelected(host=host))
+    answer = await ask(caller, await add_server(pool, group=group), server_group=str(group))
+    assert answer.eliminated == {"ServerGroupAntiAffinityFilter": 2}
+    gone = await ask(caller, await add_server(pool), server_group=str(uuid4()))
+    assert gone.host is not None
 
 
 async def test_a_scheduler_that_dies_in_mid_question_is_replaced(

@@ -1,4 +1,4 @@
-"""The load client keeps to this machine, and the stubborn one makes no server twice."""
+"""The load client keeps to this machine, and the retrying one makes no server twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from deploy.chaos.stubborn import Stubborn
+from deploy.chaos.retrying_client import RetryingClient
 from deploy.load.client import Answer, Client, is_local
 from deploy.local.home import Home, LocalClusterError
 
@@ -133,16 +133,16 @@ async def test_a_server_is_made_once_whatever_happens_to_the_answer(
         api(servers, trouble=list(trouble)) as url,
         Client(home_for(tmp_path, url)) as client,
     ):
-        stubborn = Stubborn(client)
-        made, answer = await stubborn.create({"name": "s-1"})
+        retrying = RetryingClient(client)
+        made, answer = await retrying.create({"name": "s-1"})
     assert servers == {made: "s-1"}
     assert answer.status in (200, 202)
-    assert counted.items() <= stubborn.retried.items()
+    assert counted.items() <= retrying.retried.items()
 
 
 async def test_a_refusal_is_an_answer(tmp_path: Path) -> None:
     async with api({}, trouble=["403"]) as url, Client(home_for(tmp_path, url)) as client:
-        stubborn = Stubborn(client)
-        made, answer = await stubborn.create({"name": "s-1"})
+        retrying = RetryingClient(client)
+        made, answer = await retrying.create({"name": "s-1"})
     assert (made, answer.status, answer.reason) == (None, 403, "later")
-    assert not stubborn.retried
+    assert not retrying.retried

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.domain.requested import Requested
 from services.scheduler.filters import FILTERS
 from services.scheduler.hosts import Group, Kind, Request
 from services.scheduler.placement import no_valid_host
@@ -33,6 +34,10 @@ REMOVED_BY = {
     ),
     "SameHostFilter": (Host("bad"), replace(SMALL, same_hosts=frozenset({"good"}))),
     "DifferentHostFilter": (Host("bad"), replace(SMALL, different_hosts=frozenset({"bad"}))),
+    "TraitFilter": (
+        Host("bad", kind=OTHER_KIND),
+        replace(SMALL, requested=Requested(0, 0, 0, required=frozenset({"HW_ARCH_X86_64"}))),
+    ),
     "IsolatedHostsFilter": (Host("isolated"), SMALL),
     "AggregateMultiTenancyIsolation": (
         Host("bad", metadata={"filter_tenant_id2": "red,green"}),
@@ -87,7 +92,16 @@ REMOVED_BY = {
 }
 
 
-@pytest.mark.parametrize("name", [each.name for each in FILTERS])
+def test_what_nobody_offers_is_found_nowhere() -> None:
+    wanted = replace(SMALL, requested=Requested(0, 0, 0, others=frozenset({"PCPU"})))
+    for request in (wanted, replace(wanted, force_host="good")):
+        plan = plan_for(hosts_of(GOOD), request)
+        assert plan.eliminated == {"ResourceClassFilter": 1}
+
+
+@pytest.mark.parametrize(
+    "name", [each.name for each in FILTERS if each.name != "ResourceClassFilter"]
+)
 def test_each_filter_removes_what_it_is_for_and_says_so(name: str) -> None:
     bad, request = REMOVED_BY[name]
     hosts = hosts_of(bad, GOOD)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from common.bus.topology import SCHEDULER
 from common.domain.block_devices import BlockDevice, is_volume_backed
+from common.domain.requested import requested
 from common.domain.server import disk_gib
 from common.messages.scheduler import SelectHost
 from services.api.actions import publish_wake_up
@@ -30,15 +31,22 @@ def place_and_wake(
     """For each new server with these columns; the answer of the request does not wait for it."""
     app, request_id = request.app, request.ctx.request_id
     root_gib = 0 if is_volume_backed(disks) else columns["root_gib"]
+    wanted = requested(
+        columns["flavor"].get("extra_specs", {}),
+        columns["image_properties"],
+        vcpus=columns["vcpus"],
+        memory_mib=columns["memory_mib"],
+        disk_gib=disk_gib(root_gib, columns["ephemeral_gib"], columns["swap_mib"]),
+    )
     for uuid, workflow_id in workflow_ids.items():
         question = SelectHost(
             request_id=request_id,
             workflow_id=workflow_id,
             server_uuid=str(uuid),
             project_id=columns["project_id"],
-            vcpus=columns["vcpus"],
-            memory_mib=columns["memory_mib"],
-            disk_gib=disk_gib(root_gib, columns["ephemeral_gib"], columns["swap_mib"]),
+            vcpus=wanted.vcpus,
+            memory_mib=wanted.memory_mib,
+            disk_gib=wanted.disk_gib,
             flavor=columns["flavor"],
             image_id=columns["image_ref"],
             image_properties=columns["image_properties"],

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from common.auth.sealing import seal
 from common.db.stores import servers as store
 from common.db.stores.servers import NewServer
 from services.api.request import Request
@@ -18,7 +17,7 @@ from services.api.servers import names, reserving
 from services.api.servers.creating.asked import Asked
 from services.api.servers.creating.planned import MOST_AT_ONCE, Plan
 from services.api.servers.creating.waking import place_and_wake
-from services.api.servers.sealing import sealed_secrets
+from services.api.servers.sealing import sealed_secrets, sealed_token
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ async def write(request: Request, plan: Plan) -> Created:
     ids = [app.ids.uuid() for _ in range(min(asked.most, MOST_AT_ONCE))]
     columns = {**plan.columns, "reservation_id": names.reservation_id(app.ids.uuid())}
     password = asked.admin_password or names.password()
+    makes_volumes = any(disk.is_made_here for disk in plan.disks)
     async with reserving.reserved(request, ids[0], list(plan.volumes.values())) as attachments:
         workflow_ids = await store.servers_create(
             app.pool,
@@ -48,7 +48,7 @@ async def write(request: Request, plan: Plan) -> Created:
             common=columns,
             workflow_state={
                 **plan.workflow_state,
-                **_for_volumes(request, plan),
+                **(sealed_token(request) if makes_volumes else {}),
                 **sealed_secrets(request, password, asked.files),
             },
             request_id=request.ctx.request_id,
@@ -69,14 +69,6 @@ async def write(request: Request, plan: Plan) -> Created:
         security_groups=asked.group_names,
         auto_disk_config=columns["auto_disk_config"],
     )
-
-
-def _for_volumes(request: Request, plan: Plan) -> dict[str, str]:
-    """A build that makes volumes does so in the requester's name."""
-    if not any(disk.is_made_here for disk in plan.disks):
-        return {}
-    key = request.app.settings.sealing_key
-    return {"sealed_token": seal(request.ctx.token, key)}
 
 
 def _named(asked: Asked, ids: list[UUID]) -> list[NewServer]:

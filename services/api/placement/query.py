@@ -12,8 +12,9 @@ from uuid import UUID
 
 from common.db.pool import Pool
 from common.db.stores.claims import Ratios
-from common.db.stores.inventories import COLUMNS, TRAITS
-from services.api.identifiers import parse_uuid
+from common.db.stores.inventories import COLUMNS
+from common.domain.traits import TRAITS
+from services.api.identifiers import parse_number, parse_uuid
 from services.api.placement import versions
 from services.api.placement.errors import PlacementError, not_found
 from services.api.request import RequestContext
@@ -82,11 +83,12 @@ def _amounts(texts: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in (each for text in texts for each in text.split(",")):
         name, _, amount = part.partition(":")
-        if not (amount.isascii() and amount.isdigit() and int(amount) > 0):
+        number = parse_number(amount)
+        if not number:
             raise PlacementError(400, f"Badly formed resources parameter: '{part}'.")
         if name not in COLUMNS:
             raise PlacementError(400, f"Invalid resource class in resources parameter: {name}")
-        found[name] = int(amount)
+        found[name] = number
     return found
 
 

@@ -20,7 +20,7 @@ from deploy.load.client import Refused, Unreachable
 Listing = Callable[[], Awaitable[set[str]]]
 
 
-class Departures:
+class ListPoller:
     """Tells when servers are gone from a list; `run()` must be running meanwhile."""
 
     def __init__(

@@ -35,7 +35,7 @@ def members_of(home: Home) -> list[int]:
     return found
 
 
-def end_leftovers(home: Home, first: signal.Signals = signal.SIGTERM) -> int:
+def end_orphans(home: Home, first: signal.Signals = signal.SIGTERM) -> int:
     """Ask what is left to end, then make it; the number of processes found."""
     count = len(members_of(home))
     for number in (first, signal.SIGKILL):

@@ -17,7 +17,7 @@ PAUSE_S = 0.25
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
-class Stubborn:
+class RetryingClient:
     """Requests that go on until they are answered for good; bound them by a timeout outside."""
 
     def __init__(self, client: Client) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from common.bus.memory import MemoryBroker, MemoryBus
 from common.bus.port import Delivery, Queue, QueueKind
 from common.messages.workflow import RunWorkflow
-from deploy.local.gate import Gate, GatedBus, GatedClock
+from deploy.local.freezing import FreezableBus, FreezableClock, Gate
 from tests.support.wait import wait_for
 
 WORK = Queue("gate-test", QueueKind.WORK)
@@ -16,7 +16,7 @@ MESSAGE = RunWorkflow(workflow_id=1, server_uuid="s")
 
 async def test_a_frozen_service_neither_hears_nor_speaks_nor_wakes() -> None:
     broker, gate, heard = MemoryBroker(), Gate(), list[str]()
-    frozen, other = GatedBus(MemoryBus(broker), gate), MemoryBus(broker)
+    frozen, other = FreezableBus(MemoryBus(broker), gate), MemoryBus(broker)
     await frozen.start()
     await other.start()
 
@@ -24,7 +24,7 @@ async def test_a_frozen_service_neither_hears_nor_speaks_nor_wakes() -> None:
         heard.append(delivery.message.TYPE)
 
     async def sleep_then_speak() -> None:
-        await GatedClock(gate).sleep(0)
+        await FreezableClock(gate).sleep(0)
         heard.append("woke")
         await frozen.publish(WORK, MESSAGE)
 

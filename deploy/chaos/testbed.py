@@ -1,4 +1,4 @@
-"""What a chaos run stands on: a throw-away cluster, a client, its database, its switches.
+"""What a chaos run works on: a throw-away cluster, a client, its database, its switches.
 
 Owns: the settings such a cluster has, and looking at all of it at once.
 May not: do anything to it by itself. Crash story: see deploy/load/throwaway.py.
@@ -48,8 +48,8 @@ class Timers:
         )
 
 
-class Ground:
-    """Made by `standing_on`."""
+class Testbed:
+    """Made by `running_testbed`."""
 
     def __init__(self, home: Home, client: Client, pool: Pool) -> None:
         self.home = home
@@ -131,11 +131,11 @@ def database_of(home: Home) -> DatabaseSettings:
 
 
 @asynccontextmanager
-async def standing_on(home: Home, *, connections: int = 60) -> AsyncIterator[Ground]:
+async def running_testbed(home: Home, *, connections: int = 60) -> AsyncIterator[Testbed]:
     """Client and database sessions for as long as the block runs."""
     async with Client(home, connections=connections) as client:
         pool = await create_pool(database_of(home), application="muster-chaos", min_size=0)
         try:
-            yield Ground(home, client, pool)
+            yield Testbed(home, client, pool)
         finally:
             await close_pool(pool)

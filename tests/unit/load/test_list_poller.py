@@ -9,7 +9,7 @@ import pytest
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks
 from deploy.load.client import Unreachable
-from deploy.load.departures import Departures
+from deploy.load.list_poller import ListPoller
 from tests.support.wait import wait_for
 
 
@@ -42,19 +42,19 @@ class CountingClock(Clock):
         await super().sleep(seconds)
 
 
-def departures(
+def poller(
     listed: Listed, patience_s: float = 60.0, clock: Clock | None = None
-) -> tuple[Departures, Tasks]:
+) -> tuple[ListPoller, Tasks]:
     clock = clock or Clock()
-    made = Departures(listed, clock, interval_s=0.001, patience_s=patience_s)
+    made = ListPoller(listed, clock, interval_s=0.001, patience_s=patience_s)
     tasks = Tasks(clock)
-    tasks.spawn("departures", made.run())
+    tasks.spawn("poller", made.run())
     return made, tasks
 
 
 async def test_who_leaves_the_list_is_told() -> None:
     listed = Listed("a", "b")
-    made, tasks = departures(listed)
+    made, tasks = poller(listed)
     a = tasks.spawn("a", made.wait("a"))
     b = tasks.spawn("b", made.wait("b"))
     await wait_for(lambda: listed.asked > 2)
@@ -67,7 +67,7 @@ async def test_who_leaves_the_list_is_told() -> None:
 
 async def test_a_list_asked_for_before_somebody_waited_says_nothing_about_them() -> None:
     listed = Listed("a")
-    made, tasks = departures(listed)
+    made, tasks = poller(listed)
     tasks.spawn("a", made.wait("a"))
     listed.answering.clear()
     asked = listed.asked
@@ -84,7 +84,7 @@ async def test_a_list_asked_for_before_somebody_waited_says_nothing_about_them()
 
 async def test_nothing_is_asked_while_nobody_waits() -> None:
     listed, clock = Listed(), CountingClock()
-    made, tasks = departures(listed, clock=clock)
+    made, tasks = poller(listed, clock=clock)
     await asyncio.wait_for(made.wait("x"), 5)
     asked, turns = listed.asked, clock.turns
     await wait_for(lambda: clock.turns > turns + 3)
@@ -95,7 +95,7 @@ async def test_nothing_is_asked_while_nobody_waits() -> None:
 async def test_a_short_outage_of_the_list_is_waited_out_and_counted() -> None:
     listed = Listed("a")
     listed.reachable = False
-    made, tasks = departures(listed)
+    made, tasks = poller(listed)
     a = tasks.spawn("a", made.wait("a"))
     await wait_for(lambda: made.failed_polls > 2)
     listed.present.clear()
@@ -107,7 +107,7 @@ async def test_a_short_outage_of_the_list_is_waited_out_and_counted() -> None:
 async def test_a_long_outage_is_told_to_all_who_wait() -> None:
     listed = Listed("a")
     listed.reachable = False
-    made, tasks = departures(listed, patience_s=0.01)
+    made, tasks = poller(listed, patience_s=0.01)
     with pytest.raises(Unreachable):
         await asyncio.wait_for(made.wait("a"), 5)
     await tasks.stop()

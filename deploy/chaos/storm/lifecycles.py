@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from deploy.chaos.ground import Ground
+from deploy.chaos.retrying_client import RetryingClient
 from deploy.chaos.storm.plan import Life, Operation, Plan
 from deploy.chaos.storm.tally import Tally
-from deploy.chaos.stubborn import Stubborn
+from deploy.chaos.testbed import Testbed
 from deploy.load.boots import server_body
 from deploy.load.client import Refused, Unreachable
 
@@ -71,19 +71,19 @@ ENDS: dict[str, Callable[[Server, Server], bool]] = {
 class Watch:
     """One list of all servers of a storm, asked for again and again, for everybody who waits."""
 
-    def __init__(self, ground: Ground, prefix: str) -> None:
-        self._ground = ground
+    def __init__(self, testbed: Testbed, prefix: str) -> None:
+        self._testbed = testbed
         self._query = f"name=%5E{prefix}"
         self._asked_at = float("-inf")
         self.servers: dict[str, Server] = {}
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        clock = self._ground.clock
+        clock = self._testbed.clock
         while True:
             began = clock.monotonic()
             try:
-                found = await self._ground.client.server_list(self._query, detail=True)
+                found = await self._testbed.client.server_list(self._query, detail=True)
             except (Unreachable, Refused):
                 pass  # the next one will do
             else:
@@ -93,7 +93,7 @@ class Watch:
 
     async def until(self, uuid: str, good: Callable[[Server], bool]) -> Server | None:
         """The server as soon as it is `good`, by a list asked for from now on; None: it is gone."""
-        clock = self._ground.clock
+        clock = self._testbed.clock
         since = clock.monotonic()
         while True:
             if self._asked_at >= since:
@@ -110,21 +110,21 @@ class Watch:
 class Lives:
     """All servers of one plan."""
 
-    def __init__(self, ground: Ground, plan: Plan, prefix: str, tally: Tally) -> None:
-        self._ground = ground
-        self._clock = ground.clock
+    def __init__(self, testbed: Testbed, plan: Plan, prefix: str, tally: Tally) -> None:
+        self._testbed = testbed
+        self._clock = testbed.clock
         self._plan = plan
         self._prefix = prefix
         self._tally = tally
         self._flavors: list[str] = []
-        self.stubborn = Stubborn(ground.client)
-        self.watch = Watch(ground, prefix)
+        self.retrying = RetryingClient(testbed.client)
+        self.watch = Watch(testbed, prefix)
         self.unfinished = len(plan.lives)
 
     async def run(self) -> None:
         """Return when every life is over."""
-        body = await server_body(self._ground.client, FLAVORS[0], "cirros", "private")
-        flavors = (await self._ground.client.get("/flavors"))["flavors"]
+        body = await server_body(self._testbed.client, FLAVORS[0], "cirros", "private")
+        flavors = (await self._testbed.client.get("/flavors"))["flavors"]
         ids = {flavor["name"]: flavor["id"] for flavor in flavors}
         self._flavors = [ids[name] for name in FLAVORS]
         await asyncio.gather(
@@ -136,7 +136,7 @@ class Lives:
 
     async def _live(self, life: Life, body: dict[str, Any]) -> None:
         await self._clock.sleep(life.born_s)
-        made, answer = await self.stubborn.create(body)
+        made, answer = await self.retrying.create(body)
         if made is None:
             self._tally.refused[f"build: {answer.status}"] += 1
         else:
@@ -215,7 +215,7 @@ class Lives:
 
     async def _ask(self, uuid: str, kind: str, resize: Any = None) -> bool:
         body = resize if kind == "resize" else BODIES[kind]
-        answer = await self.stubborn.ask("POST", f"/servers/{uuid}/action", body)
+        answer = await self.retrying.ask("POST", f"/servers/{uuid}/action", body)
         if answer.status >= 300:
             self._tally.refused[f"{kind}: {answer.status}"] += 1
             return False
@@ -225,7 +225,7 @@ class Lives:
     async def delete(self, uuid: str) -> None:
         """Return when it is gone."""
         self._tally.asked["delete"] += 1
-        answer = await self.stubborn.ask("DELETE", f"/servers/{uuid}")
+        answer = await self.retrying.ask("DELETE", f"/servers/{uuid}")
         if answer.status not in (204, 404):
             self._tally.refused[f"delete: {answer.status}"] += 1
             return

@@ -40,7 +40,7 @@ class Gate:
         await self._open.wait()
 
 
-class GatedClock(Clock):
+class FreezableClock(Clock):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
@@ -49,7 +49,7 @@ class GatedClock(Clock):
         await self._gate.passage()
 
 
-class GatedBus(Bus):
+class FreezableBus(Bus):
     """`bus`, with every sending and every delivery through the gate."""
 
     def __init__(self, bus: Bus, gate: Gate) -> None:
