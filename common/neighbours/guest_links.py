@@ -12,7 +12,8 @@ from common.domain import guest_data
 from common.domain.guest_data.facts import Address, Link
 from common.domain.network_info import vifs
 from common.domain.server import Server
-from common.neighbours.network import NetworkClient, Port, Subnet
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port, Subnet
 
 
 async def guest_links(network: NetworkClient, server: Server) -> list[Link]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.domain.actions import ATTACH_INTERFACE, DETACH_INTERFACE
 from common.domain.network_info import vifs
 from common.errors import NotFound
-from common.neighbours.network import Port
+from common.neighbours.network_records import Port
 from services.api.actions import check, start_action
 from services.api.operation import Operation, Reply
 from services.api.request import Request

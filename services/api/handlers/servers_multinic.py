@@ -9,7 +9,7 @@ from typing import Any
 
 from common.domain.actions import ADD_FIXED_IP, REMOVE_FIXED_IP
 from common.errors import Conflict, InvalidInput, NotFound
-from common.neighbours.network import FixedIp, Port
+from common.neighbours.network_records import FixedIp, Port
 from services.api import versions
 from services.api.actions import action_operation, check
 from services.api.operation import Reply

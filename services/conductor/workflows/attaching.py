@@ -14,7 +14,8 @@ from typing import Any
 from common.db.stores.commit import Leftover
 from common.domain.server import Server
 from common.errors import Conflict, NotFound, Unsupported
-from common.neighbours.network import NetworkClient, Port
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
 

@@ -18,7 +18,8 @@ from common.db.stores.commit import Leftover
 from common.domain.network_info import Vif
 from common.domain.server import Server
 from common.errors import HostCommandFailed, NotFound
-from common.neighbours.network import NetworkClient, Port, PortRequest
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port, PortRequest
 from services.conductor.engine.context import Context
 
 ACTIVE = "ACTIVE"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.errors import Conflict, Forbidden, InvalidInput
-from common.neighbours.network import SecurityGroup
+from common.neighbours.network_records import SecurityGroup
 from services.api.servers.creating.asked_networks import (
     AUTO,
     DEFAULT_GROUP,
