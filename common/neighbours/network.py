@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from common.auth.session import ServiceSession
+from common.domain.server import Server
 from common.neighbours.network_records import (
+    FixedIp,
     FloatingIp,
     Network,
     Port,
     PortRequest,
     SecurityGroup,
+    SecurityGroupRule,
     Subnet,
     read_floating_ip,
     read_network,
@@ -24,7 +27,20 @@ from common.neighbours.network_records import (
     read_security_group,
     read_subnet,
 )
+from common.neighbours.paths import part
 from common.neighbours.responses import accepted
+
+__all__ = [
+    "FixedIp",
+    "FloatingIp",
+    "Network",
+    "NetworkClient",
+    "Port",
+    "PortRequest",
+    "SecurityGroup",
+    "SecurityGroupRule",
+    "Subnet",
+]
 
 _SERVICE = "network"
 
@@ -96,6 +112,12 @@ class NetworkClient:
             params["network_id"] = network_id
         return [read_port(p) for p in await self._list("ports", params, token)]
 
+    async def ports_of(self, server: Server) -> list[Port]:
+        """The ports of one server. Anybody can write its id into a port of their own, so only those
+        of its project are its."""
+        params: _Query = {"device_id": str(server.uuid), "project_id": server.project_id}
+        return [read_port(p) for p in await self._list("ports", params, None)]
+
     async def port(self, port_id: str, *, token: str | None = None) -> Port:
         """One port by id; raises `NotFound`."""
         return read_port(await self._get("port", port_id, token))
@@ -120,13 +142,15 @@ class NetworkClient:
         if "host_id" in changes:
             changes["binding:host_id"] = changes.pop("host_id")
         status, body = await self._session.request(
-            _SERVICE, "PUT", f"/v2.0/ports/{port_id}", json={"port": changes}
+            _SERVICE, "PUT", f"/v2.0/ports/{part(port_id)}", json={"port": changes}
         )
         return read_port(accepted(_SERVICE, status, body, 200)["port"])
 
     async def delete_port(self, port_id: str) -> None:
         """Repeatable: a port that is gone is deleted."""
-        status, body = await self._session.request(_SERVICE, "DELETE", f"/v2.0/ports/{port_id}")
+        status, body = await self._session.request(
+            _SERVICE, "DELETE", f"/v2.0/ports/{part(port_id)}"
+        )
         accepted(_SERVICE, status, body, 204, 404)
 
     async def security_groups(
@@ -159,7 +183,7 @@ class NetworkClient:
 
     async def auto_topology(self, project_id: str, *, token: str | None = None) -> str:
         """The id of the network a project gets by itself; raises `Conflict` when it cannot."""
-        path = f"/v2.0/auto-allocated-topology/{project_id}"
+        path = f"/v2.0/auto-allocated-topology/{part(project_id)}"
         status, body = await self._session.request(_SERVICE, "GET", path, token=token)
         topology = accepted(_SERVICE, status, body, 200)["auto_allocated_topology"]
         return str(topology["id"])
@@ -177,7 +201,7 @@ class NetworkClient:
 
     async def _get(self, kind: str, resource_id: str, token: str | None) -> dict[str, Any]:
         status, body = await self._session.request(
-            _SERVICE, "GET", f"/v2.0/{kind}s/{resource_id}", token=token
+            _SERVICE, "GET", f"/v2.0/{kind}s/{part(resource_id)}", token=token
         )
         found: dict[str, Any] = accepted(_SERVICE, status, body, 200)[kind]
         return found

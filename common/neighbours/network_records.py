@@ -1,7 +1,7 @@
-"""Networks, ports, security groups and floating addresses as the network service answers them.
+"""Records of the network service as Muster uses them.
 
-Owns: their records as Muster uses them, and reading them. May not: call anything.
-Crash story: none.
+Owns: their shape, and reading them from the service's answers. May not: call the service.
+Crash story: none, values.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ REQUIREMENTS = {
     "openstack": (),
     "sdk": ("openstacksdk==4.22.0",),
     "nova": ("python-novaclient==18.13.1", "python-openstackclient==10.5.0"),
-    # Its collection openstack.cloud 2.5.0 needs `openstack.version`, which later ones do not import.
+    # Its collection openstack.cloud 2.5.0 needs `openstack.version`, not imported by later ones.
     "ansible": ("ansible==12.3.0", "openstacksdk==4.14.0"),
     "rally": ("rally-openstack==4.1.0",),
     "horizon": horizon.REQUIREMENTS,

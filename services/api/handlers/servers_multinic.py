@@ -21,7 +21,7 @@ _UNTIL = versions.before(versions.ADDRESS_ACTIONS_GONE)
 
 
 async def _ports(request: Request) -> list[Port]:
-    return await request.app.network.ports(device_id=str(request.server.server.uuid))
+    return await request.app.network.ports_of(request.server.server)
 
 
 def _body(fixed_ip: FixedIp) -> dict[str, Any]:

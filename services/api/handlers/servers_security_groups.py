@@ -60,7 +60,7 @@ async def remove(request: Request) -> Reply:
 
 
 async def _ports(request: Request, placed: PlacedServer) -> list[Port]:
-    return await request.app.network.ports(device_id=str(placed.server.uuid))
+    return await request.app.network.ports_of(placed.server)
 
 
 async def _of_ports(request: Request, ports: list[Port]) -> list[SecurityGroup]:

@@ -97,6 +97,8 @@ class Pipeline:
         router: Router,
         authenticator: Authenticator,
         rate_limit: RateLimit,
+        *,
+        database: DatabaseOutage,
         www_authenticate_url: str,
     ) -> None:
         self._deps = deps
@@ -104,7 +106,7 @@ class Pipeline:
         self._authenticator = authenticator
         self._rate_limit = rate_limit
         self._addresses = Addresses(deps.settings.api)
-        self._database = DatabaseOutage(deps.pool, deps.clock, deps.tasks)
+        self._database = database
         self._validators = Validators()
         self._www_authenticate_url = www_authenticate_url
         self._max_body_bytes = deps.settings.api.max_body_bytes

@@ -77,7 +77,7 @@ async def _take_made(context: Context, host: str) -> Port:
 
 async def _made_by_this(context: Context) -> list[Port]:
     """Lowest id first."""
-    found = await context.deps.network.ports(device_id=str(context.server.uuid))
+    found = await context.deps.network.ports_of(context.server)
     mine = [p for p in found if p.profile.get(ports.ATTACHMENT) == context.workflow.id]
     return sorted(mine, key=lambda port: port.id)
 

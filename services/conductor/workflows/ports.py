@@ -116,7 +116,7 @@ async def _made_before(context: Context) -> dict[int, Port]:
     """Ports of earlier attempts by their place; of doubles the one with the lowest id stays."""
     server, network = context.server, context.deps.network
     brought = _user_ports(server.requested_networks)
-    ports = await network.ports(device_id=str(server.uuid))
+    ports = await network.ports_of(server)
     made: dict[int, Port] = {}
     surplus: list[Port] = []
     for port in sorted(ports, key=lambda port: port.id):
@@ -138,7 +138,7 @@ async def unplug(context: Context) -> None:
     requested = server.requested_networks
     if not server.network_info and not (isinstance(requested, list) and requested):
         return
-    ports = await network.ports(device_id=str(server.uuid))
+    ports = await network.ports_of(server)
     context.lease.check()  # they may be another run's by now
     await asyncio.gather(*(give_back(network, port) for port in ports))
 
@@ -173,7 +173,7 @@ async def settle(network: NetworkClient, server: Server) -> None:
     """Make the network service agree with a server at rest: its ports are those it shows, bound to
     its host; a deleted one has none."""
     shown = {vif["port_id"] for vif in server.network_info} if server.deleted_at is None else set()
-    for port in await network.ports(device_id=str(server.uuid)):
+    for port in await network.ports_of(server):
         if port.id in shown:
             if port.host_id != (server.host or ""):
                 await network.update_port(port.id, host_id=server.host or "")
