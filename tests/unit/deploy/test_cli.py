@@ -79,10 +79,11 @@ def test_a_wrong_setting_is_named_with_its_variable(
 def test_a_database_that_is_not_there_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MUSTER_DATABASE__URL", "postgresql://muster@127.0.0.1:1/muster")
+    monkeypatch.setenv("MUSTER_DATABASE__URL", "postgresql://m:hunter2@127.0.0.1:1/muster")
     assert run(["db", "current"]) == 1
     problem = capsys.readouterr().err
     assert "MUSTER_DATABASE__URL" in problem
+    assert "hunter2" not in problem
     assert problem.count("\n") == 1
 
 
