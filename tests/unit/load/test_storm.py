@@ -72,10 +72,15 @@ EXPECTED = {
     "made twice": "twice",
     "lost": "lost",
     "claim missing": "lost",
+    "attachment missing": "lost",
+    "attachment wrong": "lost",
+    "volume lost": "lost",
+    "guest differs": "lost",
     "not shown": "lost",
     "not there": "lost",
     "stuck": "stuck",
     "unexplained": "other",
+    "crowded": "other",
 }
 """Whatever else can be broken is a leak."""
 
