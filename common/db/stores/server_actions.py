@@ -9,7 +9,7 @@ together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -251,17 +251,24 @@ async def begin_within_quota(
 
 
 async def begin_with_disk(
-    pool: Pool, uuid: UUID, action: Action, *, disk: BlockDevice, **rest: Any
+    pool: Pool,
+    uuid: UUID,
+    action: Action,
+    *,
+    disk: Callable[[Sequence[BlockDevice]], BlockDevice],
+    **rest: Any,
 ) -> int | None:
     """`begin_action` for one that gives the server a disk, whose volume its request has reserved.
-    Raises `InvalidInput` when the server has the volume already, `Conflict` when the request was
-    given up, and the volume with it."""
-    volume_id, request_id = disk.volume_id or "", rest["requester"].request_id
+    `disk` says which, or refuses, by the disks that the server has by then: its row is locked, so
+    requests that come at once see each other's. Raises `InvalidInput` when the server has the
+    volume already, `Conflict` when the request was given up, and the volume with it."""
     async with pool.acquire() as connection, connection.transaction():
         workflow_id = await begin_action(connection, uuid, action, **rest)
         if workflow_id is None:
             return None
-        if not await block_devices.add(connection, uuid, disk):
+        new = disk(await block_devices.of_server(connection, uuid))
+        volume_id, request_id = new.volume_id or "", rest["requester"].request_id
+        if not await block_devices.add(connection, uuid, new):
             raise InvalidInput(f"Invalid volume: volume {volume_id} already attached")
         if not await leftovers.redeem(connection, uuid, volume_id, request_id):
             raise Conflict(f"The request to attach volume {volume_id} has taken too long.")
