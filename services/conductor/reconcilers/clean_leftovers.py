@@ -61,11 +61,16 @@ async def clean_leftovers(deps: Deps) -> int:
 
 
 async def _ports(deps: Deps, row: Row) -> bool:
-    """Not over when the server has been moved meanwhile: its ports may have been bound back."""
+    """Not over when the server has been moved meanwhile: its ports may have been bound back. What a
+    workflow makes, that has begun since the row was taken, is not among the ports asked for before
+    it was seen that there is none."""
+    found = await deps.network.ports(device_id=str(row.server_uuid))
+    if not await store.at_rest(deps.pool, row.server_uuid):
+        return False
     placed = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
     if placed is None:
         return True
-    await ports.settle(deps.network, placed.server)
+    await ports.settle(deps.network, placed.server, found)
     after = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
     return (
         after is not None
