@@ -12,12 +12,13 @@ from common.domain import guest_data
 from common.domain.guest_data.facts import Address, Link
 from common.domain.network_info import vifs
 from common.domain.server import Server
-from common.neighbours.network import NetworkClient, Port, Subnet
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port, Subnet
 
 
 async def guest_links(network: NetworkClient, server: Server) -> list[Link]:
     """In the order in which the server has its ports; those it does not show yet come last."""
-    ports = await network.ports(device_id=str(server.uuid))
+    ports = await network.ports_of(server)
     if not ports:
         return []
     subnet_ids = sorted({ip.subnet_id for port in ports for ip in port.fixed_ips if ip.subnet_id})

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from common.auth.session import ServiceSession
+from common.neighbours.paths import part
 from common.neighbours.responses import accepted
 
 _FIXED = frozenset(
@@ -57,7 +57,7 @@ class ImageClient:
 
     async def get(self, image_id: str, *, token: str | None = None) -> Image:
         """Raises `NotFound` for an unknown image or one the caller may not see."""
-        path = f"/v2/images/{quote(image_id, safe='')}"
+        path = f"/v2/images/{part(image_id)}"
         status, body = await self._session.request("image", "GET", path, token=token)
         return _image(accepted("image", status, body, 200))
 
@@ -97,7 +97,7 @@ class ImageClient:
 
     async def upload(self, image_id: str, chunks: AsyncIterable[bytes]) -> None:
         """Give a queued image its data; raises `Conflict` when it has some already."""
-        path = f"/v2/images/{quote(image_id, safe='')}/file"
+        path = f"/v2/images/{part(image_id)}/file"
         status, body = await self._session.upload("image", path, chunks)
         accepted("image", status, body, 204)
 
@@ -135,7 +135,7 @@ class ImageClient:
         status, body = await self._session.request(
             "image",
             "PATCH",
-            f"/v2/images/{quote(image_id, safe='')}",
+            f"/v2/images/{part(image_id)}",
             json=changes,
             headers={"Content-Type": _PATCH_TYPE},
             token=token,
@@ -147,7 +147,7 @@ class ImageClient:
     ) -> None:
         """Repeatable: an image that is gone is deleted, unless `missing_ok` says that this is a
         `NotFound`. Raises `Forbidden` for a protected one."""
-        path = f"/v2/images/{quote(image_id, safe='')}"
+        path = f"/v2/images/{part(image_id)}"
         status, body = await self._session.request("image", "DELETE", path, token=token)
         accepted("image", status, body, 204, *((404,) if missing_ok else ()))
 

@@ -1,124 +1,48 @@
 """The network service: networks, ports and security groups of servers.
 
-Owns: their records as Muster uses them, and the calls on them. May not: cache.
+Owns: the calls on them; their records are network_records.py's. May not: cache.
 Crash story: `create_port` is the only call that is not repeatable by itself; a workflow that
-repeats the step first looks for ports that already name the server (`ports(device_id=...)`).
+repeats the step first looks for the ports it has (`ports_of`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from common.auth.session import ServiceSession
+from common.domain.server import Server
+from common.neighbours.network_records import (
+    FixedIp,
+    FloatingIp,
+    Network,
+    Port,
+    PortRequest,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    read_floating_ip,
+    read_network,
+    read_port,
+    read_security_group,
+    read_subnet,
+)
+from common.neighbours.paths import part
 from common.neighbours.responses import accepted
 
+__all__ = [
+    "FixedIp",
+    "FloatingIp",
+    "Network",
+    "NetworkClient",
+    "Port",
+    "PortRequest",
+    "SecurityGroup",
+    "SecurityGroupRule",
+    "Subnet",
+]
+
 _SERVICE = "network"
-
-
-@dataclass(frozen=True)
-class Network:
-    id: str
-    name: str
-    project_id: str
-    shared: bool
-    external: bool
-    admin_state_up: bool
-    subnet_ids: tuple[str, ...]
-    mtu: int | None
-    port_security_enabled: bool
-
-
-@dataclass(frozen=True)
-class Subnet:
-    id: str
-    network_id: str
-    cidr: str
-    ip_version: int
-    gateway_ip: str | None
-    enable_dhcp: bool = True
-    ipv6_address_mode: str | None = None
-    dns_nameservers: tuple[str, ...] = ()
-    host_routes: tuple[tuple[str, str], ...] = ()
-    """(destination, next hop)."""
-
-
-@dataclass(frozen=True)
-class FixedIp:
-    ip_address: str
-    subnet_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Port:
-    id: str
-    name: str
-    network_id: str
-    project_id: str
-    device_id: str
-    device_owner: str
-    status: str
-    admin_state_up: bool
-    mac_address: str
-    fixed_ips: tuple[FixedIp, ...]
-    security_group_ids: tuple[str, ...]
-    host_id: str
-    """"" while unbound."""
-    vif_type: str
-    vnic_type: str
-    profile: dict[str, Any] = field(default_factory=dict, hash=False)
-    """The binding profile, which only administrators see."""
-
-
-@dataclass(frozen=True)
-class SecurityGroupRule:
-    id: str
-    security_group_id: str
-    direction: str
-    ethertype: str
-    protocol: str | None
-    port_range_min: int | None
-    port_range_max: int | None
-    remote_group_id: str | None
-    remote_ip_prefix: str | None
-
-
-@dataclass(frozen=True)
-class SecurityGroup:
-    id: str
-    name: str
-    project_id: str
-    description: str = ""
-    rules: tuple[SecurityGroupRule, ...] = ()
-
-
-@dataclass(frozen=True)
-class FloatingIp:
-    id: str
-    floating_ip_address: str
-    fixed_ip_address: str | None
-    port_id: str | None
-    network_id: str = ""
-    """Where it comes from."""
-    device_id: str = ""
-    """The server that it leads to, as far as the network service says."""
-
-
-@dataclass(frozen=True)
-class PortRequest:
-    """A port to create for a server. None leaves the choice to the service."""
-
-    network_id: str
-    project_id: str
-    device_id: str
-    device_owner: str
-    host_id: str | None = None
-    fixed_ip: str | None = None
-    security_group_ids: Sequence[str] | None = None
-    mac_address: str | None = None
-    name: str = ""
-    profile: dict[str, Any] | None = None
 
 
 class NetworkClient:
@@ -148,11 +72,11 @@ class NetworkClient:
             params["project_id"] = project_id
         if shared is not None:
             params["shared"] = str(shared)
-        return [network(n) for n in await self._list("networks", params, token)]
+        return [read_network(n) for n in await self._list("networks", params, token)]
 
     async def network(self, network_id: str, *, token: str | None = None) -> Network:
         """One network by id; raises `NotFound`."""
-        return network(await self._get("network", network_id, token))
+        return read_network(await self._get("network", network_id, token))
 
     async def subnets(
         self, ids: Sequence[str] = (), *, network_id: str | None = None
@@ -161,7 +85,7 @@ class NetworkClient:
         params: dict[str, str | list[str]] = {"id": list(ids)} if ids else {}
         if network_id is not None:
             params["network_id"] = network_id
-        return [_subnet(s) for s in await self._list("subnets", params, None)]
+        return [read_subnet(s) for s in await self._list("subnets", params, None)]
 
     async def ports(
         self,
@@ -186,23 +110,29 @@ class NetworkClient:
             params["fixed_ips"] = [f"ip_address={address}" for address in ip_addresses]
         if network_id is not None:
             params["network_id"] = network_id
-        return [_port(p) for p in await self._list("ports", params, token)]
+        return [read_port(p) for p in await self._list("ports", params, token)]
+
+    async def ports_of(self, server: Server) -> list[Port]:
+        """The ports of one server. Anybody can write its id into a port of their own, so only those
+        of its project are its."""
+        params: _Query = {"device_id": str(server.uuid), "project_id": server.project_id}
+        return [read_port(p) for p in await self._list("ports", params, None)]
 
     async def port(self, port_id: str, *, token: str | None = None) -> Port:
         """One port by id; raises `NotFound`."""
-        return _port(await self._get("port", port_id, token))
+        return read_port(await self._get("port", port_id, token))
 
     async def create_port(self, request: PortRequest) -> Port:
         """Not repeatable: look for the server's ports before creating one again."""
         body = {"port": _port_body(request)}
-        return _port((await self._post("/v2.0/ports", body))["port"])
+        return read_port((await self._post("/v2.0/ports", body))["port"])
 
     async def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """All or none, in the order asked for."""
         if not requests:
             return []
         body = {"ports": [_port_body(request) for request in requests]}
-        return [_port(port) for port in (await self._post("/v2.0/ports", body))["ports"]]
+        return [read_port(port) for port in (await self._post("/v2.0/ports", body))["ports"]]
 
     async def update_port(self, port_id: str, **changes: Any) -> Port:
         """Change a port's own fields, e.g. `device_id`, `device_owner`, `host_id`.
@@ -212,13 +142,15 @@ class NetworkClient:
         if "host_id" in changes:
             changes["binding:host_id"] = changes.pop("host_id")
         status, body = await self._session.request(
-            _SERVICE, "PUT", f"/v2.0/ports/{port_id}", json={"port": changes}
+            _SERVICE, "PUT", f"/v2.0/ports/{part(port_id)}", json={"port": changes}
         )
-        return _port(accepted(_SERVICE, status, body, 200)["port"])
+        return read_port(accepted(_SERVICE, status, body, 200)["port"])
 
     async def delete_port(self, port_id: str) -> None:
         """Repeatable: a port that is gone is deleted."""
-        status, body = await self._session.request(_SERVICE, "DELETE", f"/v2.0/ports/{port_id}")
+        status, body = await self._session.request(
+            _SERVICE, "DELETE", f"/v2.0/ports/{part(port_id)}"
+        )
         accepted(_SERVICE, status, body, 204, 404)
 
     async def security_groups(
@@ -233,7 +165,7 @@ class NetworkClient:
         if project_id is not None:
             params["project_id"] = project_id
         found = await self._list("security-groups", params, token)
-        return [security_group(group) for group in found]
+        return [read_security_group(group) for group in found]
 
     async def security_group_names(self, ids: Sequence[str]) -> dict[str, str]:
         """Names by id, of those that exist."""
@@ -247,11 +179,11 @@ class NetworkClient:
         if not port_ids:
             return []
         found = await self._list("floatingips", {"port_id": list(port_ids)}, None)
-        return [floating_ip(each) for each in found]
+        return [read_floating_ip(each) for each in found]
 
     async def auto_topology(self, project_id: str, *, token: str | None = None) -> str:
         """The id of the network a project gets by itself; raises `Conflict` when it cannot."""
-        path = f"/v2.0/auto-allocated-topology/{project_id}"
+        path = f"/v2.0/auto-allocated-topology/{part(project_id)}"
         status, body = await self._session.request(_SERVICE, "GET", path, token=token)
         topology = accepted(_SERVICE, status, body, 200)["auto_allocated_topology"]
         return str(topology["id"])
@@ -269,7 +201,7 @@ class NetworkClient:
 
     async def _get(self, kind: str, resource_id: str, token: str | None) -> dict[str, Any]:
         status, body = await self._session.request(
-            _SERVICE, "GET", f"/v2.0/{kind}s/{resource_id}", token=token
+            _SERVICE, "GET", f"/v2.0/{kind}s/{part(resource_id)}", token=token
         )
         found: dict[str, Any] = accepted(_SERVICE, status, body, 200)[kind]
         return found
@@ -317,90 +249,3 @@ def _port_body(request: PortRequest) -> dict[str, Any]:
         ),
     }
     return {name: value for name, value in body.items() if value is not None}
-
-
-def network(body: dict[str, Any]) -> Network:
-    return Network(
-        id=body["id"],
-        name=body.get("name") or "",
-        project_id=body.get("project_id") or body.get("tenant_id") or "",
-        shared=bool(body.get("shared")),
-        external=bool(body.get("router:external")),
-        admin_state_up=body.get("admin_state_up", True),
-        subnet_ids=tuple(body.get("subnets", ())),
-        mtu=body.get("mtu"),
-        port_security_enabled=body.get("port_security_enabled", True),
-    )
-
-
-def _subnet(body: dict[str, Any]) -> Subnet:
-    return Subnet(
-        id=body["id"],
-        network_id=body["network_id"],
-        cidr=body["cidr"],
-        ip_version=body["ip_version"],
-        gateway_ip=body.get("gateway_ip"),
-        enable_dhcp=body.get("enable_dhcp", True),
-        ipv6_address_mode=body.get("ipv6_address_mode"),
-        dns_nameservers=tuple(body.get("dns_nameservers") or ()),
-        host_routes=tuple(
-            (route["destination"], route["nexthop"]) for route in body.get("host_routes") or ()
-        ),
-    )
-
-
-def floating_ip(body: dict[str, Any]) -> FloatingIp:
-    return FloatingIp(
-        id=body["id"],
-        floating_ip_address=body["floating_ip_address"],
-        fixed_ip_address=body.get("fixed_ip_address"),
-        port_id=body.get("port_id"),
-        network_id=body.get("floating_network_id") or "",
-        device_id=(body.get("port_details") or {}).get("device_id") or "",
-    )
-
-
-def security_group(body: dict[str, Any]) -> SecurityGroup:
-    return SecurityGroup(
-        id=body["id"],
-        name=body["name"],
-        project_id=body.get("project_id") or body.get("tenant_id", ""),
-        description=body.get("description") or "",
-        rules=tuple(security_group_rule(rule) for rule in body.get("security_group_rules", ())),
-    )
-
-
-def security_group_rule(body: dict[str, Any]) -> SecurityGroupRule:
-    return SecurityGroupRule(
-        id=body["id"],
-        security_group_id=body["security_group_id"],
-        direction=body["direction"],
-        ethertype=body["ethertype"],
-        protocol=body.get("protocol"),
-        port_range_min=body.get("port_range_min"),
-        port_range_max=body.get("port_range_max"),
-        remote_group_id=body.get("remote_group_id"),
-        remote_ip_prefix=body.get("remote_ip_prefix"),
-    )
-
-
-def _port(body: dict[str, Any]) -> Port:
-    return Port(
-        id=body["id"],
-        name=body.get("name") or "",
-        network_id=body["network_id"],
-        project_id=body.get("project_id") or body.get("tenant_id") or "",
-        device_id=body.get("device_id") or "",
-        device_owner=body.get("device_owner") or "",
-        status=body.get("status") or "",
-        admin_state_up=body.get("admin_state_up", True),
-        mac_address=body.get("mac_address") or "",
-        fixed_ips=tuple(
-            FixedIp(ip["ip_address"], ip.get("subnet_id")) for ip in body.get("fixed_ips", ())
-        ),
-        security_group_ids=tuple(body.get("security_groups", ())),
-        host_id=body.get("binding:host_id") or "",
-        vif_type=body.get("binding:vif_type") or "",
-        vnic_type=body.get("binding:vnic_type") or "normal",
-        profile=body.get("binding:profile") or {},
-    )

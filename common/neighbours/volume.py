@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from common.auth.session import ServiceSession
 from common.errors import NotFound
+from common.neighbours.paths import part
 from common.neighbours.responses import accepted
 from common.neighbours.volume_records import (
     Attachment,
@@ -50,7 +50,7 @@ class VolumeClient:
 
     async def volume(self, volume_id: str, *, token: str | None = None) -> Volume:
         """One volume by id; raises `NotFound`."""
-        return read_volume((await self._get(f"/volumes/{_part(volume_id)}", token=token))["volume"])
+        return read_volume((await self._get(f"/volumes/{part(volume_id)}", token=token))["volume"])
 
     async def volumes(self, *, token: str | None = None, **filters: str) -> list[Volume]:
         """Volumes that match the service's own filters (`name`, `status`, `limit` ...); without a
@@ -92,7 +92,7 @@ class VolumeClient:
     ) -> None:
         """Repeatable: a volume that is gone is deleted, unless `missing_ok` says that this is a
         `NotFound`. Raises `InvalidInput` for one in use."""
-        await self._delete(f"/volumes/{_part(volume_id)}", missing_ok=missing_ok, token=token)
+        await self._delete(f"/volumes/{part(volume_id)}", missing_ok=missing_ok, token=token)
 
     async def begin_detaching(self, volume_id: str, *, token: str | None = None) -> None:
         """From `in-use` to `detaching`, by which the service refuses a second detach."""
@@ -122,7 +122,7 @@ class VolumeClient:
 
     async def snapshot(self, snapshot_id: str, *, token: str | None = None) -> Snapshot:
         """One snapshot by id; raises `NotFound`."""
-        body = await self._get(f"/snapshots/{_part(snapshot_id)}", token=token)
+        body = await self._get(f"/snapshots/{part(snapshot_id)}", token=token)
         return read_snapshot(body["snapshot"])
 
     async def snapshots(self, *, token: str | None = None, **filters: str) -> list[Snapshot]:
@@ -153,18 +153,18 @@ class VolumeClient:
         self, snapshot_id: str, *, token: str | None = None, missing_ok: bool = True
     ) -> None:
         """Repeatable, as `delete_volume`."""
-        await self._delete(f"/snapshots/{_part(snapshot_id)}", missing_ok=missing_ok, token=token)
+        await self._delete(f"/snapshots/{part(snapshot_id)}", missing_ok=missing_ok, token=token)
 
     async def update_snapshot_status(self, snapshot_id: str, status: str, progress: str) -> None:
         """What a host says about a snapshot that it makes or deletes for the service."""
         arguments = {"status": status, "progress": progress}
-        path = f"/snapshots/{_part(snapshot_id)}/action"
+        path = f"/snapshots/{part(snapshot_id)}/action"
         await self._post(path, {"os-update_snapshot_status": arguments}, 202)
 
     async def volume_type(self, name_or_id: str, *, token: str | None = None) -> VolumeType:
         """Raises `NotFound`."""
         try:
-            answer = await self._get(f"/types/{_part(name_or_id)}", token=token)
+            answer = await self._get(f"/types/{part(name_or_id)}", token=token)
             return read_volume_type(answer["volume_type"])
         except NotFound:
             answer = await self._get("/types", {"is_public": "none"}, token=token)
@@ -178,7 +178,7 @@ class VolumeClient:
     async def attachment(self, attachment_id: str) -> Attachment:
         """One attachment by id; raises `NotFound`."""
         return read_attachment(
-            (await self._get(f"/attachments/{_part(attachment_id)}"))["attachment"]
+            (await self._get(f"/attachments/{part(attachment_id)}"))["attachment"]
         )
 
     async def attachments(
@@ -215,19 +215,19 @@ class VolumeClient:
         """Tell which host connects, and get how it does. Repeatable."""
         status, body = await self._request(
             "PUT",
-            f"/attachments/{_part(attachment_id)}",
+            f"/attachments/{part(attachment_id)}",
             json={"attachment": {"connector": dict(connector)}},
         )
         return read_attachment(accepted(_SERVICE, status, body, 200)["attachment"])
 
     async def attachment_complete(self, attachment_id: str) -> None:
         """The host has the volume: it is `in-use` from here on. Repeatable."""
-        path = f"/attachments/{_part(attachment_id)}/action"
+        path = f"/attachments/{part(attachment_id)}/action"
         await self._post(path, {"os-complete": {}}, 204)
 
     async def attachment_delete(self, attachment_id: str) -> None:
         """Repeatable: one that is gone is deleted."""
-        await self._delete(f"/attachments/{_part(attachment_id)}", missing_ok=True)
+        await self._delete(f"/attachments/{part(attachment_id)}", missing_ok=True)
 
     # Calls.
 
@@ -295,13 +295,9 @@ class VolumeClient:
     ) -> Any:
         status, body = await self._request(
             "POST",
-            f"/volumes/{_part(volume_id)}/action",
+            f"/volumes/{part(volume_id)}/action",
             json={action: dict(arguments or {})},
             token=token,
             version=version,
         )
         return accepted(_SERVICE, status, body, 200, 202)
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")

@@ -30,6 +30,7 @@ from services.api.http.pipeline import Pipeline
 from services.api.http.ratelimit import RateLimit
 from services.api.http.router import Router
 from services.api.operation import check_rules
+from services.api.outages import DatabaseOutage
 from services.api.placement.pipeline import PlacementView
 from services.api.policies import all_rules
 from services.api.policy import Policy
@@ -124,15 +125,19 @@ class ApiService:
         if settings.api.policy_file is not None:
             self._tasks.loop("policy-file", POLICY_CHECK_INTERVAL_S, policy.reload_if_changed)
         authenticator = Authenticator(tokens, policy, bad_tokens)
+        database = DatabaseOutage(self._pool, ports.clock, self._tasks)
         auth_url = settings.identity.www_authenticate_url or settings.identity.auth_url
         pipeline = Pipeline(
             deps,
             Router(operations),
             authenticator,
             RateLimit(api.rate_limit_per_s, api.rate_limit_burst, ports.clock),
-            auth_url,
+            database=database,
+            www_authenticate_url=auth_url,
         )
-        placement = PlacementView(deps, authenticator, auth_url)
+        placement = PlacementView(
+            deps, authenticator, database=database, www_authenticate_url=auth_url
+        )
 
         async def answer(http: web.BaseRequest) -> web.StreamResponse:
             """Two APIs share the port: paths of the Placement view, and everything else."""

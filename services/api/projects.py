@@ -6,11 +6,10 @@ Crash story: none.
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import structlog
 
-from common.errors import InvalidInput
+from common.errors import InvalidInput, NotFound
+from common.neighbours.paths import part
 from services.api.request import Request
 
 log = structlog.get_logger(__name__)
@@ -23,9 +22,13 @@ async def require_project(request: Request, project_id: str) -> None:
     """
     if project_id == request.ctx.project_id:
         return
-    path = f"/v3/projects/{quote(project_id, safe='')}"
+    unknown = InvalidInput(f"Project ID {project_id} is not a valid project.")
+    try:
+        path = f"/v3/projects/{part(project_id)}"
+    except NotFound as error:
+        raise unknown from error
     status, _ = await request.app.session.request("identity", "GET", path)
     if status == 404:
-        raise InvalidInput(f"Project ID {project_id} is not a valid project.")
+        raise unknown
     if status != 200:
         log.info("project_not_verified", project_id=project_id, status=status)

@@ -27,7 +27,8 @@ from services.compute import fault_rules
 from services.compute.commands import Commands
 from services.compute.console_listener import ConsoleListener
 from services.compute.consoles import Consoles
-from services.compute.drivers.base import Driver, Gap, GuestEvents, GuestInfo
+from services.compute.drivers.base import Driver, GuestInfo
+from services.compute.drivers.optional import Gap, GuestEvents
 from services.compute.faults import FaultRegistry
 from services.compute.freezing import HostClock
 from services.compute.identity import load_host_id

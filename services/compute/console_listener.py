@@ -24,7 +24,7 @@ from common.config.consoles import HostConsolesSettings
 from common.errors import MusterError, Unavailable
 from common.runtime.ports import Clock, Ids
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Stream
+from services.compute.drivers.optional import Stream
 
 log = structlog.get_logger(__name__)
 

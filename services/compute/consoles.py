@@ -12,8 +12,9 @@ from typing import Any, cast
 from common.domain.consoles import ConsoleProtocol
 from common.errors import StaleGeneration, Unsupported
 from services.compute.console_listener import ConsoleListener, Secrets, Target
-from services.compute.drivers import base
-from services.compute.drivers.base import Driver, Stream
+from services.compute.drivers import optional
+from services.compute.drivers.base import Driver
+from services.compute.drivers.optional import Stream
 from services.compute.freezing import HostClock
 
 
@@ -47,7 +48,7 @@ class Consoles:
         await self.offers_console(uuid, generation, protocol)
 
         async def open_it(secrets: Secrets | None) -> Stream:
-            driver = cast(base.Consoles, self._driver)
+            driver = cast(optional.Consoles, self._driver)
             return await driver.open_console(uuid, generation, protocol, secrets)
 
         target, listener = Target(open_it, self._clock), self._listener

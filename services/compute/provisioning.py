@@ -19,7 +19,8 @@ from common.domain.guest_data.openstack import SEED_BYTES
 from common.domain.states import PowerState
 from common.messages.compute import GuestSpec
 from services.compute import config_drive
-from services.compute.drivers.base import NOTHING, Driver, GuestInfo, Migrate, Provision, Rescue
+from services.compute.drivers.base import NOTHING, Driver, GuestInfo, Provision
+from services.compute.drivers.optional import Migrate, Rescue
 from services.compute.secrets import Secrets
 
 log = structlog.get_logger(__name__)

@@ -33,7 +33,8 @@ from common.messages.compute import (
 )
 from common.runtime.ports import Random
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Driver, Fencing, Gap, GuestInfo
+from services.compute.drivers.base import Driver, GuestInfo
+from services.compute.drivers.optional import Fencing, Gap
 from services.compute.freezing import HostClock
 from services.compute.holds import REASK_S, Holds
 from services.compute.inventory import Inventory

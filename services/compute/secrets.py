@@ -14,7 +14,8 @@ from typing import cast
 
 from common.auth.sealed_boxes import KeyPair
 from common.domain.guest_data.secrets import GuestSecrets
-from services.compute.drivers.base import AdminPassword, Driver
+from services.compute.drivers.base import Driver
+from services.compute.drivers.optional import AdminPassword
 
 
 class Secrets:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, cast
 
 from common.config.settings import Settings
 from common.errors import Conflict, HostCommandFailed, NotFound, Unavailable
-from services.compute.drivers.base import Driver, Snapshot
+from services.compute.drivers.base import Driver
+from services.compute.drivers.optional import Snapshot
 from services.compute.faults import Effect, FaultRegistry
 from services.compute.freezing import HostClock
 

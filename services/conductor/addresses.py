@@ -24,7 +24,7 @@ from common.domain.actions import ANY_STATE, DETACH_INTERFACE
 from common.domain.states import VmState
 from common.errors import MusterError
 from common.messages.network import PortsChanged
-from common.neighbours.network import Port
+from common.neighbours.network_records import Port
 from services.conductor.engine.context import Deps
 from services.conductor.reconcilers.beginning import begin
 from services.conductor.workflows import ports

@@ -39,15 +39,15 @@ _SERVER_PORTS = "compute:"
 @dataclass(frozen=True)
 class Caller:
     server_uuid: UUID
-    project_id: str | None = None
-    """Whose the server must be; None: nobody has said."""
+    project_id: str
+    """Whose the server must be."""
 
 
 class Callers:
     def __init__(self, settings: MetadataSettings, network: NetworkClient, clock: Clock) -> None:
         self._settings = settings
         self._network = network
-        self._by_address: Cache[tuple[str, str | None], UUID | MusterError] = Cache(
+        self._by_address: Cache[tuple[str, str | None], Caller | MusterError] = Cache(
             clock, entries=settings.cache_entries
         )
 
@@ -64,12 +64,12 @@ class Callers:
             found = await self._look_up(*key)
         if isinstance(found, MusterError):
             raise found
-        return Caller(found)
+        return found
 
-    async def _look_up(self, address: str, network_id: str | None) -> UUID | MusterError:
+    async def _look_up(self, address: str, network_id: str | None) -> Caller | MusterError:
         """Also that it is nobody's is remembered, for a moment: who asks in vain asks again."""
         cache_s = self._settings.cache_s
-        found: UUID | MusterError
+        found: Caller | MusterError
         try:
             found = await self._owner(address, network_id)
         except (NotFound, Conflict) as error:
@@ -87,10 +87,10 @@ class Callers:
         given = request.headers.get(SIGNATURE, "")
         if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
             raise Forbidden("Invalid proxy request signature.")
-        try:
-            return Caller(UUID(instance_id), project_id)
-        except ValueError:
-            raise NotFound("No such instance.") from None
+        uuid = _uuid(instance_id)
+        if uuid is None:
+            raise NotFound("No such instance.")
+        return Caller(uuid, project_id)
 
     def _source(self, request: web.BaseRequest) -> tuple[str, str | None]:
         """The address, and its network where somebody trustworthy says it. A proxy appends to
@@ -105,19 +105,33 @@ class Callers:
         except ValueError:
             raise NotFound("The request comes from no address.") from None
 
-    async def _owner(self, address: str, network_id: str | None) -> UUID:
+    async def _owner(self, address: str, network_id: str | None) -> Caller:
+        """Anybody can make a port that names somebody else's server, so the server must be of the
+        port's project."""
         ports = await self._network.ports(ip_addresses=[address], network_id=network_id)
-        owners = {p.device_id for p in ports if p.device_owner.startswith(_SERVER_PORTS)}
+        owners = {
+            Caller(uuid, port.project_id)
+            for port in ports
+            if port.device_owner.startswith(_SERVER_PORTS)
+            and (uuid := _uuid(port.device_id)) is not None
+        }
         if len(owners) > 1:
             raise Conflict("Several guests in different networks have the address of the request.")
         for owner in owners:
-            return UUID(owner)
+            return owner
         raise NotFound("No guest has the address of the request.")
 
 
 def signature(secret: str, instance_id: str) -> str:
     """As the network service's metadata agent makes it."""
     return hmac.new(secret.encode(), instance_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _only(request: web.BaseRequest, header: str) -> str:

@@ -110,7 +110,7 @@ class Requests:
             facts = await self._gathered(placed.server)
             cache_s = self._settings.metadata.cache_s
             self._facts.put(caller.server_uuid, facts, for_s=cache_s)
-        if caller.project_id not in {None, facts.project_id}:
+        if caller.project_id != facts.project_id:
             raise NotFound("No such instance.")
         return facts
 

@@ -28,6 +28,7 @@ def main() -> None:
         security_groups=["sdk"], auto_ip=True, wait=True, meta={"a": "b"},
     )  # fmt: skip
     assert server.status == "ACTIVE", server.status
+    server = cloud.get_server(server.id)  # only this reads its interfaces
     assert server.public_v4, "a floating address shows on the server"
     print("server with a floating address", server.public_v4)
 

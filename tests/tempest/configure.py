@@ -46,8 +46,8 @@ def configuration(home: Home, workspace: Path) -> configparser.ConfigParser:
             "identity": {"uri_v3": f"{auth['auth_url']}/v3", "region": "RegionOne"},
             "identity-feature-enabled": {"api_v2": FALSE, "trust": FALSE, "access_rules": FALSE},
             "service_available": {
-                **dict.fromkeys(("nova", "glance", "neutron"), TRUE),
-                **dict.fromkeys(("cinder", "swift", "horizon"), FALSE),
+                **dict.fromkeys(("nova", "glance", "neutron", "cinder"), TRUE),
+                **dict.fromkeys(("swift", "horizon"), FALSE),
             },
             "enforce_scope": {"nova": FALSE},
             "compute": {
@@ -65,8 +65,6 @@ def configuration(home: Home, workspace: Path) -> configparser.ConfigParser:
             },
             "compute-feature-enabled": {
                 **dict.fromkeys(_FEATURES, TRUE),
-                "volume_backed_live_migration": FALSE,
-                "volume_multiattach": FALSE,
                 "scheduler_enabled_filters": "all",
                 "nova_policy_roles": "admin,manager,member,reader",
             },
@@ -83,6 +81,14 @@ def configuration(home: Home, workspace: Path) -> configparser.ConfigParser:
             },
             "image": patience,
             "image-feature-enabled": {"import_image": FALSE, "manage_locations": FALSE},
+            "volume": {
+                **patience,
+                "catalog_type": "block-storage",
+                "volume_size": "1",
+                "volume_type_multiattach": "multiattach",
+                "max_microversion": "latest",
+            },
+            "volume-feature-enabled": {"snapshot": TRUE, "clone": TRUE, "backup": FALSE},
             "validation": {"run_validation": FALSE},
         }
     )
@@ -95,7 +101,8 @@ _FEATURES = (
     "block_migration_for_live_migration", "can_migrate_between_any_hosts", "vnc_console",
     "spice_console", "rescue", "stable_rescue", "ide_bus", "enable_instance_password",
     "interface_attach", "snapshot", "personality", "config_drive", "metadata_service",
-    "hostname_fqdn_sanitization",
+    "hostname_fqdn_sanitization", "volume_backed_live_migration", "volume_multiattach",
+    "swap_volume",
 )  # fmt: skip
 
 

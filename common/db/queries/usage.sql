@@ -17,9 +17,11 @@ select project_id, sum(hours) as hours, sum(hours * vcpus) as vcpu_hours,
           from servers_in(:since, :until, null)) used
  group by project_id order by project_id;
 
--- name: project_of(uuid)$
--- Also of a server that is gone.
-select project_id from servers where uuid = :uuid
-union all
-select project_id from archived_servers where uuid = :uuid
-limit 1;
+-- name: project_of(uuid, project_id)$
+-- Also of a server that is gone; null when it is not one of the project.
+select project_id
+  from (select uuid, project_id from servers
+        union all
+        select uuid, project_id from archived_servers) every_server
+ where uuid = :uuid and (:project_id::text is null or project_id = :project_id)
+ limit 1;

@@ -100,7 +100,8 @@ async def sums(pool: Pool, period: Period) -> list[ProjectUsage]:
     return [ProjectUsage(**row) async for row in rows]
 
 
-async def place_of(pool: Pool, server_id: UUID) -> tuple[str, UUID] | None:
-    """Where a server comes in the order of `servers`; None: there is and was none."""
-    project_id = await _sql.project_of(pool, uuid=server_id)
-    return None if project_id is None else (project_id, server_id)
+async def place_of(pool: Pool, server_id: UUID, project_id: str | None) -> tuple[str, UUID] | None:
+    """Where a server comes in the order of `servers`; None: there is and was none, or none in that
+    project."""
+    found = await _sql.project_of(pool, uuid=server_id, project_id=project_id)
+    return None if found is None else (found, server_id)

@@ -6,8 +6,8 @@ A pool is an external network, by its name.
 from __future__ import annotations
 
 from common.errors import Conflict, Forbidden, InvalidInput, NotFound, OverQuota
-from common.neighbours.network import FloatingIp, Network
 from common.neighbours.network_proxy import NetworkProxy
+from common.neighbours.network_records import FloatingIp, Network
 from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request

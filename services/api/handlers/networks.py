@@ -6,8 +6,8 @@ What the caller sees is decided there.
 from __future__ import annotations
 
 from common.errors import NotFound
-from common.neighbours.network import Network
 from common.neighbours.network_proxy import NetworkProxy
+from common.neighbours.network_records import Network
 from services.api import versions
 from services.api.operation import Operation, Reply
 from services.api.request import Request

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from common.errors import Conflict, Forbidden, InvalidInput, NotFound, OverQuota
-from common.neighbours.network import SecurityGroup, SecurityGroupRule
 from common.neighbours.network_proxy import NetworkProxy
+from common.neighbours.network_records import SecurityGroup, SecurityGroupRule
 from services.api import versions
 from services.api.identifiers import parse_uuid
 from services.api.operation import Operation, Reply

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from common.domain.network_info import vifs
 from common.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
-from common.neighbours.network import FloatingIp
+from common.neighbours.network_records import FloatingIp
 from services.api import versions
 from services.api.actions import ACTION_PATH
 from services.api.handlers.floating_ips import proxy

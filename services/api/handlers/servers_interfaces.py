@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.domain.actions import ATTACH_INTERFACE, DETACH_INTERFACE
 from common.domain.network_info import vifs
 from common.errors import NotFound
-from common.neighbours.network import Port
+from common.neighbours.network_records import Port
 from services.api.actions import check, start_action
 from services.api.operation import Operation, Reply
 from services.api.request import Request
@@ -25,7 +25,7 @@ def _interface(request: Request, port: Port) -> Interface:
 
 
 async def index(request: Request) -> Reply:
-    ports = await request.app.network.ports(device_id=str(request.server.server.uuid))
+    ports = await request.app.network.ports_of(request.server.server)
     render = INTERFACE.renderer(request)
     return Reply({"interfaceAttachments": [render(_interface(request, port)) for port in ports]})
 
@@ -33,7 +33,7 @@ async def index(request: Request) -> Reply:
 async def show(request: Request) -> Reply:
     server, port_id = request.server.server, request.params["port_id"]
     port = await request.app.network.port(port_id)
-    if port.device_id != str(server.uuid):
+    if (port.device_id, port.project_id) != (str(server.uuid), server.project_id):
         raise NotFound(f"Instance {server.uuid} does not have a port with id {port_id}")
     return Reply({"interfaceAttachment": INTERFACE.renderer(request)(_interface(request, port))})
 

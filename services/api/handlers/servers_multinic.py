@@ -9,7 +9,7 @@ from typing import Any
 
 from common.domain.actions import ADD_FIXED_IP, REMOVE_FIXED_IP
 from common.errors import Conflict, InvalidInput, NotFound
-from common.neighbours.network import FixedIp, Port
+from common.neighbours.network_records import FixedIp, Port
 from services.api import versions
 from services.api.actions import action_operation, check
 from services.api.operation import Reply
@@ -21,7 +21,7 @@ _UNTIL = versions.before(versions.ADDRESS_ACTIONS_GONE)
 
 
 async def _ports(request: Request) -> list[Port]:
-    return await request.app.network.ports(device_id=str(request.server.server.uuid))
+    return await request.app.network.ports_of(request.server.server)
 
 
 def _body(fixed_ip: FixedIp) -> dict[str, Any]:

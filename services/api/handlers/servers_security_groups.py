@@ -12,7 +12,7 @@ from common.db.stores import servers as store
 from common.db.stores.servers import PlacedServer
 from common.domain.network_info import vifs
 from common.errors import Conflict, InvalidInput, NotFound
-from common.neighbours.network import Port, SecurityGroup
+from common.neighbours.network_records import Port, SecurityGroup
 from services.api.operation import Operation, Reply
 from services.api.request import Request
 from services.api.schemas.servers_security_groups import named
@@ -60,7 +60,7 @@ async def remove(request: Request) -> Reply:
 
 
 async def _ports(request: Request, placed: PlacedServer) -> list[Port]:
-    return await request.app.network.ports(device_id=str(placed.server.uuid))
+    return await request.app.network.ports_of(placed.server)
 
 
 async def _of_ports(request: Request, ports: list[Port]) -> list[SecurityGroup]:

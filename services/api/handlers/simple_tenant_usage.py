@@ -72,16 +72,16 @@ async def _servers(request: Request, period: Period, project_id: str | None) -> 
     """A page of them, or all where there are no pages."""
     pool, after, most = request.app.pool, None, None
     if request.v >= versions.USAGE_PAGED:
-        after, most = await _after(request), limit_of(request)
+        after, most = await _after(request, project_id), limit_of(request)
     return await store.servers(pool, period, project_id=project_id, after=after, most=most)
 
 
-async def _after(request: Request) -> Any:
+async def _after(request: Request, project_id: str | None) -> Any:
     marker = request.q("marker")
     if marker is None:
         return None
     uuid = parse_uuid(marker)
-    place = uuid and await store.place_of(request.app.pool, uuid)
+    place = uuid and await store.place_of(request.app.pool, uuid, project_id)
     if not place:
         raise unknown_marker(marker)
     return place

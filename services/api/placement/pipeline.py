@@ -28,6 +28,7 @@ from services.api.request import Deps, RequestContext
 
 if TYPE_CHECKING:
     from services.api.http.authentication import Authenticator
+    from services.api.outages import DatabaseOutage
 
 log = structlog.get_logger(__name__)
 
@@ -66,9 +67,17 @@ ROWS = (
 class PlacementView:
     """Answers what comes under `ROOT`."""
 
-    def __init__(self, deps: Deps, authenticator: Authenticator, www_authenticate_url: str) -> None:
+    def __init__(
+        self,
+        deps: Deps,
+        authenticator: Authenticator,
+        *,
+        database: DatabaseOutage,
+        www_authenticate_url: str,
+    ) -> None:
         self._deps = deps
         self._authenticator = authenticator
+        self._database = database
         self._addresses = Addresses(deps.settings.api)
         self._www_authenticate_url = www_authenticate_url
         scheduler = deps.settings.scheduler
@@ -100,12 +109,14 @@ class PlacementView:
         except PlacementError as error:
             return self._failed(error, request_id, version)
         except Exception as error:
+            self._database.noticed(error)
             if not faults.expected(error):
                 log.exception("placement_request_failed", path=path)
-            status = faults.status_of(error)
-            return self._failed(
-                PlacementError(status, faults.message_of(error)), request_id, version
-            )
+            refused = PlacementError(faults.status_of(error), faults.message_of(error))
+            response = self._failed(refused, request_id, version)
+            if (retry_after_s := faults.retry_after_s(error)) is not None:
+                response.headers["Retry-After"] = str(retry_after_s)
+            return response
         status = 204 if body is None else 200
         payload = None if body is None else responses.dumps(body)
         return self._headed(web.Response(status=status, body=payload), request_id, version)

@@ -41,4 +41,4 @@ def set_metadata(_v: int) -> Schema:
 
 def cache_images(_v: int) -> Schema:
     image = record({"id": UUID}, required=("id",))
-    return wrapped("cache", {"type": "array", "items": image, "minItems": 1})
+    return wrapped("cache", {"type": "array", "items": image, "minItems": 1, "maxItems": 64})

@@ -22,7 +22,7 @@ from common.errors import (
     Unavailable,
     from_code,
 )
-from common.neighbours.network import Network
+from common.neighbours.network_records import Network
 from services.api.actions import start_action
 from services.api.request import Request
 

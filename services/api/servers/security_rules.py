@@ -10,7 +10,7 @@ import ipaddress
 from typing import Any
 
 from common.errors import InvalidInput
-from common.neighbours.network import SecurityGroupRule
+from common.neighbours.network_records import SecurityGroupRule
 
 _PROTOCOLS = frozenset({"tcp", "udp", "icmp"})
 _PORTS = {"tcp": (1, 65535), "udp": (1, 65535), "icmp": (-1, 255)}

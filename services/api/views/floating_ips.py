@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.neighbours.network import FloatingIp
+from common.neighbours.network_records import FloatingIp
 
 
 def render(floating: FloatingIp, pools: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.neighbours.network import Network
+from common.neighbours.network_records import Network
 
 _FIELDS = (
     "bridge", "bridge_interface", "broadcast", "cidr", "cidr_v6", "created_at", "deleted",

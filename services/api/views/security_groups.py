@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.neighbours.network import SecurityGroup, SecurityGroupRule
+from common.neighbours.network_records import SecurityGroup, SecurityGroupRule
 
 _EVERYTHING = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 _ALL_PORTS = {"icmp": (-1, -1), "tcp": (1, 65535), "udp": (1, 65535)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.neighbours.network import Port
+from common.neighbours.network_records import Port
 from services.api import versions
 from services.api.views.fields import Field, View
 

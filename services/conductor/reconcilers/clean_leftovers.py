@@ -64,7 +64,10 @@ async def _ports(deps: Deps, row: Row) -> bool:
     """Not over when the server has been moved meanwhile: its ports may have been bound back. What a
     workflow makes, that has begun since the row was taken, is not among the ports asked for before
     it was seen that there is none."""
-    found = await deps.network.ports(device_id=str(row.server_uuid))
+    before = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
+    if before is None:
+        return True
+    found = await deps.network.ports_of(before.server)
     if not await store.at_rest(deps.pool, row.server_uuid):
         return False
     placed = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)

@@ -14,7 +14,8 @@ from typing import Any
 from common.db.stores.commit import Leftover
 from common.domain.server import Server
 from common.errors import Conflict, NotFound, Unsupported
-from common.neighbours.network import NetworkClient, Port
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port
 from services.conductor.engine.context import Context
 from services.conductor.workflows import placing, ports
 
@@ -76,7 +77,7 @@ async def _take_made(context: Context, host: str) -> Port:
 
 async def _made_by_this(context: Context) -> list[Port]:
     """Lowest id first."""
-    found = await context.deps.network.ports(device_id=str(context.server.uuid))
+    found = await context.deps.network.ports_of(context.server)
     mine = [p for p in found if p.profile.get(ports.ATTACHMENT) == context.workflow.id]
     return sorted(mine, key=lambda port: port.id)
 

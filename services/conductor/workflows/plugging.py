@@ -45,7 +45,7 @@ async def _until_up(context: Context, waiting: set[str], said: Said) -> None:
     look_s = context.deps.settings.network.vif_plugging_look_s
     while True:
         try:
-            found = await context.deps.network.ports(device_id=str(context.server.uuid))
+            found = await context.deps.network.ports_of(context.server)
         except Unavailable as error:
             log.info("ports_not_looked_at", error=str(error))
             found = []

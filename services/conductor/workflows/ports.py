@@ -18,7 +18,8 @@ from common.db.stores.commit import Leftover
 from common.domain.network_info import Vif
 from common.domain.server import Server
 from common.errors import HostCommandFailed, NotFound
-from common.neighbours.network import NetworkClient, Port, PortRequest
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import Port, PortRequest
 from services.conductor.engine.context import Context
 
 ACTIVE = "ACTIVE"
@@ -115,7 +116,7 @@ async def _made_before(context: Context) -> dict[int, Port]:
     """Ports of earlier attempts by their place; of doubles the one with the lowest id stays."""
     server, network = context.server, context.deps.network
     brought = _user_ports(server.requested_networks)
-    ports = await network.ports(device_id=str(server.uuid))
+    ports = await network.ports_of(server)
     made: dict[int, Port] = {}
     surplus: list[Port] = []
     for port in sorted(ports, key=lambda port: port.id):
@@ -137,7 +138,7 @@ async def unplug(context: Context) -> None:
     requested = server.requested_networks
     if not server.network_info and not (isinstance(requested, list) and requested):
         return
-    ports = await network.ports(device_id=str(server.uuid))
+    ports = await network.ports_of(server)
     context.lease.check()  # they may be another run's by now
     await asyncio.gather(*(give_back(network, port) for port in ports))
 

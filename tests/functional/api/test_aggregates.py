@@ -94,6 +94,12 @@ async def test_metadata(deployment: Deployment) -> None:
         ("POST", "/os-aggregates/0/action", {"no_such": {}}, 400),
         ("POST", "/os-aggregates/0/images", {"cache": []}, 400),
         ("POST", "/os-aggregates/0/images", {"cache": [{"id": "x"}]}, 400),
+        (
+            "POST",
+            "/os-aggregates/0/images",
+            {"cache": [{"id": str(uuid4())} for _ in range(65)]},
+            400,
+        ),
     ],
 )
 async def test_refusals(

@@ -13,7 +13,8 @@ from common.auth.session import ServiceSession
 from common.config.settings import IdentitySettings, NeighbourSettings, Settings
 from common.errors import NotFound, Unavailable
 from common.neighbours.image import ImageClient
-from common.neighbours.network import NetworkClient, PortRequest
+from common.neighbours.network import NetworkClient
+from common.neighbours.network_records import PortRequest
 from common.runtime.ports import Clock, Ports
 from services.api import app as api
 from tests.functional.api.conftest import Deployment

@@ -53,6 +53,9 @@ async def test_an_outage_is_said_once(
     assert (await ask())[0] == 200
     with capture_logs() as logs:
         await proxy.cut()
+        providers = f"{base_url}/placement/resource_providers"
+        async with deployment.http.get(providers, headers=headers) as response:
+            assert (response.status, response.headers.get("Retry-After")) == (503, "2")
         for _ in range(3):
             status, retry_after, text = await ask()
             assert (status, retry_after) == (503, "2")

@@ -130,6 +130,14 @@ async def test_pages_of_servers(deployment: Deployment) -> None:
     assert unknown.status == 400
 
 
+async def test_a_marker_of_another_project_is_unknown(deployment: Deployment) -> None:
+    project = deployment.projects["demo"]
+    mine, theirs = await server(deployment, "demo", 0), await ended(deployment, "other", 0, 1)
+    assert (await ask(deployment, f"/{project}", query=f"&marker={mine}")).status == 200
+    assert (await ask(deployment, query=f"&marker={theirs}")).status == 200
+    assert (await ask(deployment, f"/{project}", query=f"&marker={theirs}")).status == 400
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -84,6 +84,23 @@ async def test_one_address_in_two_networks(world: World) -> None:
         assert (answer.status, server_id in answer.text) == (200, True)
 
 
+async def test_a_port_that_names_the_server_of_another_project(
+    world: World, server_id: str
+) -> None:
+    cluster = world.cluster
+    root = cluster.identity_url.removesuffix("/identity") + "/network/v2.0"
+    network_id = await cluster.network_id()
+    for device_id, device_owner in ((server_id, "compute:nova"), ("no-uuid", "compute:nova")):
+        port = {"network_id": network_id, "device_id": device_id, "device_owner": device_owner}
+        status, made = await cluster.request(
+            "POST", "/ports", {"port": port}, url=root, user="demo"
+        )
+        assert status == 201, made
+        address = made["port"]["fixed_ips"][0]["ip_address"]
+        answer = await world.ask(PATH, {"X-Forwarded-For": address})
+        assert (answer.status, server_id in answer.text) == (404, False)
+
+
 async def test_a_header_that_a_guest_could_send_is_not_believed(
     world: World, server_id: str
 ) -> None:

@@ -206,3 +206,40 @@ async def test_cleaning_up_leaves_a_port_alone_that_is_being_attached(
     await cluster.pool.execute("delete from workflows where request_id = 'req-y'")
     assert await CLEANERS["ports"](conductor._deps, row)
     assert len(await network.ports_of(server_id)) == 1
+
+
+async def test_a_port_of_another_project_is_not_its_whatever_it_says(
+    network: Network, cluster: Cluster
+) -> None:
+    server_id = await network.server(networks="none")
+    net_id = await cluster.network_id()
+    named = {"device_id": server_id, "device_owner": "compute:nova"}
+    port = await network.made("port", user="demo", network_id=net_id, **named)
+    assert await network.interfaces(server_id) == []
+    path = f"/servers/{server_id}/os-interface/{port['id']}"
+    assert (await cluster.request("GET", path))[0] == 404
+    status, body = await cluster.request("GET", f"/servers/{server_id}/os-security-groups")
+    assert (status, body) == (200, {"security_groups": []})
+    assert (await network.call("DELETE", f"/ports/{port['id']}"))[0] == 204
+
+
+async def test_servers_do_not_take_ports_of_other_projects(
+    network: Network, cluster: Cluster
+) -> None:
+    port = await network.made("port", user="demo", network_id=await cluster.network_id())
+    asked = {"name": "s", "flavorRef": "1", "imageRef": await cluster.image_id()}
+    server = {**asked, "networks": [{"port": port["id"]}]}
+    status, body = await cluster.request("POST", "/servers", {"server": server})
+    assert (status, "not usable" in str(body)) == (400, True)
+    status, body = await network.attach(await network.server(), port_id=port["id"])
+    assert (status, "not usable" in str(body)) == (400, True)
+    assert (await network.call("DELETE", f"/ports/{port['id']}"))[0] == 204
+
+
+@pytest.mark.parametrize("port_id", ["..%2Fnetworks", "%2E%2E", "%2E", "{}%3Ffields=id", "%00"])
+async def test_an_id_leads_nowhere_else(network: Network, cluster: Cluster, port_id: str) -> None:
+    server_id = await network.server()
+    (port,) = await network.ports_of(server_id)
+    path = f"/servers/{server_id}/os-interface/{port_id.format(port['id'])}"
+    status, _ = await cluster.request("GET", path)
+    assert status == 404

@@ -266,7 +266,7 @@ REFUSED: list[tuple[dict[str, Any], int, int, str]] = [
     (
         {"block_device_mapping_v2": [
             {"uuid": UUID, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
-        ]}, 104, 400, "volume to volume is not available here",
+        ]}, 104, 400, "failed to get volume",
     ),
     ({"block_device_mapping": [{"volume_id": UUID}]}, 104, 400, "Block Device Mapping is Invalid"),
     ({"unknown": 1}, 104, 400, "'unknown' was unexpected"),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from common.errors import HostCommandFailed
+from services.conductor.engine.context import Context
+from services.conductor.engine.definition import Step
 from tests.functional.volumes.support import (
     active,
     blank,
@@ -13,6 +18,7 @@ from tests.functional.volumes.support import (
     volume_backed,
     volumes_of,
 )
+from tests.functional.workflows.test_every_step import Fault
 from tests.support.cluster import Cluster
 
 
@@ -182,3 +188,47 @@ async def test_volumes_that_cannot_be_booted_from(cluster: Cluster) -> None:
     status, answer = await cluster.request("POST", "/servers", {"server": body})
     assert status == 400, answer
     assert "status must be available" in answer["badRequest"]["message"]
+
+
+async def test_what_users_write_about_a_volumes_image_is_no_number(cluster: Cluster) -> None:
+    volume_id = await cluster.volumes.make_bootable()
+    said = {"min_ram": "much", "min_disk": "9" * 255, "size": "-"}
+    action = {"os-set_image_metadata": {"metadata": said}}
+    status, body = await cluster.volumes.call("POST", f"/volumes/{volume_id}/action", action)
+    assert status == 200, body
+    root = {"uuid": volume_id, "source_type": "volume", "boot_index": 0}
+    server_id = await running(cluster, imageRef="", block_device_mapping_v2=[root])
+    await gone(cluster, server_id)
+
+
+async def test_a_build_that_goes_to_another_host_takes_its_volumes_along(
+    cluster: Cluster,
+) -> None:
+    refused_on: list[str] = []
+
+    def once(step: Step) -> Step:
+        async def spawn(context: Context) -> None:
+            if not refused_on:
+                refused_on.append(context.state["host"])
+                raise HostCommandFailed("not here")
+            await step.do(context)
+
+        return replace(step, do=spawn)
+
+    await cluster.stop_member("conductor")
+    await cluster.start_conductor(definitions=Fault().definitions("build", spawn=once))
+    existing = await cluster.volumes.make_bootable()
+    disks = [
+        {"uuid": existing, "source_type": "volume", "boot_index": 0},
+        blank(),
+    ]
+    server_id = await running(cluster, imageRef="", block_device_mapping_v2=disks)
+    assert [(await cluster.row(server_id))["host"]] != refused_on
+    assert len(await volumes_of(cluster, server_id)) == 2
+    hosts = {a["connection_info"]["host"] for a in await cluster.volumes.attachments()}
+    assert hosts == {(await cluster.row(server_id))["host"]}
+    marked = [v for v in await cluster.volumes.every() if v["metadata"].get("muster_disk")]
+    assert len([v for v in marked if v["status"] == "in-use"]) == 1, "made once"
+    await cluster.assert_sound()
+    await cluster.stop_member("conductor")
+    await cluster.start_conductor()

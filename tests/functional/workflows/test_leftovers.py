@@ -266,7 +266,7 @@ async def test_a_repeated_step_finds_its_ports_and_removes_doubles(
 
 
 def _request(context: Context, network_id: str, place: int) -> Any:
-    from common.neighbours.network import PortRequest
+    from common.neighbours.network_records import PortRequest
 
     return PortRequest(
         network_id=network_id,

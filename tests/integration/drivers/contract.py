@@ -15,24 +15,24 @@ import pytest
 
 from common.domain.states import PowerState
 from common.errors import Conflict, NotFound, StaleGeneration
-from services.compute.drivers import base
+from services.compute.drivers import base, optional
 from services.compute.drivers.base import Driver, Phase
 from tests.integration.drivers.support import make_spec
 
 PROTOCOL_OF = {
-    "pause": base.Pause,
-    "suspend": base.Suspend,
-    "rescue": base.Rescue,
-    "snapshot": base.Snapshot,
-    "admin_password": base.AdminPassword,
-    "crash_dump": base.CrashDump,
-    "migrate": base.Migrate,
-    "live_migrate": base.LiveMigrate,
-    "image_cache": base.ImageCache,
-    "interfaces": base.Interfaces,
-    "fencing": base.Fencing,
-    "consoles": base.Consoles,
-    "volumes": base.Volumes,
+    "pause": optional.Pause,
+    "suspend": optional.Suspend,
+    "rescue": optional.Rescue,
+    "snapshot": optional.Snapshot,
+    "admin_password": optional.AdminPassword,
+    "crash_dump": optional.CrashDump,
+    "migrate": optional.Migrate,
+    "live_migrate": optional.LiveMigrate,
+    "image_cache": optional.ImageCache,
+    "interfaces": optional.Interfaces,
+    "fencing": optional.Fencing,
+    "consoles": optional.Consoles,
+    "volumes": optional.Volumes,
 }
 
 
@@ -489,7 +489,7 @@ class FencingContract(Contract):
         await first.spawn(spec, held=False)
         await first.crash()
 
-        gaps: list[base.Gap] = []
+        gaps: list[optional.Gap] = []
         second = make_driver()
         second.on_gap = gaps.append
         await second.start()

@@ -11,7 +11,8 @@ import pytest
 
 from common.domain.states import PowerState
 from common.errors import StaleGeneration, Unavailable
-from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
+from services.compute.drivers.base import GuestHeld, GuestInfo, Phase
+from services.compute.drivers.optional import Gap
 from services.compute.drivers.simulated import SimulatedDriver
 from services.compute.drivers.simulated.log import Interval, running_intervals
 from tests.integration.drivers.support import ManualClock, make_settings, make_spec, turns

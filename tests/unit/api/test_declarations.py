@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from services import api
 from services.api import handlers
 from services.api.operation import Misdeclared, Operation, Reply, check_rules
 from services.api.policies import all_rules
 from services.api.request import Request
+
+API = Path(api.__file__).parent
 
 
 async def _handler(_request: Request) -> Reply:
@@ -38,3 +43,17 @@ def test_a_module_without_operations_is_named(
             handlers.all_operations()
     finally:
         sys.modules.pop("services.api.handlers.things", None)
+
+
+NAMED = re.compile(r"(os_compute_api|compute|network):[\w:.-]+")
+
+
+@pytest.mark.parametrize("path", sorted(API.rglob("*.py")), ids=lambda path: path.name)
+def test_every_rule_that_is_named_is_declared(path: Path) -> None:
+    """Rules of fields and of optional extras too, and the beginnings that names are made of."""
+    rules = all_rules()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            if NAMED.fullmatch(name):
+                assert any(rule.startswith(name) for rule in rules), f"{name} is no rule"

@@ -12,7 +12,7 @@ from services import api
 from services.api import versions
 
 API = Path(api.__file__).parent
-FILES = sorted(API.rglob("*.py"))
+FILES = sorted(path for path in API.rglob("*.py") if path.name != "versions.py")
 ABOUT_VERSIONS = {"v", "version", "minor"}
 RANGES = {"since", "until"}
 

@@ -14,7 +14,7 @@ from common.db.stores import servers as store
 from common.db.stores.quotas import Caps
 from common.domain import block_devices
 from common.neighbours.image import Image
-from common.neighbours.network import SecurityGroup
+from common.neighbours.network_records import SecurityGroup
 from services.api.request import Request
 from services.api.servers import images
 from services.api.servers.creating import found_disks, found_networks, found_place

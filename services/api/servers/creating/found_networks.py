@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from common.errors import Conflict, InvalidInput, NotFound
-from common.neighbours.network import Network, Port, SecurityGroup
+from common.neighbours.network_records import Network, Port, SecurityGroup
 from services.api.request import Request
 from services.api.servers.creating.asked_networks import (
     AUTO,

@@ -111,7 +111,10 @@ def _columns(
     properties = image.properties if image else {}
     image_ref = image.id if image and not volume_backed else None
     networks = planned_networks.networks(
-        asked.networks, found.networks, external_allowed=asked.allowed.external_networks
+        asked.networks,
+        found.networks,
+        project_id=asked.project_id,
+        external_allowed=asked.allowed.external_networks,
     )
     return {
         "project_id": asked.project_id,

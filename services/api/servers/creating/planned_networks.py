@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.errors import Conflict, Forbidden, InvalidInput
-from common.neighbours.network import SecurityGroup
+from common.neighbours.network_records import SecurityGroup
 from services.api.servers.creating.asked_networks import (
     AUTO,
     DEFAULT_GROUP,
@@ -23,12 +23,14 @@ Wanted = list[dict[str, Any]] | str
 """Column `requested_networks`: entries {"uuid", "label", "port", "fixed_ip", "tag"} or "none"."""
 
 
-def networks(asked: AskedNetworks, found: FoundNetworks, *, external_allowed: bool) -> Wanted:
+def networks(
+    asked: AskedNetworks, found: FoundNetworks, *, project_id: str, external_allowed: bool
+) -> Wanted:
     if asked == NONE:
         return NONE
     if asked is None or asked == AUTO:
         return _by_default(found)
-    wanted = [_entry(each, found) for each in asked]
+    wanted = [_entry(each, found, project_id) for each in asked]
     for each, entry in zip(asked, wanted, strict=True):
         network = found.networks.get(entry["uuid"])
         if network is None:
@@ -52,7 +54,7 @@ def _by_default(found: FoundNetworks) -> Wanted:
     return NONE
 
 
-def _entry(asked: AskedNetwork, found: FoundNetworks) -> dict[str, Any]:
+def _entry(asked: AskedNetwork, found: FoundNetworks, project_id: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"tag": asked.tag} if asked.tag else {}
     if asked.port_id is None:
         entry["uuid"] = asked.network_id
@@ -60,6 +62,8 @@ def _entry(asked: AskedNetwork, found: FoundNetworks) -> dict[str, Any]:
     port = found.ports.get(asked.port_id)
     if port is None:
         raise InvalidInput(f"Port id {asked.port_id} could not be found.")
+    if port.project_id != project_id:
+        raise InvalidInput(f"Port {asked.port_id} not usable by project {project_id}.")
     if port.device_id:
         raise Conflict(f"Port {asked.port_id} is still in use.")
     return {**entry, "port": port.id, "uuid": port.network_id}

@@ -10,19 +10,16 @@ A rebuild is a `spawn` under a new generation; an unrescue is a boot without the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from common.config.settings import ComputeSettings
 from common.domain.states import PowerState
-from common.errors import Conflict, InvalidInput, MigrationAborted, NotFound, StaleGeneration
+from common.errors import Conflict, InvalidInput, StaleGeneration
 from common.messages.compute import GuestSpec, VolumeDevice
-from common.runtime.ports import Clock
 from services.compute.drivers.base import (
     MADE,
     NOTHING,
     Capabilities,
     GuestInfo,
-    MigrationProgress,
     Phase,
     Provision,
     RebootType,
@@ -34,35 +31,26 @@ from services.compute.drivers.simulated.drives import provisioned
 from services.compute.drivers.simulated.host import SimulatedHost
 from services.compute.drivers.simulated.images import ImageVerbs
 from services.compute.drivers.simulated.interfaces import InterfaceVerbs
+from services.compute.drivers.simulated.leaving import LeavingVerbs
 from services.compute.drivers.simulated.store import Guest, check_uuid
 from services.compute.drivers.simulated.verbs import POWER_CHANGES
 from services.compute.drivers.simulated.volume_snapshots import VolumeSnapshotVerbs
 from services.compute.drivers.simulated.volumes import VolumeVerbs, with_volumes
-from services.compute.faults import FaultRegistry
 
 SNAPSHOT_CHUNK_BYTES = 65_536
 SNAPSHOT_CHUNKS = 4
 
-LIVE_MIGRATION_STEPS = 20
-"""Memory is copied in this many steps; an abort or a forced completion waits for the next one."""
-
-_MIB = 1024 * 1024
-
-
-@dataclass(slots=True)
-class LiveMigration:
-    """One that is going on; it dies with the agent and the guest stays."""
-
-    total_bytes: int
-    processed_bytes: int = 0
-    aborted: bool = False
-    forced: bool = False
-
 
 class SimulatedDriver(
-    ImageVerbs, InterfaceVerbs, VolumeVerbs, VolumeSnapshotVerbs, ConsoleVerbs, SimulatedHost
+    ImageVerbs,
+    InterfaceVerbs,
+    LeavingVerbs,
+    VolumeVerbs,
+    VolumeSnapshotVerbs,
+    ConsoleVerbs,
+    SimulatedHost,
 ):
-    """All protocols of `drivers/base.py` for one simulated host."""
+    """All protocols of drivers/ for one simulated host."""
 
     capabilities = Capabilities(
         pause=True,
@@ -81,17 +69,6 @@ class SimulatedDriver(
         volume_snapshots=True,
     )
     snapshot_format = "raw"
-
-    def __init__(
-        self,
-        host: str,
-        settings: ComputeSettings,
-        clock: Clock,
-        *,
-        faults: FaultRegistry | None = None,
-    ) -> None:
-        super().__init__(host, settings, clock, faults=faults)
-        self._live: dict[str, LiveMigration] = {}
 
     async def spawn(
         self, spec: GuestSpec, held: bool = True, provision: Provision = NOTHING
@@ -201,11 +178,6 @@ class SimulatedDriver(
 
         await self._run("prepare_destination", spec.uuid, apply, pretend=_nothing)
 
-    async def migrate_out(self, uuid: str, generation: int) -> None:
-        await self._run(
-            "migrate_out", uuid, lambda: self._leave(uuid, generation), pretend=_nothing
-        )
-
     async def finish_migration(
         self,
         spec: GuestSpec,
@@ -249,40 +221,6 @@ class SimulatedDriver(
         if new_generation < generation:
             raise InvalidInput(f"new_generation {new_generation} is below {generation}")
         await self._run("revert_migration", uuid, apply, pretend=_nothing)
-
-    async def live_migrate(self, uuid: str, generation: int) -> None:
-        self._observe()
-        guest = self._find(uuid, generation)
-        if uuid in self._live:
-            raise Conflict(f"guest {uuid} is being migrated already")
-        migration = LiveMigration(guest.spec.memory_mib * _MIB)
-
-        def apply() -> None:
-            if migration.aborted:
-                raise MigrationAborted
-            self._leave(uuid, generation)
-
-        self._live[uuid] = migration
-        try:
-            await self._run(
-                "live_migrate",
-                uuid,
-                apply,
-                pretend=_nothing,
-                wait=lambda extra_s: self._copy_memory(migration, extra_s),
-            )
-        finally:
-            del self._live[uuid]
-
-    async def live_migration_progress(self, uuid: str) -> MigrationProgress:
-        migration = self._live_migration(uuid)
-        return MigrationProgress(migration.total_bytes, migration.processed_bytes)
-
-    async def live_migration_abort(self, uuid: str) -> None:
-        self._live_migration(uuid).aborted = True
-
-    async def live_migration_force_complete(self, uuid: str) -> None:
-        self._live_migration(uuid).forced = True
 
     # What several verbs share
 
@@ -380,25 +318,6 @@ class SimulatedDriver(
 
     def _boot(self, guest: Guest) -> None:
         self._settle(replace(guest, power_state=PowerState.RUNNING), "boot")
-
-    def _leave(self, uuid: str, generation: int) -> None:
-        if self._find(uuid, generation).phase is not Phase.MIGRATED_OUT:
-            guest = self._usable(uuid, generation)
-            off = PowerState.SHUTDOWN
-            self._settle(replace(guest, phase=Phase.MIGRATED_OUT, power_state=off), "left")
-
-    async def _copy_memory(self, migration: LiveMigration, extra_s: float) -> None:
-        for step in range(1, LIVE_MIGRATION_STEPS + 1):
-            if migration.aborted or migration.forced:
-                return
-            await self._take_time("live_migrate", extra_s, share=1 / LIVE_MIGRATION_STEPS)
-            migration.processed_bytes = migration.total_bytes * step // LIVE_MIGRATION_STEPS
-
-    def _live_migration(self, uuid: str) -> LiveMigration:
-        try:
-            return self._live[uuid]
-        except KeyError:
-            raise NotFound(f"no live migration of {uuid} is going on") from None
 
 
 def _nothing() -> None:

@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from common.runtime.ports import Clock
-from services.compute.drivers.base import Gap, GuestHeld, Hold
+from services.compute.drivers.base import GuestHeld, Hold
+from services.compute.drivers.optional import Gap
 from services.compute.drivers.simulated.log import DriverLog
 from services.compute.drivers.simulated.store import Guest
 

@@ -21,7 +21,8 @@ from common.errors import Conflict, HostCommandFailed, NotFound, StaleGeneration
 from common.messages.compute import Resources
 from common.runtime.ports import Clock, Random
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Gap, GuestHeld, GuestInfo, Phase
+from services.compute.drivers.base import GuestHeld, GuestInfo, Phase
+from services.compute.drivers.optional import Gap
 from services.compute.drivers.simulated.consoles import Consoles
 from services.compute.drivers.simulated.drives import Drives
 from services.compute.drivers.simulated.execution import Execution

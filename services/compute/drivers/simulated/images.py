@@ -17,7 +17,7 @@ from services.compute.drivers.simulated.store import is_uuid
 
 
 class ImageVerbs(SimulatedHost):
-    """`ImageCache` of drivers/base.py."""
+    """`ImageCache` of drivers/optional.py."""
 
     async def cache_images(self, image_ids: list[str]) -> dict[str, ImageCached]:
         return {image_id: await self._cache(image_id) for image_id in image_ids}

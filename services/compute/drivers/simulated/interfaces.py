@@ -14,7 +14,7 @@ from services.compute.drivers.simulated.host import SimulatedHost
 
 
 class InterfaceVerbs(SimulatedHost):
-    """`Interfaces` of drivers/base.py."""
+    """`Interfaces` of drivers/optional.py."""
 
     async def attach_interface(
         self, uuid: str, generation: int, interface: NetworkInterface

@@ -12,7 +12,7 @@ from services.compute.drivers.simulated.host import SimulatedHost
 
 
 class VolumeSnapshotVerbs(SimulatedHost):
-    """`VolumeSnapshots` of drivers/base.py."""
+    """`VolumeSnapshots` of drivers/optional.py."""
 
     async def snapshot_volume(
         self, uuid: str, generation: int, volume_id: str, snapshot_id: str, new_file: str

@@ -18,7 +18,7 @@ from services.compute.drivers.simulated.store import Guest
 
 
 class VolumeVerbs(SimulatedHost):
-    """`Volumes` of drivers/base.py."""
+    """`Volumes` of drivers/optional.py."""
 
     async def volume_connector(self) -> dict[str, Any]:
         return {

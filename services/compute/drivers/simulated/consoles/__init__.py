@@ -21,7 +21,8 @@ from common.domain.consoles import ConsoleProtocol
 from common.errors import Unsupported
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks
-from services.compute.drivers.base import Phase, Stream
+from services.compute.drivers.base import Phase
+from services.compute.drivers.optional import Stream
 from services.compute.drivers.simulated import console
 from services.compute.drivers.simulated.consoles import rfb, serial, spice
 from services.compute.drivers.simulated.consoles.terminal import Terminal

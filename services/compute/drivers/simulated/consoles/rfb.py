@@ -13,7 +13,7 @@ import asyncio
 import struct
 from dataclasses import astuple, dataclass
 
-from services.compute.drivers.base import Stream
+from services.compute.drivers.optional import Stream
 from services.compute.drivers.simulated.consoles import font
 from services.compute.drivers.simulated.consoles.terminal import COLUMNS, ROWS, Terminal
 

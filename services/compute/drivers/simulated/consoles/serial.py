@@ -7,7 +7,7 @@ Crash story: none; the stream ends.
 
 from __future__ import annotations
 
-from services.compute.drivers.base import Stream
+from services.compute.drivers.optional import Stream
 from services.compute.drivers.simulated.consoles.terminal import Terminal
 
 READ_BYTES = 4096

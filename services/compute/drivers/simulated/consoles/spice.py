@@ -16,7 +16,7 @@ import hmac
 import struct
 from typing import TYPE_CHECKING
 
-from services.compute.drivers.base import Stream
+from services.compute.drivers.optional import Stream
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

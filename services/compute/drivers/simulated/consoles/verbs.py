@@ -6,12 +6,12 @@ Owns: finding the guest. May not: change one. Crash story: see `Consoles`.
 from __future__ import annotations
 
 from common.domain.consoles import ConsoleProtocol
-from services.compute.drivers.base import Stream
+from services.compute.drivers.optional import Stream
 from services.compute.drivers.simulated.host import SimulatedHost
 
 
 class ConsoleVerbs(SimulatedHost):
-    """The protocol `Consoles` of drivers/base.py."""
+    """The protocol `Consoles` of drivers/optional.py."""
 
     async def open_console(
         self,
