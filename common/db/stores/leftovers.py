@@ -10,12 +10,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores.commit import Leftover
+
+if TYPE_CHECKING:
+    from common.db.stores.quotas import Executor
 
 _sql = load("leftovers")
 
@@ -52,25 +55,31 @@ async def add(pool: Pool, server_uuid: UUID, request_id: str, found: Sequence[Le
         )
 
 
-_INTENDED_FOR_S = 120.0
-"""Longer than a request can take."""
-
-
 def _intent(volume_id: str, request_id: str) -> dict[str, Any]:
     return {"volume_id": volume_id, "request_id": request_id}
 
 
-async def intend(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
+async def intend(
+    pool: Pool, server_uuid: UUID, volume_id: str, request_id: str, *, due_s: float
+) -> None:
     """Write down, before a request tells the volume service, that it is about to: should it die
-    before the database knows what it has done, the row is left over. End it with `intended`."""
+    before the database knows what it has done, the row is left over, and worked off after `due_s`.
+    End it with `redeem` or `intended`."""
     await _sql.intend(
         pool,
         server_uuid=server_uuid,
         detail=_intent(volume_id, request_id),
         reason="a request has begun to change who is attached to the volume, and did not end",
         request_id=request_id,
-        due_s=_INTENDED_FOR_S,
+        due_s=due_s,
     )
+
+
+async def redeem(db: Executor, server_uuid: UUID, volume_id: str, request_id: str) -> bool:
+    """For the transaction that writes down what the request has done. False: it is too late, what
+    it had reserved is being given back."""
+    redeemed = await _sql.redeem(db, server_uuid=server_uuid, detail=_intent(volume_id, request_id))
+    return bool(redeemed)
 
 
 async def intended(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
