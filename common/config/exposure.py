@@ -67,6 +67,7 @@ SECRETS = (
     _Secret("standins.admin_password", _STANDINS, lambda s: _text(s.standins.admin_password)),
     _Secret("standins.demo_password", _STANDINS, lambda s: _text(s.standins.demo_password)),
     _Secret("standins.service_password", _STANDINS, lambda s: _text(s.standins.service_password)),
+    _Secret("standins.host_password", _STANDINS, lambda s: _text(s.standins.host_password)),
 )
 
 

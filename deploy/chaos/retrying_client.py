@@ -26,10 +26,12 @@ class RetryingClient:
         self._clock = client.clock
         self.retried: Counter[str] = Counter()
 
-    async def _once(self, method: str, path: str, body: Any = None) -> Answer | None:
+    async def _once(
+        self, method: str, path: str, body: Any = None, service: str = "compute"
+    ) -> Answer | None:
         """None: nobody knows whether it was carried out."""
         try:
-            answer = await self._client.request(method, path, body)
+            answer = await self._client.request(method, path, body, service=service)
         except Unreachable:
             self.retried[f"{method} without an answer"] += 1
             return None
@@ -38,9 +40,11 @@ class RetryingClient:
             return None
         return answer
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, service: str = "compute"
+    ) -> Answer:
         """For requests that may be repeated: GET, PUT, DELETE."""
-        while (answer := await self._once(method, path, body)) is None:
+        while (answer := await self._once(method, path, body, service)) is None:
             await self._clock.sleep(PAUSE_S)
         return answer
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from common.config.settings import Settings
 
 LOCAL = "127.0.0.1"
-DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster"}
+DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster", "host": "muster"}
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,16 @@ def _passwords(home: Home, settings: Settings, *, loopback: bool) -> tuple[dict[
         "admin": settings.standins.admin_password.get_secret_value(),
         "demo": settings.standins.demo_password.get_secret_value(),
         "service": settings.standins.service_password.get_secret_value(),
+        "host": settings.standins.host_password.get_secret_value(),
     }
     if loopback or chosen != DOCUMENTED_PASSWORDS:
         return chosen, False
     file = home.path / "passwords.json"
-    if not file.exists():
-        write_private(file, json.dumps({name: secrets.token_urlsafe(12) for name in chosen}))
-    return json.loads(file.read_text()), True
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if chosen.keys() - kept.keys():
+        kept = {name: secrets.token_urlsafe(12) for name in chosen} | kept
+        write_private(file, json.dumps(kept))
+    return kept, True
 
 
 def check_port_free(host: str, port: int, option: str) -> None:
@@ -222,18 +225,21 @@ def make_plan(options: Options, home: Home) -> Plan:
             "admin_password": passwords["admin"],
             "demo_password": passwords["demo"],
             "service_password": passwords["service"],
+            "host_password": passwords["host"],
             "compute_public_url": f"{api_url}/v2.1",
             "compute_internal_url": f"http://{local}:{port}/v2.1",
             "public_url": standins_url,
             "internal_url": f"http://{local}:{identity_port}",
         },
     }
+    host: dict[str, Any] = {}
     if "identity" in base.standins.serve:
         common["identity"] = {
             "auth_url": f"http://{local}:{identity_port}/identity",
             "password": passwords["service"],
             "www_authenticate_url": identity_url,
         }
+        host["identity"] = {"username": "muster-host", "password": passwords["host"]}
     else:
         # A real identity service: who Muster is there is the user's to say.
         identity_url = base.identity.www_authenticate_url or base.identity.auth_url
@@ -244,7 +250,7 @@ def make_plan(options: Options, home: Home) -> Plan:
     return Plan(
         home=home,
         common=common,
-        members=_members(options, home),
+        members=_members(options, home, host),
         api_url=api_url,
         identity_url=identity_url,
         console_url=f"http://{address}:{console_port}",
@@ -265,7 +271,8 @@ def _console_urls(base: Settings, address: str) -> dict[str, str]:
     return {name: url for name, url in urls.items() if name not in base.consoles.model_fields_set}
 
 
-def _members(options: Options, home: Home) -> list[Member]:
+def _members(options: Options, home: Home, host: dict[str, Any]) -> list[Member]:
+    """`host`: settings of compute processes only."""
     members = [Member(name, name, {}) for name in ("standins", "api", "consoles", "metadata")]
     for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
         for number in range(1, count + 1):
@@ -281,7 +288,7 @@ def _members(options: Options, home: Home) -> list[Member]:
         }
     for name, own in agents.items():
         state = str(home.path / "compute" / name)
-        members.append(Member(name, "compute", {"compute": {**own, "state_dir": state}}))
+        members.append(Member(name, "compute", {**host, "compute": {**own, "state_dir": state}}))
     return members
 
 

@@ -32,6 +32,10 @@ MAX_BODY_BYTES = 1 << 20
 """Largest JSON body. A bulk create of a thousand ports is about 200 KiB."""
 
 
+UPLOADER = "image_uploader"
+"""Role of hosts: gives the images of every project their data, and can do nothing else."""
+
+
 class Fault(Exception):
     """A refusal with its HTTP status; `kind` is the error's name where the service has names."""
 

@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from deploy.chaos.devices import KINDS as DEVICES
+from deploy.chaos.devices import Devices, from_volume
 from deploy.chaos.retrying_client import RetryingClient
-from deploy.chaos.storm.devices import KINDS as DEVICES
-from deploy.chaos.storm.devices import Devices
 from deploy.chaos.storm.plan import Life, Operation, Plan
 from deploy.chaos.storm.tally import Tally
 from deploy.chaos.testbed import Testbed
@@ -71,19 +71,6 @@ ENDS: dict[str, Callable[[Server, Server], bool]] = {
     **dict.fromkeys(DEVICES, lambda _was, _now: True),
 }
 """Whether an operation has done to a server what was asked; the others leave it ACTIVE."""
-
-
-def from_volume(body: dict[str, Any]) -> dict[str, Any]:
-    """The same server with its root on a volume that is made of the image and ends with it."""
-    disk = {
-        "source_type": "image",
-        "uuid": body["imageRef"],
-        "destination_type": "volume",
-        "volume_size": 1,
-        "boot_index": 0,
-        "delete_on_termination": True,
-    }
-    return {**body, "imageRef": "", "block_device_mapping_v2": [disk]}
 
 
 class Watch:

@@ -19,7 +19,7 @@ from common.domain.block_devices import BlockDevice
 from common.errors import Conflict, InvalidInput, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import volumes
+from services.conductor.workflows import making_volumes, volumes
 
 EVENT = "compute_swap_volume"
 
@@ -69,6 +69,7 @@ async def swap(context: Context) -> None:
     await _put(context, device, away=state["old_volume"], attachment_id=state["new_attachment"])
     await context.deps.volume.attachment_complete(state["new_attachment"])
     context.event_finish(EVENT)
+    making_volumes.parted(context, device)
     context.change_device(
         device,
         volume_id=state["new_volume"],
@@ -81,6 +82,12 @@ async def swap_undo(context: Context) -> None:
     state, device = context.state, _device(context)
     with suppress(NotFound):  # it has neither
         await _put(context, device, away=state["new_volume"], attachment_id=state["old_attachment"])
+
+
+def swap_left(context: Context) -> list[Leftover]:
+    """The new volume is free for others next. A guest that cannot be asked must not keep it; it
+    gets the old one with its next hard reboot."""
+    return [volumes.at_guest(context.state["new_volume"])]
 
 
 async def _put(context: Context, device: BlockDevice, *, away: str, attachment_id: str) -> None:
@@ -115,7 +122,15 @@ SWAP_VOLUME = Definition(
     "swap_volume",
     (
         Step("connect", connect, connect_undo, deadline_s=60, left=connect_left),
-        Step("swap", swap, swap_undo, deadline_s=300, pivot=True, undo_deadline_s=120),
+        Step(
+            "swap",
+            swap,
+            swap_undo,
+            deadline_s=300,
+            pivot=True,
+            undo_deadline_s=120,
+            left=swap_left,
+        ),
         Step("release", release, deadline_s=60, left=volumes.left),
     ),
     failed=failed,

@@ -50,7 +50,7 @@ class Images:
         return Reply(body=query.answer(query.matching(listed, call.query), call.query))
 
     def show(self, call: Call) -> Reply:
-        return Reply(body=view(self._records.need(call.caller, call.param("id"))))
+        return Reply(body=view(self._records.need(call.caller, call.param("id"), to_fill=True)))
 
     def create(self, call: Call) -> Reply:
         fields = complete(parse_inner(ImageBody, call.body))
@@ -70,8 +70,11 @@ class Images:
     def patch(self, call: Call) -> Reply:
         if "json-patch" not in call.request.content_type:
             raise Fault(415, "Use the type application/openstack-images-v2.1-json-patch.")
-        old = self._records.need(call.caller, call.param("id"), to_change=True)
+        image_id = call.param("id")
+        old = self._records.need(call.caller, image_id, to_change=True, to_fill=True)
         new = apply_patch(old, call.body.get("list"), is_admin=call.caller.is_admin)
+        if not owns(call.caller, old) and new != {**old, "disk_format": new["disk_format"]}:
+            raise Fault(403, "You are not permitted to modify this image.")
         if new["visibility"] != old["visibility"]:
             self._check_visibility(call, new["visibility"])
         return Reply(body=view(self._put(new)))

@@ -85,6 +85,25 @@ def test_every_member_gets_valid_settings(home: Home) -> None:
         assert settings.identity.auth_url == plan.identity_url
 
 
+def test_hosts_are_nobody_but_hosts(home: Home) -> None:
+    plan = make_plan(replace(FREE, hosts=1), home)
+    users = {}
+    for member in plan.members:
+        users[member.kind] = Settings(**merged(plan.common, member.settings)).identity.username
+    assert users.pop("compute") == "muster-host"
+    assert set(users.values()) == {"muster"}
+
+
+def test_passwords_of_an_older_cluster_are_kept_and_completed(home: Home) -> None:
+    far = replace(FREE, listen="0.0.0.0")
+    first = make_plan(far, home).passwords
+    file = home.path / "passwords.json"
+    file.write_text(json.dumps({name: first[name] for name in ("admin", "demo", "service")}))
+    again = make_plan(far, home).passwords
+    assert {**again, "host": ""} == {**first, "host": ""}
+    assert again["host"] == make_plan(far, home).passwords["host"]
+
+
 def test_a_taken_port_is_refused_with_its_holder_and_the_option(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

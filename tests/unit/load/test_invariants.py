@@ -168,11 +168,11 @@ BREAKS: dict[str, tuple[Callable[[Facts], object], list[str]]] = {
     ),
     "an attachment that a server names is gone": (
         lambda f: f.volumes.attachments.pop("ab"),
-        ["attachment missing"],
+        ["attachment missing", "stuck"],
     ),
     "a disk names the attachment of another volume": (
         lambda f: attachment(f, "ab", volume="f"),
-        ["attachment missing"],
+        ["attachment missing", "stuck"],
     ),
     "a disk has lost its attachment": (
         lambda f: f.volumes.disks.append(Disk(ACTIVE, "f", None)),

@@ -1,4 +1,4 @@
-"""Volumes and interfaces that come to the servers of a storm and go again.
+"""Volumes and interfaces that come to the servers of a run and go again.
 
 Owns: asking for each, and seeing by the APIs what became of it.
 May not: judge. Crash story: the volumes stay, known to the testbed, so that it can be judged that
@@ -24,8 +24,21 @@ _AT_REST = ("available", "in-use")
 Server = dict[str, Any]
 
 
+def from_volume(body: dict[str, Any]) -> dict[str, Any]:
+    """The same server with its root on a volume that is made of the image and ends with it."""
+    disk = {
+        "source_type": "image",
+        "uuid": body["imageRef"],
+        "destination_type": "volume",
+        "volume_size": 1,
+        "boot_index": 0,
+        "delete_on_termination": True,
+    }
+    return {**body, "imageRef": "", "block_device_mapping_v2": [disk]}
+
+
 class Devices:
-    """What `Lives` attaches and detaches; what is detached is what was attached last."""
+    """What a run attaches and detaches; what is detached is what was attached last."""
 
     def __init__(self, testbed: Testbed, retrying: RetryingClient) -> None:
         self._testbed = testbed
@@ -58,10 +71,10 @@ class Devices:
         return await self._retrying.ask("POST", f"/servers/{uuid}/os-volume_attachments", body)
 
     async def _bring_volume(self) -> str:
-        """A new one that is available. The volume service is never struck."""
+        """A new one that is available. After a lost answer there is one more, of nobody."""
         asked = {"volume": {"size": 1, "name": "brought"}}
-        made = await self._client.must("POST", "/volumes", asked, service=_VOLUMES)
-        volume = str(made["volume"]["id"])
+        made = await self._retrying.ask("POST", "/volumes", asked, service=_VOLUMES)
+        volume = str(made.body["volume"]["id"])
         self._testbed.brought.add(volume)
         while await self._status(volume) != "available":
             await self._testbed.clock.sleep(LOOK_S)
@@ -80,8 +93,8 @@ class Devices:
         return None if attached is None else not attached
 
     async def _status(self, volume: str) -> str:
-        found = await self._client.get(f"/volumes/{volume}", service=_VOLUMES)
-        return str(found["volume"]["status"])
+        found = await self._retrying.ask("GET", f"/volumes/{volume}", service=_VOLUMES)
+        return str(found.body["volume"]["status"]) if found.status == 200 else "gone"
 
     # Interfaces
 
