@@ -19,7 +19,9 @@ from common.config.section import Section
 if TYPE_CHECKING:
     from common.config.settings import Settings
 
-PUBLISHED = frozenset({"admin", "demo", "guest", "muster", "postgres", "secret", "password"})
+PUBLISHED = frozenset(
+    {"admin", "demo", "guest", "muster", "muster-host", "postgres", "secret", "password"}
+)
 """Words that are nobody's secret, whoever set them."""
 
 
@@ -40,13 +42,16 @@ class _Secret(NamedTuple):
         return "MUSTER_" + self.setting.replace(".", "__").upper()
 
 
-_WITH_IDENTITY = frozenset({"api", "compute", "conductor", "metadata"})
+_WITH_IDENTITY = frozenset({"api", "conductor", "metadata"})
 _WITH_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
 _WITH_BROKER = frozenset({"api", "compute", "conductor", "consoles", "scheduler"})
 _STANDINS = frozenset({"standins"})
 
 SECRETS = (
     _Secret("identity.password", _WITH_IDENTITY, lambda s: s.identity.password),
+    _Secret(
+        "compute.identity.password", frozenset({"compute"}), lambda s: s.compute.identity.password
+    ),
     _Secret("database.password", _WITH_DATABASE, lambda s: s.database.password),
     _Secret("bus.password", _WITH_BROKER, lambda s: s.bus.password),
     _Secret("sealing.key", frozenset({"api", "conductor"}), lambda s: s.sealing.key),
@@ -54,6 +59,7 @@ SECRETS = (
     _Secret("standins.admin_password", _STANDINS, lambda s: s.standins.admin_password),
     _Secret("standins.demo_password", _STANDINS, lambda s: s.standins.demo_password),
     _Secret("standins.service_password", _STANDINS, lambda s: s.standins.service_password),
+    _Secret("standins.host_password", _STANDINS, lambda s: s.standins.host_password),
 )
 
 

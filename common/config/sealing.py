@@ -15,7 +15,7 @@ class SealingSettings(Section):
 
     key: SecretStr | None = None
     """What users give to their guests (passwords, files) is sealed with it on its way from an API
-    to a conductor. Default: identity.password, which hosts know as well."""
+    to a conductor. Default: identity.password."""
 
     @field_validator("key", mode="before")
     @classmethod

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from common.config.settings import Settings
 
 LOCAL = "127.0.0.1"
-DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster"}
+DOCUMENTED_PASSWORDS = {
+    "admin": "admin", "demo": "demo", "service": "muster", "host": "muster-host",
+}  # fmt: skip
+
+_NOT_FOR_HOSTS = frozenset({"database", "standins"})
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,16 @@ def _passwords(home: Home, settings: Settings, *, loopback: bool) -> tuple[dict[
         "admin": settings.standins.admin_password.get_secret_value(),
         "demo": settings.standins.demo_password.get_secret_value(),
         "service": settings.standins.service_password.get_secret_value(),
+        "host": settings.standins.host_password.get_secret_value(),
     }
     if loopback or chosen != DOCUMENTED_PASSWORDS:
         return chosen, False
     file = home.path / "passwords.json"
-    if not file.exists():
-        write_private(file, json.dumps({name: secrets.token_urlsafe(12) for name in chosen}))
-    return json.loads(file.read_text()), True
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    if missing := chosen.keys() - kept.keys():
+        kept |= {name: secrets.token_urlsafe(12) for name in missing}
+        write_private(file, json.dumps(kept))
+    return kept, True
 
 
 def check_port_free(host: str, port: int, option: str) -> None:
@@ -222,6 +229,7 @@ def make_plan(options: Options, home: Home) -> Plan:
             "admin_password": passwords["admin"],
             "demo_password": passwords["demo"],
             "service_password": passwords["service"],
+            "host_password": passwords["host"],
             "compute_public_url": f"{api_url}/v2.1",
             "compute_internal_url": f"http://{local}:{port}/v2.1",
             "public_url": standins_url,
@@ -239,6 +247,8 @@ def make_plan(options: Options, home: Home) -> Plan:
         identity_url = base.identity.www_authenticate_url or base.identity.auth_url
     # Only who may use the control socket or the broker's password can set rules.
     common["compute"] = {"fault_rules_enabled": True}
+    if "identity" in base.standins.serve:
+        common["compute"]["identity"] = {"password": passwords["host"]}
     if options.spawn_delay_s is not None:
         common["compute"]["simulated"] = {"spawn_delay_s": options.spawn_delay_s}
     return Plan(
@@ -283,6 +293,16 @@ def _members(options: Options, home: Home) -> list[Member]:
         state = str(home.path / "compute" / name)
         members.append(Member(name, "compute", {"compute": {**own, "state_dir": state}}))
     return members
+
+
+def common_for(member: Member, common: dict[str, Any]) -> dict[str, Any]:
+    """What a member's own settings are laid over: a host is not told what it has no use for."""
+    if member.kind != "compute":
+        return common
+    told = {name: section for name, section in common.items() if name not in _NOT_FOR_HOSTS}
+    if "identity" in told:
+        told["identity"] = {k: v for k, v in told["identity"].items() if k != "password"}
+    return told
 
 
 def merged(*layers: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Crash story: one transaction at start.
 
 from __future__ import annotations
 
+from common.auth.roles import IMAGE_UPLOADER
 from common.config.settings import StandinSettings
 from services.standins.identity.model import DEFAULT_DOMAIN_ID, Model
 from services.standins.identity.passwords import hash_password, verify_password
@@ -15,7 +16,7 @@ from services.standins.seeding import seed_hex
 from services.standins.store import Collection, Doc
 
 PROJECTS = ("admin", "demo", "service")
-ROLES = ("admin", "manager", "member", "reader", "service")
+ROLES = ("admin", "manager", "member", "reader", "service", IMAGE_UPLOADER)
 IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 GRANTS = (
     ("admin", "admin", "admin"),
@@ -23,6 +24,7 @@ GRANTS = (
     ("demo", "demo", "member"),
     ("muster", "service", "admin"),
     ("muster", "service", "service"),
+    ("muster-host", "service", IMAGE_UPLOADER),
 )
 """(user, project, role)."""
 
@@ -54,6 +56,7 @@ def seed(model: Model, settings: StandinSettings) -> None:
         "admin": settings.admin_password,
         "demo": settings.demo_password,
         "muster": settings.service_password,
+        "muster-host": settings.host_password,
     }
     for name, password in passwords.items():
         _seed_user(model, name, password.get_secret_value())

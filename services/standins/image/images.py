@@ -25,14 +25,14 @@ class Images:
         yield Route("GET", "/v2/images", self.list)
         yield Route("POST", "/v2/images", self.create)
         one = "/v2/images/{id}"
-        yield Route("GET", one, self.show)
+        yield Route("GET", one, self.show, for_hosts=True)
         yield Route("PATCH", one, self.patch, raw_list=True)
         yield Route("DELETE", one, self.delete)
         yield Route("PUT", one + "/tags/{tag}", self.add_tag)
         yield Route("DELETE", one + "/tags/{tag}", self.remove_tag)
         yield Route("POST", one + "/actions/deactivate", self.deactivate)
         yield Route("POST", one + "/actions/reactivate", self.reactivate)
-        yield Route("PUT", one + "/file", stream=self._files.upload)
+        yield Route("PUT", one + "/file", stream=self._files.upload, for_hosts=True)
         yield Route("GET", one + "/file", stream=self._files.download)
 
     def list(self, call: Call) -> Reply:

@@ -39,6 +39,9 @@ READ_ONLY = frozenset(
 RESERVED_PREFIX = "os_glance"
 """Properties of the image service itself, which nobody sets from outside."""
 
+OF_SERVER = "instance_uuid"
+"""The property by which compute says of which server an image is."""
+
 DiskFormat = Literal[
     "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso", "gpt"
 ]
@@ -106,17 +109,24 @@ class Records:
     def changed(self, doc: Doc) -> Doc:
         return {**doc, "updated_at": self.stamp()}
 
-    def need(self, caller: Caller, image_id: str, *, to_change: bool = False) -> Doc:
-        """The image; 404 when the caller may not know of it, 403 when it may only look."""
+    def need(
+        self, caller: Caller, image_id: str, *, to_change: bool = False, to_fill: bool = False
+    ) -> Doc:
+        """The image; 404 when the caller may not know of it, 403 when it may only look. To give an
+        image its data is less than to change it: hosts may do that."""
         doc = self.images.get(image_id)
         if doc is None or not self.visible(caller, doc):
             raise Fault(404, f"No image found with ID {image_id}")
         if to_change and not owns(caller, doc):
             raise Fault(403, "You are not permitted to modify this image.")
+        if to_fill and not (owns(caller, doc) or fills(caller, doc)):
+            raise Fault(403, "You are not permitted to upload data for this image.")
         return doc
 
     def visible(self, caller: Caller, doc: Doc) -> bool:
-        if owns(caller, doc) or doc["visibility"] in {"public", "community"}:
+        if owns(caller, doc) or fills(caller, doc):
+            return True
+        if doc["visibility"] in {"public", "community"}:
             return True
         return doc["visibility"] == "shared" and self.membership(caller, doc) is not None
 
@@ -140,6 +150,11 @@ class Records:
 
 def owns(caller: Caller, doc: Doc) -> bool:
     return caller.is_admin or (bool(caller.project_id) and doc["owner"] == caller.project_id)
+
+
+def fills(caller: Caller, doc: Doc) -> bool:
+    """Whether it is a host, and an image that compute makes of a server."""
+    return caller.is_host and OF_SERVER in doc["_properties"]
 
 
 def view(doc: Doc) -> Doc:

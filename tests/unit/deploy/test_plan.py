@@ -18,6 +18,7 @@ from deploy.local import toml
 from deploy.local.home import Home, LocalClusterError
 from deploy.local.plan import (
     Options,
+    common_for,
     make_plan,
     merged,
     write_clouds,
@@ -85,6 +86,25 @@ def test_every_member_gets_valid_settings(home: Home) -> None:
         assert settings.identity.auth_url == plan.identity_url
 
 
+def test_a_host_is_told_its_own_password_and_no_other(home: Home) -> None:
+    plan = make_plan(replace(FREE, hosts=1, listen="0.0.0.0"), home)
+    host = next(member for member in plan.members if member.kind == "compute")
+    settings = _plain(Settings(**merged(common_for(host, plan.common), host.settings)).model_dump())
+    assert settings["compute"]["identity"]["password"] == plan.passwords["host"]
+    text = json.dumps(settings, default=str)
+    told = [name for name, password in plan.passwords.items() if password in text]
+    assert told == ["host"]
+
+
+def test_passwords_that_were_made_stay_when_another_is_needed(home: Home) -> None:
+    (home.path / "passwords.json").write_text('{"admin": "a", "demo": "d", "service": "s"}')
+    plan = make_plan(replace(FREE, listen="0.0.0.0"), home)
+    assert {**plan.passwords, "host": ""} == {
+        "admin": "a", "demo": "d", "service": "s", "host": "",
+    }  # fmt: skip
+    assert len(plan.passwords["host"]) > 8
+
+
 def test_a_taken_port_is_refused_with_its_holder_and_the_option(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -124,7 +144,7 @@ def test_documented_passwords_only_on_loopback(home: Home) -> None:
     assert not near.passwords_generated
     far = make_plan(replace(FREE, listen="0.0.0.0"), home)
     assert far.passwords_generated
-    assert len({"admin", "demo", "muster"} & set(far.passwords.values())) == 0
+    assert len({"admin", "demo", "muster", "muster-host"} & set(far.passwords.values())) == 0
     again = make_plan(replace(FREE, listen="0.0.0.0"), home)
     assert again.passwords == far.passwords
 
