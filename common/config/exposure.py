@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import SecretStr
 
 from common.config.section import Section
+from common.config.urls import password_in
 
 if TYPE_CHECKING:
     from common.config.settings import Settings
 
-PUBLISHED = frozenset(
-    {"admin", "demo", "guest", "muster", "muster-host", "postgres", "secret", "password"}
-)
+PUBLISHED = frozenset({"admin", "demo", "guest", "muster", "postgres", "secret", "password"})
 """Words that are nobody's secret, whoever set them."""
 
 
@@ -35,7 +34,7 @@ class _Secret(NamedTuple):
     setting: str
     services: frozenset[str]
     """Who uses it."""
-    value: Callable[[Settings], SecretStr | None]
+    value: Callable[[Settings], str | None]
 
     @property
     def variable(self) -> str:
@@ -47,19 +46,33 @@ _WITH_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "schedul
 _WITH_BROKER = frozenset({"api", "compute", "conductor", "consoles", "scheduler"})
 _STANDINS = frozenset({"standins"})
 
+
+def _text(secret: SecretStr | None, url: str = "") -> str | None:
+    """What counts: the setting, and without it what stands in the URL."""
+    return password_in(url) if secret is None else secret.get_secret_value()
+
+
 SECRETS = (
-    _Secret("identity.password", _WITH_IDENTITY, lambda s: s.identity.password),
+    _Secret("identity.password", _WITH_IDENTITY, lambda s: _text(s.identity.password)),
     _Secret(
-        "compute.identity.password", frozenset({"compute"}), lambda s: s.compute.identity.password
+        "compute.identity.password",
+        frozenset({"compute"}),
+        lambda s: _text(s.compute.identity.password),
     ),
-    _Secret("database.password", _WITH_DATABASE, lambda s: s.database.password),
-    _Secret("bus.password", _WITH_BROKER, lambda s: s.bus.password),
-    _Secret("sealing.key", frozenset({"api", "conductor"}), lambda s: s.sealing.key),
-    _Secret("metadata.shared_secret", frozenset({"metadata"}), lambda s: s.metadata.shared_secret),
-    _Secret("standins.admin_password", _STANDINS, lambda s: s.standins.admin_password),
-    _Secret("standins.demo_password", _STANDINS, lambda s: s.standins.demo_password),
-    _Secret("standins.service_password", _STANDINS, lambda s: s.standins.service_password),
-    _Secret("standins.host_password", _STANDINS, lambda s: s.standins.host_password),
+    _Secret(
+        "database.password", _WITH_DATABASE, lambda s: _text(s.database.password, s.database.url)
+    ),
+    _Secret(
+        "bus.password", _WITH_BROKER, lambda s: password_in(s.bus.url) or _text(s.bus.password)
+    ),
+    _Secret("sealing.key", frozenset({"api", "conductor"}), lambda s: _text(s.sealing.key)),
+    _Secret(
+        "metadata.shared_secret", frozenset({"metadata"}), lambda s: _text(s.metadata.shared_secret)
+    ),
+    _Secret("standins.admin_password", _STANDINS, lambda s: _text(s.standins.admin_password)),
+    _Secret("standins.demo_password", _STANDINS, lambda s: _text(s.standins.demo_password)),
+    _Secret("standins.service_password", _STANDINS, lambda s: _text(s.standins.service_password)),
+    _Secret("standins.host_password", _STANDINS, lambda s: _text(s.standins.host_password)),
 )
 
 
@@ -83,7 +96,7 @@ def refusal(settings: Settings, service: str, *, broker: bool = True) -> str | N
         if service in secret.services
         and (broker or secret.setting != "bus.password")
         and (value := secret.value(settings)) is not None
-        and value.get_secret_value() in PUBLISHED
+        and value in {"", *PUBLISHED}
     ]
     if not known:
         return None

@@ -50,4 +50,4 @@ class HostAccountSettings(AccountSettings):
     SECTION = "COMPUTE__IDENTITY"
 
     username: str = "muster-host"
-    password: SecretStr = SecretStr("muster-host")
+    password: SecretStr = SecretStr("muster")

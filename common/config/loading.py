@@ -24,7 +24,7 @@ def explain(error: ValidationError) -> list[str]:
         path = [str(part) for part in problem["loc"]]
         given = problem.get("input")
         shown = f" (got {given!r})" if isinstance(given, str | int | float) else ""
-        if any(word in part for part in path for word in ("password", "secret")):
+        if path[-1] in {"key", "url"} or "password" in path[-1] or "secret" in path[-1]:
             shown = ""
         variable = "MUSTER_" + "__".join(path).upper()
         lines.append(f"setting {'.'.join(path)} [{variable}]: {problem['msg']}{shown}")

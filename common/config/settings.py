@@ -194,7 +194,9 @@ class StandinSettings(Section):
     admin_password: SecretStr = SecretStr("admin")
     demo_password: SecretStr = SecretStr("demo")
     service_password: SecretStr = SecretStr("muster")
-    host_password: SecretStr = SecretStr("muster-host")
+    host_password: SecretStr = SecretStr("muster")
+    """Of the user muster-host, as which hosts log in: it can give images their data, nothing
+    else."""
     compute_public_url: str = "http://127.0.0.1:8774/v2.1"
     compute_internal_url: str | None = None
     """Default: the public one."""

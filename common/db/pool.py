@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from common.config.settings import DatabaseSettings
+from common.config.urls import without_password
 from common.db.version import SCHEMA_VERSION
 from common.errors import MusterError
 from common.runtime.ports import Clock
@@ -129,16 +130,16 @@ async def open_pool(
     Raises `DatabaseUnusable` for wrong credentials, a missing database or a newer schema; an older
     one is waited for, because the migration may be running right now.
     """
-    said = ""
+    said, url = "", without_password(settings.url)
     while True:
         try:
             pool = await create_pool(settings, application=application)
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as e:
             raise DatabaseUnusable(
-                f"{settings.url}: {e}; set MUSTER_DATABASE__URL and MUSTER_DATABASE__PASSWORD"
+                f"{url}: {e}; set MUSTER_DATABASE__URL and MUSTER_DATABASE__PASSWORD"
             ) from e
         except asyncpg.InvalidCatalogNameError as e:
-            raise DatabaseUnusable(f"{settings.url}: {e}; create it first") from e
+            raise DatabaseUnusable(f"{url}: {e}; create it first") from e
         except _WAIT_FOR as e:
             reason = f"database not reachable: {e}"
         else:

@@ -2,7 +2,7 @@
 
 Owns: the calls on them; their records are network_records.py's. May not: cache.
 Crash story: `create_port` is the only call that is not repeatable by itself; a workflow that
-repeats the step first looks for ports that already name the server (`ports(device_id=...)`).
+repeats the step first looks for the ports it has (`ports_of`).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from common.errors import (
     NotFound,
     OverQuota,
     Unauthorized,
+    Unavailable,
 )
 
 _KINDS: dict[int, type[MusterError]] = {
@@ -26,6 +27,7 @@ _KINDS: dict[int, type[MusterError]] = {
     404: NotFound,
     409: Conflict,
     413: OverQuota,
+    429: Unavailable,
 }
 
 

@@ -20,6 +20,8 @@ import orjson
 from common.db.pool import Pool
 from common.db.stores.claims import ledger_errors
 from common.runtime.ports import Clock
+from deploy.chaos import volumes
+from deploy.chaos.volumes import Volumes
 from services.compute.drivers.simulated.log import Overlap, overlaps, running_intervals
 
 POLL_S = 0.25
@@ -33,6 +35,8 @@ class Guest(NamedTuple):
     generation: int
     power_state: int
     phase: str = "ready"
+    ports: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -51,6 +55,9 @@ class Facts:
     """Server by port, for ports that belong to servers."""
     images: dict[str, str] = field(default_factory=dict)
     """Server by image, for snapshots."""
+    volumes: Volumes = field(default_factory=Volumes)
+    most_per_host: dict[str, int] = field(default_factory=dict)
+    """Of the members of each anti-affinity group."""
     leftovers: list[str] = field(default_factory=list)
     """What workflows could not clean up and nobody has yet: `kind of server: reason`."""
     overlaps: list[Overlap] = field(default_factory=list)
@@ -59,7 +66,8 @@ class Facts:
 
 
 _SERVERS = """
-select uuid::text, name, vm_state, task_state, host, generation, power_state, fault, network_info
+select uuid::text, name, vm_state, task_state, host, generation, power_state, fault, network_info,
+       server_group::text
   from servers where deleted_at is null
 """
 _WORKFLOWS = """
@@ -72,6 +80,10 @@ select kind || ' of ' || server_uuid || ' after ' || attempts || ' attempts: ' |
   from leftovers order by id
 """
 _CLAIMS = "select server_uuid::text, host, purpose from allocations"
+
+_GROUPS = """
+select uuid::text, coalesce(max_per_host, 1) from server_groups where policy = 'anti-affinity'
+"""
 
 
 def driver_logs(compute: Path) -> list[Path]:
@@ -89,7 +101,10 @@ def guests_on_disk(compute: Path) -> list[Guest]:
             continue
         spec, host = data["spec"], path.parent.parent.name
         generation, phase = spec["generation"], data["phase"]
-        found.append(Guest(spec["uuid"], host, generation, data["power_state"], phase))
+        ports = frozenset(each["port_id"] for each in spec.get("interfaces", ()))
+        disks = frozenset(each["volume_id"] for each in spec.get("volumes", ()))
+        power_state = data["power_state"]
+        found.append(Guest(spec["uuid"], host, generation, power_state, phase, ports, disks))
     return found
 
 
@@ -98,7 +113,9 @@ async def gather(
     compute: Path,
     ports: Iterable[Mapping[str, Any]],
     shown: Iterable[Mapping[str, Any]] | None = None,
+    *,
     images: Iterable[Mapping[str, Any]] = (),
+    disks: Volumes | None = None,
 ) -> Facts:
     """`compute`: the directory with the hosts' state; `ports`: all ports of the network service;
     `shown`: all servers as `GET /servers/detail?all_tenants=1` has them; `images`: all images."""
@@ -116,6 +133,8 @@ async def gather(
         images={
             image["id"]: image["instance_uuid"] for image in images if "instance_uuid" in image
         },
+        volumes=disks or Volumes(),
+        most_per_host=dict(tuple(row) for row in await pool.fetch(_GROUPS)),
         leftovers=[row["shown"] for row in await pool.fetch(_LEFTOVERS)],
         overlaps=overlaps(running_intervals(driver_logs(compute))),
         shown=None if shown is None else {server["id"]: server for server in shown},
@@ -130,6 +149,8 @@ def check(facts: Facts) -> list[str]:
         *_guests(facts),
         *_ports(facts),
         *_images(facts),
+        *volumes.check(facts.volumes, facts.servers),
+        *_groups(facts),
         *(f"leftover: {leftover}" for leftover in facts.leftovers),
         *_view(facts),
         *(
@@ -181,6 +202,20 @@ def _guests(facts: Facts) -> Iterable[str]:
         here = [g for g in found[uuid] if (g.host, g.generation) == _place(server)]
         if len(here) != 1:
             yield f"lost: server {uuid} is active and has {len(here)} guests on {_place(server)}"
+        else:
+            yield from _devices(here[0], _shown_ports(server), facts.volumes.of(uuid))
+
+
+def _devices(guest: Guest, ports: set[str], disks: frozenset[str]) -> Iterable[str]:
+    """A guest has the devices that its server shows."""
+    for kind, has, must in (("ports", guest.ports, ports), ("volumes", guest.volumes, disks)):
+        if has != must:
+            lists = f"has {kind} {sorted(has)}, its server {sorted(must)}"
+            yield f"guest differs: that of server {guest.uuid} {lists}"
+
+
+def _shown_ports(server: Mapping[str, Any]) -> set[str]:
+    return {vif["port_id"] for vif in server["network_info"]}
 
 
 def _place(server: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -194,7 +229,7 @@ def _ports(facts: Facts) -> Iterable[str]:
         if uuid not in facts.servers:
             yield f"port leaked: {port} of server {uuid}, which is gone"
     for uuid, server in facts.servers.items():
-        shown = {vif["port_id"] for vif in server["network_info"]}
+        shown = _shown_ports(server)
         if shown != owned[uuid]:
             yield f"ports differ: server {uuid} shows {sorted(shown)}, has {sorted(owned[uuid])}"
 
@@ -209,6 +244,18 @@ def _images(facts: Facts) -> Iterable[str]:
     for uuid, count in kept.items():
         if count > 1:
             yield f"image leaked: server {uuid} has {count}"
+
+
+def _groups(facts: Facts) -> Iterable[str]:
+    """Of an anti-affinity group only so many may be on one host."""
+    members = Counter(
+        (server["server_group"], server["host"])
+        for server in facts.servers.values()
+        if server["host"] is not None
+    )
+    for (group, host), count in members.items():
+        if group in facts.most_per_host and count > facts.most_per_host[group]:
+            yield f"crowded: {count} members of the anti-affinity group {group} are on {host}"
 
 
 def _view(facts: Facts) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """Kill every kind of service under load, one after another, and count what became of the servers.
 
-Owns: the load (boots and deletes by a client that repeats carefully), the kills and their times,
-the verdict. May not: use another cluster than its own.
+Owns: the load (boots, volumes and deletes by a client that repeats carefully), the kills and their
+times, the verdict. May not: use another cluster than its own.
 Crash story: see deploy/load/throwaway.py.
 
 Kills follow progress, not the clock: the boots come in shares, the next one when the last victim is
@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.runtime.tasks import Tasks
+from deploy.chaos.devices import Devices, from_volume
 from deploy.chaos.invariants import Facts, wait_until_sound
 from deploy.chaos.retrying_client import RetryingClient
 from deploy.chaos.testbed import Say, Testbed, Timers, running_testbed
@@ -68,6 +69,8 @@ class Tally:
     made: dict[str, str] = field(default_factory=dict)
     """Name by id."""
     refused: Counter[str] = field(default_factory=Counter)
+    attached: Counter[int] = field(default_factory=Counter)
+    """Requests to attach a volume, by the status of the last answer."""
     delete_asked: set[str] = field(default_factory=set)
     in_flight: set[int] = field(default_factory=set)
     finished: int = 0
@@ -84,6 +87,7 @@ class Load:
         self._options = options
         self.tally = Tally()
         self.retrying = RetryingClient(testbed.client)
+        self._devices = Devices(testbed, self.retrying)
         self._tasks = Tasks(self._clock)
         self._began = self._clock.monotonic()
         self._share = options.count // (len(options.victims) + 1)
@@ -146,12 +150,14 @@ class Load:
                 await self._clock.sleep(0.02)
             self.tally.started += 1
             self.tally.in_flight.add(number)
-            await self._life(number, {**body, "name": f"{PREFIX}{number:05}"})
+            server = from_volume(body) if number % 3 == 0 else body
+            await self._life(number, {**server, "name": f"{PREFIX}{number:05}"})
             self.tally.in_flight.discard(number)
             self.tally.finished += 1
 
     async def _life(self, number: int, server: dict[str, Any]) -> None:
-        """Every fourth is deleted while it builds, every fourth once it has ended building."""
+        """Every fourth is deleted while it builds, every fourth once it has ended building and
+        been given a volume."""
         made, answer = await self.retrying.create(server)
         if made is None:
             self.tally.refused[f"{answer.status} {answer.reason}"] += 1
@@ -159,6 +165,8 @@ class Load:
         self.tally.made[made] = server["name"]
         if number % 4 != 0:
             await self._building.wait(made)
+        if number % 4 in {1, 2}:
+            self.tally.attached[(await self._devices.attach_volume(made)).status] += 1
         if number % 2 == 0:
             self.tally.delete_asked.add(made)
             answer = await self.retrying.ask("DELETE", f"/servers/{made}")
@@ -211,6 +219,7 @@ def report(load: Load, facts: Facts, wrong: list[str], settled_s: float) -> dict
         "booted": len(tally.made),
         "refused": dict(tally.refused),
         "statuses": dict(statuses),
+        "attached": dict(tally.attached),
         "errors": dict(errors),
         "delete_asked": len(tally.delete_asked),
         "delete_failed": len(failed_deletes),

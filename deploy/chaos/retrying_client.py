@@ -14,6 +14,7 @@ from typing import Any
 from deploy.load.client import Answer, Client, Unreachable
 
 PAUSE_S = 0.25
+HINTS = "os:scheduler_hints"
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
@@ -25,10 +26,12 @@ class RetryingClient:
         self._clock = client.clock
         self.retried: Counter[str] = Counter()
 
-    async def _once(self, method: str, path: str, body: Any = None) -> Answer | None:
+    async def _once(
+        self, method: str, path: str, body: Any = None, service: str = "compute"
+    ) -> Answer | None:
         """None: nobody knows whether it was carried out."""
         try:
-            answer = await self._client.request(method, path, body)
+            answer = await self._client.request(method, path, body, service=service)
         except Unreachable:
             self.retried[f"{method} without an answer"] += 1
             return None
@@ -37,20 +40,25 @@ class RetryingClient:
             return None
         return answer
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, service: str = "compute"
+    ) -> Answer:
         """For requests that may be repeated: GET, PUT, DELETE."""
-        while (answer := await self._once(method, path, body)) is None:
+        while (answer := await self._once(method, path, body, service)) is None:
             await self._clock.sleep(PAUSE_S)
         return answer
 
-    async def create(self, server: dict[str, Any]) -> tuple[str | None, Answer]:
+    async def create(
+        self, server: dict[str, Any], hints: dict[str, Any] | None = None
+    ) -> tuple[str | None, Answer]:
         """(id, last answer) of a server with this name, made once; id None: refused.
 
         After a lost answer the name is looked for before POST is repeated, and after a pause: the
         transaction of a killed API may still be ending in the database.
         """
+        body = {"server": server} if hints is None else {"server": server, HINTS: hints}
         while True:
-            answer = await self._once("POST", "/servers", {"server": server})
+            answer = await self._once("POST", "/servers", body)
             if answer is not None:
                 made = answer.body["server"]["id"] if answer.status == 202 else None
                 return made, answer

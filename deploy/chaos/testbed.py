@@ -18,6 +18,7 @@ from common.config.settings import DatabaseSettings
 from common.db.pool import Pool, close_pool, create_pool
 from common.runtime.ports import Clock
 from deploy.chaos.invariants import Facts, gather
+from deploy.chaos.volumes import Volumes
 from deploy.load.client import Client
 from deploy.load.throwaway import ROOMY, settings_of
 from deploy.local import control
@@ -56,6 +57,8 @@ class Testbed:
         self.client = client
         self.pool = pool
         self.clock: Clock = client.clock
+        self.brought: set[str] = set()
+        """Volumes that the run has made as a user; nobody else may delete them."""
 
     @property
     def compute(self) -> Path:
@@ -100,7 +103,8 @@ class Testbed:
         images = (await self.client.get("/v2/images?limit=1000", service="image"))["images"]
         ports = (await self.client.get("/v2.0/ports", service="network"))["ports"]
         shown = await self.client.server_list("all_tenants=1", detail=True)
-        return await gather(self.pool, self.compute, ports, shown, images)
+        disks = await Volumes.gather(self.pool, self.client, self.brought)
+        return await gather(self.pool, self.compute, ports, shown, images=images, disks=disks)
 
     async def hosts(self) -> dict[str, dict[str, Any]]:
         """Records of all hosts in os-services, by name."""

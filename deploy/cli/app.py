@@ -293,8 +293,11 @@ def show(
 ) -> int:
     """Show every setting as it is now, without secrets."""
     from common.config.loading import load_or_exit
+    from common.config.urls import without_password
 
     tree = load_or_exit("muster").model_dump(mode="json")
+    for section in ("database", "bus"):
+        tree[section]["url"] = without_password(tree[section]["url"])
     if form == "json":
         terminal.print_json(tree)
     else:

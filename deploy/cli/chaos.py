@@ -76,6 +76,7 @@ def _show_kills(result: dict[str, Any]) -> None:
     terminal.table(columns, [list(kill.values()) for kill in result["kills"]])
     say()
     say(f"  booted     {result['booted']} in {result['load_s']} s of load")
+    say(f"  attached   {figures.counts(result['attached'])}")
     say(f"  now        {figures.counts(result['statuses'])}; {result['guests']} guests")
     say(
         f"  gone       {result['gone']} of {result['delete_asked']} deletes asked for; "

@@ -22,6 +22,7 @@ from deploy.local.home import Home, LocalClusterError
 
 MICROVERSION = "2.94"
 """The last one in which an evacuated server runs at once; later ones leave it stopped."""
+VERSIONS = f"compute {MICROVERSION}, volume 3.54"
 REQUEST_TIMEOUT_S = 30.0
 
 
@@ -139,9 +140,7 @@ class Client:
                     self._check_target(endpoint["url"])
                     self._endpoints[service["type"]] = endpoint["url"].rstrip("/")
         self.token = token
-        self._http.headers.update(
-            {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {MICROVERSION}"}
-        )
+        self._http.headers.update({"X-Auth-Token": token, "OpenStack-API-Version": VERSIONS})
 
     @property
     def services(self) -> set[str]:

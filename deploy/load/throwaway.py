@@ -123,4 +123,5 @@ ROOMY: Sequence[tuple[str, object]] = (
     ("quota__instances", -1),
     ("quota__cores", -1),
     ("quota__ram_mib", -1),
+    ("quota__server_groups", -1),
 )

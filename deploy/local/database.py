@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import asyncpg
 
+from common.config.urls import without_password
 from common.db.pool import DatabaseUnusable
 from deploy.local.home import LocalClusterError
 
@@ -20,6 +21,7 @@ _ADVICE = "set MUSTER_DATABASE__URL and MUSTER_DATABASE__PASSWORD, or --database
 
 async def checked(work: Awaitable[T], url: str) -> T:
     """The result of `work`; raises `LocalClusterError` in place of the driver's errors."""
+    url = without_password(url)
     try:
         return await work
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:

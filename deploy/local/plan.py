@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from common.config.settings import Settings
 
 LOCAL = "127.0.0.1"
-DOCUMENTED_PASSWORDS = {
-    "admin": "admin", "demo": "demo", "service": "muster", "host": "muster-host",
-}  # fmt: skip
+DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster", "host": "muster"}
 
 _NOT_FOR_HOSTS = frozenset({"database", "standins"})
 
@@ -127,9 +125,9 @@ def _passwords(home: Home, settings: Settings, *, loopback: bool) -> tuple[dict[
     if loopback or chosen != DOCUMENTED_PASSWORDS:
         return chosen, False
     file = home.path / "passwords.json"
-    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    if missing := chosen.keys() - kept.keys():
-        kept |= {name: secrets.token_urlsafe(12) for name in missing}
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if chosen.keys() - kept.keys():
+        kept = {name: secrets.token_urlsafe(12) for name in chosen} | kept
         write_private(file, json.dumps(kept))
     return kept, True
 

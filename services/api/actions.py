@@ -8,6 +8,7 @@ Crash story: the transaction is the action. A wake-up that is lost costs a sweep
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -137,11 +138,11 @@ async def start_action(
     migration: MigrationStart | None = None,
     columns: dict[str, Any] | None = None,
     adds: dict[str, int] | None = None,
-    disk: BlockDevice | None = None,
+    disk: Callable[[Sequence[BlockDevice]], BlockDevice] | None = None,
 ) -> None:
     """Check the row, begin the action on the request's server, wake a conductor. `state` is the
     workflow's input, `columns` are written to the server with it, `adds` is what the server will
-    count for more in the quota, `disk` is one more that it has from then on.
+    count for more in the quota, `disk` makes one more that it has from then on, of those it has.
 
     Raises `Conflict` when the row forbids it, also when another request came first, `OverQuota`.
     """

@@ -22,7 +22,6 @@ from common.runtime.ports import Clock
 
 LONGEST_TOKEN = 128
 CONNECT_TIMEOUT_S = 10.0
-LONGEST_ANSWER = 8192
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

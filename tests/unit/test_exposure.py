@@ -59,6 +59,29 @@ def test_each_secret_counts(secret: Any, word: str) -> None:
     assert secret.variable in reason
 
 
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("database", "postgresql://muster:{}@db/muster"),
+        ("database", "postgresql://muster@db/muster?password={}"),
+        ("bus", "amqp://muster:{}@broker/"),
+    ],
+)
+def test_a_password_in_an_address_counts_too(section: str, url: str) -> None:
+    own: dict[str, Any] = {"identity": {"password": "own"}, "sealing": {"key": "own"}}
+    own |= {"database": {"password": None}, "bus": {"password": "own"}}
+    for word, starts in (("muster", False), ("our-own", True)):
+        own[section] = {"url": url.format(word)}
+        reason = refusal(_exposed("api", **own), "api")
+        assert (reason is None) is starts
+        assert starts or f"MUSTER_{section.upper()}__PASSWORD" in str(reason)
+
+
+def test_no_password_is_nobodys_secret() -> None:
+    reason = refusal(_exposed("metadata", identity={"password": ""}), "metadata")
+    assert "MUSTER_IDENTITY__PASSWORD" in str(reason)
+
+
 @pytest.mark.parametrize(("address", "starts"), [("127.0.0.1", True), ("192.0.2.1", False)])
 def test_a_container_counts_as_where_it_is_published(address: str, starts: bool) -> None:
     settings = _exposed("api", exposure={"published_on": address})

@@ -16,6 +16,9 @@ select d.uuid, s.uuid,
     on conflict (server_uuid, volume_id) do nothing
 returning uuid;
 
+-- name: of_server(server_uuid)
+select to_jsonb(d) as disk from block_devices d where d.server_uuid = :server_uuid order by position;
+
 -- name: servers_of_volume(volume_id)
 -- Servers that have the volume as a disk.
 select server_uuid from block_devices d join servers s on s.uuid = d.server_uuid
@@ -28,9 +31,15 @@ returning uuid;
 
 
 -- name: attachments(server_uuid)^
--- Those that are the server's, and volumes that requests are about to reserve for it.
-select (select coalesce(array_agg(d.attachment_id), '{}') from block_devices d
-         where d.server_uuid = :server_uuid and d.attachment_id is not null) as named,
+-- Those that are the server's, or that a swap will make its, and volumes that requests are about to
+-- reserve for it.
+select (select coalesce(array_agg(named.id), '{}')
+          from (select d.attachment_id from block_devices d
+                 where d.server_uuid = :server_uuid and d.attachment_id is not null
+                 union all
+                select w.state ->> 'new_attachment' from workflows w
+                 where w.server_uuid = :server_uuid and w.kind = 'swap_volume') named (id)) as named,
        (select coalesce(array_agg(l.detail ->> 'volume_id'), '{}') from leftovers l
          where l.server_uuid = :server_uuid and l.kind = 'attachments'
-           and l.detail ? 'volume_id') as reserving;
+           and l.detail ? 'volume_id') as reserving,
+       exists (select from workflows w where w.server_uuid = :server_uuid) as busy;

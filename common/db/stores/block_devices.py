@@ -13,7 +13,7 @@ from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Pool
-from common.domain.block_devices import BlockDevice
+from common.domain.block_devices import BlockDevice, devices
 
 if TYPE_CHECKING:
     from common.db.stores.quotas import Executor
@@ -32,6 +32,11 @@ async def add(db: Executor, server_uuid: UUID, device: BlockDevice) -> bool:
     return row is not None
 
 
+async def of_server(db: Executor, server_uuid: UUID) -> tuple[BlockDevice, ...]:
+    """The disks of a server, as they are now."""
+    return devices([row["disk"] async for row in _sql.of_server(db, server_uuid=server_uuid)])
+
+
 @dataclass(frozen=True)
 class Known:
     """What may stay in the volume service for a server."""
@@ -40,12 +45,14 @@ class Known:
     """Those its disks name."""
     reserving: frozenset[str]
     """Volumes that requests are about to reserve: their attachments are not over."""
+    busy: bool
+    """A workflow has begun, or waits: what is named by no disk may be what it makes."""
 
 
 async def known(pool: Pool, server_uuid: UUID) -> Known:
     """As it is now, whatever a workflow has read before."""
     row = await _sql.attachments(pool, server_uuid=server_uuid)
-    return Known(frozenset(row["named"]), frozenset(row["reserving"]))
+    return Known(frozenset(row["named"]), frozenset(row["reserving"]), row["busy"])
 
 
 async def servers_of_volume(pool: Pool, volume_id: str) -> list[UUID]:

@@ -9,7 +9,7 @@ together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -251,14 +251,23 @@ async def begin_within_quota(
 
 
 async def begin_with_disk(
-    pool: Pool, uuid: UUID, action: Action, *, disk: BlockDevice, **rest: Any
+    pool: Pool,
+    uuid: UUID,
+    action: Action,
+    *,
+    disk: Callable[[Sequence[BlockDevice]], BlockDevice],
+    **rest: Any,
 ) -> int | None:
-    """`begin_action` for one that gives the server a disk. Raises `InvalidInput` when the server
-    has the volume already."""
+    """`begin_action` for one that gives the server a disk. `disk` says which, or refuses, by the
+    disks that the server has by then: its row is locked, so requests that come at once see each
+    other's. Raises `InvalidInput` when the server has the volume already."""
     async with pool.acquire() as connection, connection.transaction():
         workflow_id = await begin_action(connection, uuid, action, **rest)
-        if workflow_id is not None and not await block_devices.add(connection, uuid, disk):
-            raise InvalidInput(f"Invalid volume: volume {disk.volume_id} already attached")
+        if workflow_id is None:
+            return None
+        new = disk(await block_devices.of_server(connection, uuid))
+        if not await block_devices.add(connection, uuid, new):
+            raise InvalidInput(f"Invalid volume: volume {new.volume_id} already attached")
     return workflow_id
 
 

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from deploy.chaos.devices import KINDS as DEVICES
+from deploy.chaos.devices import Devices, from_volume
 from deploy.chaos.retrying_client import RetryingClient
 from deploy.chaos.storm.plan import Life, Operation, Plan
 from deploy.chaos.storm.tally import Tally
@@ -56,6 +58,8 @@ BODIES: dict[str, Any] = {
 }
 THEN = {"shelve": "unshelve", "stop": "start"}
 """What follows when the first has been done."""
+DETACH = {"attach-volume": "detach-volume", "attach-interface": "detach-interface"}
+"""What follows it where the plan says so."""
 
 ENDS: dict[str, Callable[[Server, Server], bool]] = {
     "migrate": lambda _, now: bool(now["status"] == "VERIFY_RESIZE"),
@@ -64,6 +68,7 @@ ENDS: dict[str, Callable[[Server, Server], bool]] = {
     "shelve": lambda _, now: bool(now["status"] == "SHELVED_OFFLOADED"),
     "stop": lambda _, now: bool(now["status"] == "SHUTOFF"),
     "evacuate": lambda was, now: _runs_or_stopped(now) and _host(was) != _host(now),
+    **dict.fromkeys(DEVICES, lambda _was, _now: True),
 }
 """Whether an operation has done to a server what was asked; the others leave it ACTIVE."""
 
@@ -117,8 +122,10 @@ class Lives:
         self._prefix = prefix
         self._tally = tally
         self._flavors: list[str] = []
+        self._group = ""
         self.retrying = RetryingClient(testbed.client)
         self.watch = Watch(testbed, prefix)
+        self._devices = Devices(testbed, self.retrying)
         self.unfinished = len(plan.lives)
 
     async def run(self) -> None:
@@ -127,6 +134,10 @@ class Lives:
         flavors = (await self._testbed.client.get("/flavors"))["flavors"]
         ids = {flavor["name"]: flavor["id"] for flavor in flavors}
         self._flavors = [ids[name] for name in FLAVORS]
+        group = {"server_group": {"name": f"{self._prefix}apart", "policy": "anti-affinity"}}
+        made = await self._testbed.client.must("POST", "/os-server-groups", group)
+        self._group = made["server_group"]["id"]
+        self._devices.network = body["networks"][0]["uuid"]
         await asyncio.gather(
             *(
                 self._live(life, {**body, "name": f"{self._prefix}{number:03}"})
@@ -136,7 +147,9 @@ class Lives:
 
     async def _live(self, life: Life, body: dict[str, Any]) -> None:
         await self._clock.sleep(life.born_s)
-        made, answer = await self.retrying.create(body)
+        hints = {"group": self._group} if life.grouped else None
+        body = from_volume(body) if life.root == "volume" else body
+        made, answer = await self.retrying.create(body, hints)
         if made is None:
             self._tally.refused[f"build: {answer.status}"] += 1
         else:
@@ -158,7 +171,7 @@ class Lives:
             if server is None or server["status"] == "ERROR":
                 break
             if life.delete == "in the middle" and number == len(life.operations):
-                await self._ask(uuid, operation.kind, self._flavor_body(server))
+                await self._ask(server, operation.kind)
                 await self._clock.sleep(operation.after_s / 2)
                 break
             await self._operate(server, operation)
@@ -171,6 +184,8 @@ class Lives:
             return
         if operation.kind in THEN:
             await self.do(now, THEN[operation.kind])
+        if operation.kind in DETACH and operation.reverted and now["status"] != "ERROR":
+            await self.do(now, DETACH[operation.kind])
         while now is not None and now["status"] == "VERIFY_RESIZE":
             now = await self._settle(now, "revert" if operation.reverted else "confirm")
 
@@ -178,7 +193,7 @@ class Lives:
         """One attempt to end a resize. Neither is seen in a task_state from the first moment on,
         and one that fails leaves the server as it was, to be asked again."""
         uuid = server["id"]
-        accepted = await self._ask(uuid, kind)
+        accepted = await self._ask(server, kind)
         try:
             async with asyncio.timeout(CONFIRM_AGAIN_S):
                 now = await self.watch.until(
@@ -200,22 +215,25 @@ class Lives:
 
     async def do(self, server: Server, kind: str) -> Server | None:
         """One operation to its end; None when it was refused or the server is gone."""
-        uuid = server["id"]
-        if not await self._ask(uuid, kind, self._flavor_body(server)):
+        if not await self._ask(server, kind):
             return None
-        now = await self.watch.at_rest(uuid)
-        if now is not None and ENDS.get(kind, _is_active)(server, now):
+        device_done = kind not in DEVICES or await self._devices.ended(server, kind)
+        now = await self.watch.at_rest(server["id"])
+        if now is not None and device_done and ENDS.get(kind, _is_active)(server, now):
             self._tally.done[kind] += 1
-        return now
+        return now if device_done else None
 
     def _flavor_body(self, server: Server) -> dict[str, Any]:
         """A resize to the flavor that it does not have."""
         small = server["flavor"]["original_name"] == FLAVORS[0]
         return {"resize": {"flavorRef": self._flavors[1 if small else 0]}}
 
-    async def _ask(self, uuid: str, kind: str, resize: Any = None) -> bool:
-        body = resize if kind == "resize" else BODIES[kind]
-        answer = await self.retrying.ask("POST", f"/servers/{uuid}/action", body)
+    async def _ask(self, server: Server, kind: str) -> bool:
+        if kind in DEVICES:
+            answer = await self._devices.ask(server, kind)
+        else:
+            body = self._flavor_body(server) if kind == "resize" else BODIES[kind]
+            answer = await self.retrying.ask("POST", f"/servers/{server['id']}/action", body)
         if answer.status >= 300:
             self._tally.refused[f"{kind}: {answer.status}"] += 1
             return False

@@ -16,6 +16,7 @@ from typing import Any, Literal
 Part = Literal["source", "destination", "conductor"]
 Way = Literal["kill", "cut"]
 Deletion = Literal["never", "while it builds", "in the middle", "at the end"]
+Root = Literal["image", "volume"]
 
 SERVERS = 14
 FAULTS = 10
@@ -28,9 +29,15 @@ OPERATIONS: Mapping[str, int] = {
     "shelve": 2,
     "stop": 1,
     "reboot": 1,
+    "attach-volume": 4,
+    "attach-interface": 3,
 }
 """What is asked of servers, and how often in comparison. A migrate or resize is confirmed or
-reverted, what is shelved is unshelved, what is stopped is started."""
+reverted, what is shelved is unshelved, what is stopped is started; half of what is attached is
+detached again."""
+
+FROM_VOLUME, GROUPED = 0.3, 0.25
+"""Shares of the servers that boot from a volume, and that are in the anti-affinity group."""
 
 TARGETS: Mapping[str, tuple[Part, ...]] = {
     "build": ("destination", "conductor"),
@@ -45,6 +52,10 @@ TARGETS: Mapping[str, tuple[Part, ...]] = {
     "delete": ("source", "conductor"),
     "start": ("source",),
     "reboot": ("source",),
+    "attach_volume": ("source", "conductor"),
+    "detach_volume": ("source", "conductor"),
+    "attach_interface": ("source", "conductor"),
+    "detach_interface": ("source", "conductor"),
 }
 """Workflows during which something is struck, and which parts are worth striking."""
 
@@ -58,7 +69,7 @@ class Operation:
     after_s: float
     """Pause before it."""
     reverted: bool = False
-    """A migrate or resize is taken back instead of confirmed."""
+    """A migrate or resize is taken back instead of confirmed; what is attached is detached."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,9 @@ class Life:
     born_s: float
     operations: tuple[Operation, ...]
     delete: Deletion
+    root: Root = "image"
+    grouped: bool = False
+    """In the one anti-affinity group."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,8 @@ def _life(dice: random.Random) -> Life:
             Operation(kind, dice.uniform(0.0, 2.0), dice.random() < 0.5) for kind in kinds
         ),
         delete=dice.choices(ends, (5, 1, 2, 4))[0],
+        root="volume" if dice.random() < FROM_VOLUME else "image",
+        grouped=dice.random() < GROUPED,
     )
 
 

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 QUESTIONS = ("stuck", "lost", "twice", "leaked", "other")
-"""`other` is whatever has no place elsewhere, such as an error without a reason."""
+"""`other` is whatever has no place elsewhere, such as errors without a reason."""
 
 KINDS = {
     "stuck": "stuck",
     "unheard": "stuck",
     "lost": "lost",
     "claim missing": "lost",
+    "attachment missing": "lost",
+    "attachment wrong": "lost",
+    "volume lost": "lost",
+    "guest differs": "lost",
     "not shown": "lost",
     "not there": "lost",
     "ran twice": "twice",
@@ -29,6 +33,9 @@ KINDS = {
     "port leaked": "leaked",
     "ports differ": "leaked",
     "image leaked": "leaked",
+    "attachment leaked": "leaked",
+    "disk leaked": "leaked",
+    "volume leaked": "leaked",
     "leftover": "leaked",
 }
 """By how a line of the verdict begins (see deploy/chaos/invariants.py)."""

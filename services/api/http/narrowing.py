@@ -48,9 +48,17 @@ def narrowed(schema: dict[str, Any], value: Any) -> Part:
     while is_large(part.value):
         below = next(_refused_parts(part), None)
         if below is None:
-            return part._replace(schema=_itself(part.schema))
+            return _without_parts(part)
         part = below
     return part
+
+
+def _without_parts(part: Part) -> Part:
+    """Where none of several branches is for a value of its kind, an empty one stands for it: that
+    is refused for the same reason."""
+    if "oneOf" in part.schema or "anyOf" in part.schema:
+        return part._replace(value=type(part.value)())
+    return part._replace(schema=_itself(part.schema))
 
 
 def _refused_parts(part: Part) -> Iterator[Part]:

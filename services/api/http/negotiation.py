@@ -63,6 +63,16 @@ def requested(headers: Mapping[str, str]) -> int:
     return minor
 
 
+def shown(headers: Mapping[str, str]) -> str | None:
+    """What the answer's version headers say; None when the request's make no sense."""
+    try:
+        return show(requested(headers))
+    except VersionOutOfRange as error:
+        return error.version
+    except MalformedVersion:
+        return None
+
+
 def _named(headers: Mapping[str, str]) -> str | None:
     """The version text for this service; the standard header wins over the older one."""
     standard = headers.get(STANDARD_HEADER)

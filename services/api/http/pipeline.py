@@ -76,7 +76,7 @@ class Exchange:
     segments: list[str]
     operation: str = _NOWHERE
     shown_version: str | None = None
-    """For the version headers, once there is one to show."""
+    """For the version headers, also of refusals from before the version counts."""
     version: int = versions.MIN
     project: str | None = None
     """The project the URL names."""
@@ -162,13 +162,16 @@ class Pipeline:
 
     async def _perform(self, exchange: Exchange) -> tuple[Operation, Reply]:
         http = exchange.http
+        if not exchange.legacy:
+            exchange.shown_version = negotiation.shown(http.headers)
         self._refuse_large(http)
         ctx = await self._authenticator.context(
             http.headers, self._addresses.client(http), exchange.request_id
         )
         self._rate_limit.take(ctx.project_id)
         target = self._route(exchange)
-        exchange.version = self._negotiate(exchange)
+        if not exchange.legacy:
+            exchange.version = negotiation.requested(http.headers)
         _check_content_type(http)
         raw = await self._read(http)
         rows = target.plain
@@ -195,17 +198,6 @@ class Pipeline:
             raise UnknownPath
         target, exchange.params = found
         return target
-
-    def _negotiate(self, exchange: Exchange) -> int:
-        if exchange.legacy:
-            return versions.MIN
-        try:
-            version = negotiation.requested(exchange.http.headers)
-        except negotiation.VersionOutOfRange as error:
-            exchange.shown_version = error.version
-            raise
-        exchange.shown_version = versions.show(version)
-        return version
 
     def _refuse_large(self, http: web.BaseRequest) -> None:
         if (http.content_length or 0) > self._max_body_bytes:

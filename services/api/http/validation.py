@@ -25,7 +25,6 @@ from services.api.operation import Operation, Schema
 from services.api.versions import EVERY_QUERY_CLOSED
 
 _NO_PARAMETERS: Schema = {"type": "object", "additionalProperties": False}
-ANY_PARAMETERS: Schema = {"type": "object"}
 
 
 class _Engine(Protocol):

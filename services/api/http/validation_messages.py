@@ -19,7 +19,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from services.api.http.formats import FORMATS
-from services.api.http.narrowing import narrowed
+from services.api.http.narrowing import is_large, narrowed
 from services.api.http.numbers import TextRange
 
 MOST_CHARACTERS = 2048
@@ -96,7 +96,10 @@ def _shortened(value: Any) -> str:
 
 
 def _second_opinion(schema: dict[str, Any], instance: Any) -> str:
-    """The deciding engine's own words, for the rare input on which the two disagree."""
+    """The deciding engine's own words, for the rare input on which the two disagree. They repeat
+    all of it before they can be cut short."""
+    if is_large(instance):
+        return "Invalid input."
     engine = jsonschema_rs.Draft202012Validator(
         schema, formats=FORMATS, validate_formats=True, keywords={"textRange": TextRange}
     )

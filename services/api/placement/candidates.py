@@ -18,7 +18,14 @@ from services.api.placement.query import Ask, Wanted, wanted
 
 
 async def index(ask: Ask) -> Any:
-    ask.only("resources", "required", "member_of", "in_tree", "limit", "group_policy")
+    ask.only(
+        "resources",
+        limit=versions.LIMIT,
+        required=versions.REQUIRED,
+        member_of=versions.MEMBER_OF_CANDIDATES,
+        group_policy=versions.GROUP_POLICY,  # between groups of resources, of which there is one
+        in_tree=versions.TREE_OF_CANDIDATES,
+    )
     conditions, limit = wanted(ask), ask.one("limit")
     if not conditions.amounts:
         raise PlacementError(400, "'resources' is a required property")

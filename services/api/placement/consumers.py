@@ -38,8 +38,7 @@ async def allocations(ask: Ask) -> Any:
 
 async def usages(ask: Ask) -> Any:
     """Of a project, or of one user in it."""
-    typed = ("consumer_type",) if ask.v >= versions.CONSUMER_TYPES else ()
-    ask.only("project_id", "user_id", *typed)
+    ask.only("project_id", "user_id", consumer_type=versions.CONSUMER_TYPES)
     project_id, asked_type = ask.one("project_id"), ask.one("consumer_type")
     if project_id is None:
         raise PlacementError(400, "'project_id' is a required property")

@@ -24,7 +24,14 @@ _LINKS = (
 
 
 async def index(ask: Ask) -> Any:
-    ask.only("name", "uuid", "member_of", "resources", "in_tree", "required")
+    ask.only(
+        "name",
+        "uuid",
+        member_of=versions.MEMBER_OF,
+        resources=versions.RESOURCES,
+        in_tree=versions.NESTED,
+        required=versions.REQUIRED_OF_PROVIDERS,
+    )
     conditions, name, uuid = wanted(ask), ask.one("name"), ask.one("uuid")
     found = [
         _shown(ask, provider)

@@ -35,9 +35,10 @@ class Ask:
         values = self.query.get(name)
         return values[-1] if values else None
 
-    def only(self, *names: str) -> None:
-        """Raises for a parameter of another name."""
-        for unknown in sorted(self.query.keys() - set(names)):
+    def only(self, *names: str, **later: int) -> None:
+        """Raises for a parameter of another name, or one of `later` before its version."""
+        known = {*names, *(name for name, since in later.items() if self.v >= since)}
+        for unknown in sorted(self.query.keys() - known):
             raise PlacementError(
                 400, f"Invalid query string parameters: '{unknown}' is not known here."
             )
@@ -67,7 +68,7 @@ class Wanted:
 def wanted(ask: Ask) -> Wanted:
     """Raises for what cannot be read, or is newer than the version."""
     required, forbidden = _traits(ask, ask.query.get("required", []))
-    inside, outside = _aggregates(ask.query.get("member_of", []))
+    inside, outside = _aggregates(ask, ask.query.get("member_of", []))
     in_tree = ask.one("in_tree")
     return Wanted(
         _amounts(ask.query.get("resources", [])),
@@ -97,12 +98,14 @@ def _traits(ask: Ask, texts: Collection[str]) -> tuple[tuple[frozenset[str], ...
     forbidden: set[str] = set()
     for text in texts:
         if text.startswith("in:"):
-            if ask.v < versions.MAX:
+            if ask.v < versions.ANY_TRAITS:
                 raise PlacementError(400, "The format 'in:' of required is not known yet.")
             required.append(frozenset(text.removeprefix("in:").split(",")))
             continue
         for name in text.split(","):
             if name.startswith("!"):
+                if ask.v < versions.FORBIDDEN_TRAITS:
+                    raise PlacementError(400, "Forbidden traits are not known yet.")
                 forbidden.add(name[1:])
             else:
                 required.append(frozenset({name}))
@@ -113,7 +116,7 @@ def _traits(ask: Ask, texts: Collection[str]) -> tuple[tuple[frozenset[str], ...
 
 
 def _aggregates(
-    texts: Iterable[str],
+    ask: Ask, texts: Iterable[str]
 ) -> tuple[tuple[frozenset[UUID], ...], frozenset[UUID]]:
     inside: list[frozenset[UUID]] = []
     outside: set[UUID] = set()
@@ -122,6 +125,8 @@ def _aggregates(
             _uuid(each) for each in text.removeprefix("!").removeprefix("in:").split(",")
         )
         if text.startswith("!"):
+            if ask.v < versions.FORBIDDEN_AGGREGATES:
+                raise PlacementError(400, "Forbidden member_of is not known yet.")
             outside |= named
         else:
             inside.append(named)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.api import versions
 from services.api.operation import Schema
-from services.api.schemas.parts import record, wrapped
+from services.api.schemas.parts import UUID, record, wrapped
 from services.api.schemas.query import ANY, closed_from
 
 _NAME: Schema = {"type": "string", "minLength": 1}
@@ -13,7 +13,7 @@ _CREATE_INFO = record(
         "snapshot_id": _NAME,
         "type": {"type": "string", "enum": ["qcow2"]},
         "new_file": _NAME,
-        "id": _NAME,
+        "id": UUID,  # the answer repeats it, and has no other ids
     },
     required=("snapshot_id", "type", "new_file"),
 )

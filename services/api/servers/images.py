@@ -6,11 +6,13 @@ Crash story: reads only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import Forbidden, InvalidInput, NotFound
 from common.neighbours.image import Image
 from common.neighbours.volume import Volume
+from services.api.identifiers import parse_number
 from services.api.request import Request
 
 GIB = 1 << 30
@@ -79,13 +81,18 @@ def of_volume(volume: Volume) -> Image:
         owner=None,
         disk_format=known.get("disk_format"),
         container_format=known.get("container_format"),
-        size_bytes=int(known.get("size", 0)),
-        min_disk_gib=int(known.get("min_disk", 0)),
-        min_ram_mib=int(known.get("min_ram", 0)),
+        size_bytes=_number(known, "size"),
+        min_disk_gib=_number(known, "min_disk"),
+        min_ram_mib=_number(known, "min_ram"),
         created_at=volume.created_at,
         updated_at=volume.created_at,
         properties={name: value for name, value in known.items() if name not in _OF_RECORD},
     )
+
+
+def _number(known: Mapping[str, str], name: str) -> int:
+    """0 for what is no number: users may write what they like there."""
+    return parse_number(str(known.get(name, ""))) or 0
 
 
 def check_active(image: Image) -> None:

@@ -26,6 +26,7 @@ from services.api.servers.sealing import sealed_token
 
 log = structlog.get_logger(__name__)
 
+_OF_VOLUMES = "os_compute_api:servers:create_image:allow_volume_backed"
 _NOT_INHERITED_PREFIXES = ("img_signature",)
 _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "cinder_encryption_key_id",
@@ -46,6 +47,8 @@ async def start(
     the state forbids it (the record is removed again when another request came first), `OverQuota`
     for too much metadata, and what the image service says.
     """
+    if request.server.server.is_volume_backed and action is not CREATE_BACKUP:
+        request.require(_OF_VOLUMES)
     check(request, action)
     if request.server.server.is_volume_backed:
         if action is CREATE_BACKUP:

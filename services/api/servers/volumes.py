@@ -7,6 +7,7 @@ action, workflow and disk are one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,36 +49,45 @@ async def attach(request: Request, asked: dict[str, Any]) -> BlockDevice:
     _check_shelved(request, ATTACH_VOLUME)
     check(request, ATTACH_VOLUME)
     volume = await reserving.find(request, asked["volumeId"])
-    device = _new_disk(request, server, asked, volume)
+    device = _new_disk(request, server.block_devices, asked, volume)
     reserving.check(volume, multiattach=request.v >= versions.MULTIATTACH)
     _check_offloaded(server, device, volume)
-    _check_number(request, server)
+    _check_number(request, server.block_devices)
     async with reserving.reserved(request, server.uuid, [volume]) as attachments:
-        device = replace(device, attachment_id=attachments[volume.id])
-        await start_action(request, ATTACH_VOLUME, {"device": str(device.uuid)}, disk=device)
+        disk_id, attachment_id = device.uuid, attachments[volume.id]
+
+        def beside(present: Sequence[BlockDevice]) -> BlockDevice:
+            """Another request may have come first, and have taken the name."""
+            nonlocal device
+            _check_number(request, present)
+            new = _new_disk(request, present, asked, volume)
+            device = replace(new, uuid=disk_id, attachment_id=attachment_id)
+            return device
+
+        await start_action(request, ATTACH_VOLUME, {"device": str(disk_id)}, disk=beside)
     return device
 
 
-def _check_number(request: Request, server: Server) -> None:
+def _check_number(request: Request, present: Sequence[BlockDevice]) -> None:
     """Raises `Forbidden` when the server has as many disks as it may have."""
-    with_root = any(device.is_root for device in server.block_devices)
+    with_root = any(device.is_root for device in present)
     most = request.app.settings.disks.most
-    if 0 <= most <= len(server.block_devices) + (not with_root):
+    if 0 <= most <= len(present) + (not with_root):
         raise too_many(most)
 
 
 def _new_disk(
-    request: Request, server: Server, asked: dict[str, Any], volume: Volume
+    request: Request, present: Sequence[BlockDevice], asked: dict[str, Any], volume: Volume
 ) -> BlockDevice:
-    """Raises `InvalidInput` for what the server has already, `Conflict` for a name that is
-    taken."""
-    if block_devices.of_volume(server.block_devices, volume.id) is not None:
+    """One more, beside those the server has. Raises `InvalidInput` for what it has already,
+    `Conflict` for a name that is taken."""
+    if block_devices.of_volume(present, volume.id) is not None:
         raise InvalidInput(f"Invalid volume: volume {volume.id} already attached")
-    tag = asked.get("tag")
-    if tag and tag in _tags(server):
+    server, tag = request.server.server, asked.get("tag")
+    if tag and tag in _tags(present):
         raise InvalidInput(f"Tag '{tag}' is on another device of the server already.")
     root = server.root_device_name or block_devices.DEFAULT_ROOT
-    taken = {device.device_name for device in server.block_devices if device.device_name} | {root}
+    taken = {device.device_name for device in present if device.device_name} | {root}
     name = asked.get("device")
     if name is None:
         name = block_devices.next_name(taken, root_name=root)
@@ -95,8 +105,8 @@ def _new_disk(
     )
 
 
-def _tags(server: Server) -> set[str]:
-    return {device.tag for device in server.block_devices if device.tag}
+def _tags(present: Sequence[BlockDevice]) -> set[str]:
+    return {device.tag for device in present if device.tag}
 
 
 def _check_shelved(request: Request, action: Action) -> None:

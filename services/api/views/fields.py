@@ -53,18 +53,16 @@ class View:
         self._policies = sorted({field.policy for field in fields if field.policy})
         self._compiled: dict[tuple[int, frozenset[str]], list[tuple[str, Getter]]] = {}
 
-    def renderer(
-        self, request: Request, *, project_id: str | None = None
-    ) -> Callable[[Any], dict[str, Any]]:
+    def renderer(self, request: Request) -> Callable[[Any], dict[str, Any]]:
         """A function from item to dict for this request.
 
-        Policies are asked once, for a target of `project_id` (default: the caller's own), and
-        only those whose fields the request's version has.
+        Policies are asked once, for the request's target (in a list: the caller's own project),
+        and only those whose fields the request's version has.
         """
         allowed = frozenset(
             policy
             for policy in self._policies
-            if self._in_version(policy, request.v) and request.can(policy, project_id)
+            if self._in_version(policy, request.v) and request.can(policy)
         )
         getters = self._compile(request.v, allowed)
         return lambda item: {

@@ -1,16 +1,12 @@
 """Times as the Compute API writes them.
 
-Owns: the two text forms. May not: read a clock. Crash story: none.
+Owns: the form without a zone; other times are left to http/responses.py. May not: read a clock.
+Crash story: none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-
-
-def zulu(moment: dt.datetime | None) -> str | None:
-    """ "2026-11-21T03:00:00Z": servers and their parts."""
-    return None if moment is None else moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def zoneless(moment: dt.datetime | None) -> str | None:

@@ -97,7 +97,8 @@ async def _attachments(deps: Deps, row: Row) -> bool:
     """Of one volume, when a request was about to reserve it or to detach it; else all that are not
     the server's. A volume that stayed `detaching` is in use again."""
     only: str | None = row.detail.get("volume_id")
-    await volumes.settle(deps.pool, deps.volume, row.server_uuid, only=only)
+    if not await volumes.settle(deps.pool, deps.volume, row.server_uuid, only=only):
+        return False
     placed = await servers.server_get(deps.pool, row.server_uuid)
     for device in placed.server.volumes if placed is not None else ():
         if device.volume_id is None or only not in (None, device.volume_id):

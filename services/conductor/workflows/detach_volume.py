@@ -15,7 +15,7 @@ from common.db.stores.commit import Leftover
 from common.errors import InvalidInput, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import volumes
+from services.conductor.workflows import making_volumes, volumes
 
 EVENT = "compute_detach_volume"
 WITHOUT_HOST = "api_detach_volume"
@@ -59,6 +59,7 @@ def gone(context: Context) -> None:
     device = volumes.disk(context.server, context.state["device"])
     if device is not None:
         context.remove_device(device)
+        making_volumes.parted(context, device)
 
 
 def release_otherwise(context: Context) -> None:

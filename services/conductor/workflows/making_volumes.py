@@ -75,6 +75,11 @@ async def made_for(volume: VolumeClient, device_uuid: str) -> list[Volume]:
     return sorted((each for each in found if each.status != "deleting"), key=lambda each: each.id)
 
 
+async def is_under_way(context: Context, volume_id: str) -> bool:
+    """Whether the volume service is still writing it."""
+    return (await context.deps.volume.volume(volume_id)).status in _UNDER_WAY
+
+
 async def wait(context: Context, volume_id: str) -> None:
     """Until the volume can be used; raises `Conflict` when it cannot be made."""
     clock, pause_s = context.deps.clock, _FIRST_LOOK_S
@@ -113,8 +118,14 @@ async def end(context: Context) -> None:
         if device.volume_id is None and device.is_made_here:
             for made in await made_for(volume, str(device.uuid)):
                 await _delete(context, made.id)
-        elif device.volume_id is not None and device.delete_on_termination:
+        elif device.volume_id is not None and _ends_with_server(device):
             await _delete(context, device.volume_id)
+
+
+def _ends_with_server(device: BlockDevice) -> bool:
+    """Not one that a failed build has let go of: it may be another server's by now, or may have
+    been, and hold what was written there."""
+    return device.delete_on_termination and device.attachment_id is not None
 
 
 async def _delete(context: Context, volume_id: str) -> None:
@@ -149,6 +160,13 @@ def made_left(context: Context) -> list[Leftover]:
     return [Leftover("volume", {"made_for": str(device.uuid)}, "") for device in made]
 
 
+def parted(context: Context, device: BlockDevice) -> None:
+    """With this step the volume is the server's no more, though its build has made it: whoever has
+    it writes to it, so nobody may delete it as one that was made too much."""
+    if device.is_made_here:
+        context.changes.settled = Leftover("volume", {"made_for": str(device.uuid)}, "")
+
+
 def end_left(context: Context) -> list[Leftover]:
     """For `Step.left` of the end of a server."""
     volumes = context.server.volumes
@@ -157,6 +175,6 @@ def end_left(context: Context) -> list[Leftover]:
     ending = [
         volume_left(device.volume_id)
         for device in volumes
-        if device.volume_id is not None and device.delete_on_termination
+        if device.volume_id is not None and _ends_with_server(device)
     ]
     return [Leftover("attachments", {}, ""), *ending]

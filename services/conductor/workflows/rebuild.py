@@ -81,7 +81,8 @@ async def reimage(context: Context) -> None:
     assert attachment_id is not None, "it is reserved"
     await volumes.let_go(context)
     if (await volume.attachment(attachment_id)).status == "reserved":  # not connected yet
-        await volume.reimage(root.volume_id, context.state["reimage"], reserved=True)
+        if not await making_volumes.is_under_way(context, root.volume_id):  # else it is repeated
+            await volume.reimage(root.volume_id, context.state["reimage"], reserved=True)
         await making_volumes.wait(context, root.volume_id)
     how = await volumes.connector(context, server.host)
     await volumes.connect(context, root, attachment_id, how)

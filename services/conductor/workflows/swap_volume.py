@@ -19,7 +19,7 @@ from common.domain.block_devices import BlockDevice
 from common.errors import Conflict, InvalidInput, MusterError, NotFound
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Definition, Step
-from services.conductor.workflows import volumes
+from services.conductor.workflows import making_volumes, volumes
 
 EVENT = "compute_swap_volume"
 
@@ -69,6 +69,7 @@ async def swap(context: Context) -> None:
     await _put(context, device, away=state["old_volume"], attachment_id=state["new_attachment"])
     await context.deps.volume.attachment_complete(state["new_attachment"])
     context.event_finish(EVENT)
+    making_volumes.parted(context, device)
     context.change_device(
         device,
         volume_id=state["new_volume"],

@@ -17,13 +17,14 @@ server's (`adopt`), and then the old one goes (`let_go`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from common.db.pool import Pool
 from common.db.stores import block_devices as store
+from common.db.stores.block_devices import Known
 from common.db.stores.commit import Leftover
 from common.domain.block_devices import BlockDevice
 from common.domain.server import Server
@@ -115,8 +116,8 @@ async def let_go(context: Context) -> None:
     """Delete the attachments that are not the server's: second ones that were not adopted, or
     those that they have replaced."""
     if needed(context):
-        context.lease.check()
-        await settle(context.deps.pool, context.deps.volume, context.server.uuid)
+        for attachment in await _strays(context):
+            await context.deps.volume.attachment_delete(attachment.id)
 
 
 async def reserve_anew(context: Context, devices: Sequence[BlockDevice] | None = None) -> None:
@@ -152,10 +153,8 @@ async def _spare(context: Context) -> dict[str, list[Attachment]]:
     """Attachments, by volume, that an earlier try of this step has reserved and not used; what else
     is not the server's is deleted."""
     spare: dict[str, list[Attachment]] = defaultdict(list)
-    volume, server = context.deps.volume, context.server
-    strays = await _strays(context.deps.pool, volume, server.uuid)
-    context.lease.check()
-    for attachment in strays:
+    volume = context.deps.volume
+    for attachment in await _strays(context):
         if attachment.status == "reserved" and not spare[attachment.volume_id]:
             spare[attachment.volume_id].append(attachment)
         else:
@@ -248,26 +247,33 @@ async def take(context: Context, device: BlockDevice, host: str) -> None:
 
 async def settle(
     pool: Pool, volume: VolumeClient, server_uuid: UUID, *, only: str | None = None
-) -> None:
-    """Delete the attachments of a server that its disks do not name; `only`: of this volume, also
-    when a request was about to reserve it."""
-    for attachment in await _strays(pool, volume, server_uuid, only=only):
-        await volume.attachment_delete(attachment.id)
-
-
-async def _strays(
-    pool: Pool, volume: VolumeClient, server_uuid: UUID, *, only: str | None = None
-) -> Sequence[Attachment]:
-    """In a fixed order. The rows are read after the attachments: what was reserved meanwhile is
-    either not among these or known by then."""
+) -> bool:
+    """Delete the attachments of a server at rest that its disks do not name; `only`: of this
+    volume, also when a request was about to reserve it. False: a workflow has come meanwhile, and
+    they may be what it is making; nothing was done."""
     found = await volume.attachments(server_uuid=str(server_uuid), volume_id=only)
     known = await store.known(pool, server_uuid)
-    return sorted(
-        (
-            attachment
-            for attachment in found
-            if attachment.id not in known.attachments
-            and (only is not None or attachment.volume_id not in known.reserving)
-        ),
-        key=lambda attachment: attachment.id,
-    )
+    if known.busy:
+        return False
+    reserving = known.reserving if only is None else frozenset[str]()
+    for attachment in _not_known(found, known, reserving):
+        await volume.attachment_delete(attachment.id)
+    return True
+
+
+async def _strays(context: Context) -> Sequence[Attachment]:
+    """Of the server that the workflow owns."""
+    server_uuid = context.server.uuid
+    found = await context.deps.volume.attachments(server_uuid=str(server_uuid))
+    known = await store.known(context.deps.pool, server_uuid)
+    context.lease.check()
+    return _not_known(found, known, known.reserving)
+
+
+def _not_known(
+    found: Sequence[Attachment], known: Known, reserving: Collection[str]
+) -> Sequence[Attachment]:
+    """In a fixed order. `known` is read after the attachments: what was reserved meanwhile is
+    either not among these or known by then."""
+    strays = [a for a in found if a.id not in known.attachments and a.volume_id not in reserving]
+    return sorted(strays, key=lambda attachment: attachment.id)

@@ -51,11 +51,12 @@ async def begun(deployment: Deployment, server: str) -> list[tuple[str, dict[str
 async def test_both_begin_a_workflow(deployment: Deployment) -> None:
     volume = str(uuid4())
     server = await with_volume(deployment, volume)
-    answer = await make(deployment, volume, id="an-id")
+    answer = await make(deployment, volume, id=volume)
     assert (answer.status, answer.body) == (
         200,
-        {"snapshot": {"id": "an-id", "volumeId": volume}},
+        {"snapshot": {"id": volume, "volumeId": volume}},
     )
+    assert (await make(deployment, volume, id="an-id")).status == 400
     assert (await make(deployment, volume)).body["snapshot"]["id"] is None
     info = {"volume_id": volume, "file_to_merge": "file-2", "merge_target_file": None}
     for v in (1, 104):

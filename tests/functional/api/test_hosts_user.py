@@ -15,7 +15,7 @@ UNKNOWN = uuid4()
 
 @pytest.fixture(scope="module", autouse=True)
 async def host(deployment: Deployment) -> None:
-    await deployment.login(HOST, "service")
+    await deployment.login(HOST, "service", "muster")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,6 @@ async def test_pages(deployment: Deployment, path: str, keys: set[str]) -> None:
             query = link["href"].removeprefix(f"{deployment.base_url}/v2.1")
             assert query.startswith(f"{path}?")
     assert found == [[made[2], made[1]], [made[0]]]
-    assert (await call(deployment, "GET", f"{path}?limit=0")).body == {"images": []}
 
 
 async def test_a_page_longer_than_the_image_services(deployment: Deployment) -> None:
@@ -119,7 +118,11 @@ async def test_a_page_longer_than_the_image_services(deployment: Deployment) -> 
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=-1", "limit=x", f"marker={UNKNOWN}", "minDisk=x", "changes-since=tomorrow"]
+    "query",
+    [
+        *("limit=-1", "limit=0", "offset=0", "page_size=0", "limit=x"),
+        *(f"marker={UNKNOWN}", "minDisk=x", "changes-since=tomorrow"),
+    ],
 )
 async def test_bad_queries(deployment: Deployment, query: str) -> None:
     assert (await call(deployment, "GET", f"/images?{query}")).status == 400

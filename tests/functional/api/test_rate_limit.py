@@ -19,4 +19,7 @@ async def test_the_fourth_request_waits(deployment: Deployment) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200, 429]
     (fault,) = answers[3].body.values()
     assert fault["retryAfter"] == answers[3].headers["Retry-After"]
+    assert (
+        answers[3].headers["OpenStack-API-Version"] == answers[0].headers["OpenStack-API-Version"]
+    )
     assert (await deployment.call("GET", "/flavors", user="admin")).status == 200

@@ -16,7 +16,7 @@ PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 @pytest.fixture(autouse=True)
 async def host(cloud: Cloud) -> None:
-    await cloud.login(HOST, project="service")
+    await cloud.login(HOST, "muster", "service")
 
 
 async def queued(cloud: Cloud, **properties: str) -> str:
@@ -89,7 +89,7 @@ async def test_everything_else_is_refused(cloud: Cloud, method: str, path: str, 
 
 
 async def test_a_token_without_a_project_is_worth_no_more(cloud: Cloud) -> None:
-    who = {"name": HOST, "domain": {"name": "Default"}, "password": HOST}
+    who = {"name": HOST, "domain": {"name": "Default"}, "password": "muster"}
     identity = {"methods": ["password"], "password": {"user": who}}
     login = {"auth": {"identity": identity, "scope": "unscoped"}}
     answer = await cloud.call("POST", "/identity/v3/auth/tokens", login, user=None)

@@ -190,6 +190,17 @@ async def test_volumes_that_cannot_be_booted_from(cluster: Cluster) -> None:
     assert "status must be available" in answer["badRequest"]["message"]
 
 
+async def test_what_users_write_about_a_volumes_image_is_no_number(cluster: Cluster) -> None:
+    volume_id = await cluster.volumes.make_bootable()
+    said = {"min_ram": "much", "min_disk": "9" * 255, "size": "-"}
+    action = {"os-set_image_metadata": {"metadata": said}}
+    status, body = await cluster.volumes.call("POST", f"/volumes/{volume_id}/action", action)
+    assert status == 200, body
+    root = {"uuid": volume_id, "source_type": "volume", "boot_index": 0}
+    server_id = await running(cluster, imageRef="", block_device_mapping_v2=[root])
+    await gone(cluster, server_id)
+
+
 async def test_a_build_that_goes_to_another_host_takes_its_volumes_along(
     cluster: Cluster,
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from services.api import app as api
 from tests.functional.volumes.support import (
     active,
     attach,
@@ -36,6 +38,26 @@ async def snapshot(cluster: Cluster, server_id: str, name: str) -> dict[str, Any
     await wait_for(there, 10, "the image to be active")
     await cluster.settled(server_id)
     return await image(cluster, body["image_id"])
+
+
+async def test_policy_may_keep_images_of_servers_on_volumes_from_users(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    server_id, other = await volume_backed(cluster), await running(cluster)
+    rule = "os_compute_api:servers:create_image:allow_volume_backed"
+    (tmp_path / "policy.yaml").write_text(f'"{rule}": "!"\n')
+    await cluster.stop_member("api")
+    await cluster.start_member("api", api.create, api={"policy_file": tmp_path / "policy.yaml"})
+    try:
+        asked = {"createImage": {"name": "n"}}
+        status, body = await cluster.request("POST", f"/servers/{server_id}/action", asked)
+        assert (status, rule in str(body)) == (403, True)
+        status, body = await cluster.request("POST", f"/servers/{other}/action", asked)
+        assert status == 202, body
+        await cluster.settled(other)
+    finally:
+        await cluster.stop_member("api")
+        await cluster.start_member("api", api.create)
 
 
 async def test_an_image_of_a_server_on_volumes_can_be_booted(cluster: Cluster) -> None:

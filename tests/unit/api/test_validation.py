@@ -33,6 +33,12 @@ def test_words_at_the_top() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [[[] for _ in range(2000)], {str(n): [] for n in range(2000)}])
+def test_words_for_a_large_value_of_a_kind_that_no_branch_is_for(value: Any) -> None:
+    schema = parts.record({"a": {"oneOf": [{"type": "string"}, {"type": "integer"}]}})
+    assert _refused(schema, {"a": value}).endswith("is not valid under any of the given schemas")
+
+
 def test_words_below_the_top() -> None:
     schema = parts.wrapped("thing", parts.record({"a": parts.integer(1)}))
     assert _refused(schema, {"thing": {"b": 1}}) == (

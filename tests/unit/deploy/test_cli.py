@@ -58,10 +58,14 @@ def test_config_show_is_toml_without_secrets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MUSTER_IDENTITY__PASSWORD", "tell-nobody")
+    monkeypatch.setenv("MUSTER_DATABASE__URL", "postgresql://m:hunter2@h/d?password=hunter2")
+    monkeypatch.setenv("MUSTER_BUS__URL", "amqp://m:hunter2@h:5672/")
     assert run(["config", "show"]) == 0
     text = capsys.readouterr().out
     assert tomllib.loads(text)["identity"]["username"] == "muster"
     assert "tell-nobody" not in text
+    assert "hunter2" not in text
+    assert tomllib.loads(text)["bus"]["url"] == "amqp://m:**********@h:5672/"
 
 
 def test_a_wrong_setting_is_named_with_its_variable(
@@ -75,10 +79,11 @@ def test_a_wrong_setting_is_named_with_its_variable(
 def test_a_database_that_is_not_there_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MUSTER_DATABASE__URL", "postgresql://muster@127.0.0.1:1/muster")
+    monkeypatch.setenv("MUSTER_DATABASE__URL", "postgresql://m:hunter2@127.0.0.1:1/muster")
     assert run(["db", "current"]) == 1
     problem = capsys.readouterr().err
     assert "MUSTER_DATABASE__URL" in problem
+    assert "hunter2" not in problem
     assert problem.count("\n") == 1
 
 

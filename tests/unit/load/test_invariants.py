@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deploy.chaos.invariants import (
     driver_logs,
     guests_on_disk,
 )
+from deploy.chaos.volumes import Attachment, Disk, Volume, Volumes
 from services.compute.drivers.simulated.log import (
     DriverLog,
     Interval,
@@ -40,21 +42,37 @@ def row(**columns: Any) -> dict[str, Any]:
         "power_state": 1,
         "fault": None,
         "network_info": [],
+        "server_group": None,
     }
     return {**base, **columns}
 
 
 def sound() -> Facts:
-    """One active server with a port, and one that failed for a reason."""
+    """One active server with a port and two volumes, and one that failed for a reason."""
     fault = {"message": "No valid host was found."}
+    connected = {"status": "attached", "host": "h1"}
     return Facts(
         servers={
-            ACTIVE: row(network_info=[{"port_id": "p1"}]),
+            ACTIVE: row(network_info=[{"port_id": "p1"}], server_group="g1"),
             BROKEN: row(vm_state="error", host=None, fault=fault),
         },
         claims=[(ACTIVE, "h1", "server")],
-        guests=[Guest(ACTIVE, "h1", 1, 1)],
+        guests=[Guest(ACTIVE, "h1", 1, 1, ports=frozenset({"p1"}), volumes=frozenset("mb"))],
         ports={"p1": ACTIVE},
+        volumes=Volumes(
+            volumes={
+                "m": Volume("in-use", made=True),
+                "b": Volume("in-use"),
+                "f": Volume("available"),
+            },
+            attachments={
+                "am": Attachment("m", ACTIVE, **connected),
+                "ab": Attachment("b", ACTIVE, **connected),
+            },
+            disks=[Disk(ACTIVE, "m", "am"), Disk(ACTIVE, "b", "ab"), Disk(BROKEN, "f", None)],
+            brought=frozenset("bf"),
+        ),
+        most_per_host={"g1": 1},
         shown={
             ACTIVE: {"name": "a", "status": "ACTIVE"},
             BROKEN: {"name": "b", "status": "ERROR", "fault": fault},
@@ -68,6 +86,40 @@ def test_a_sound_cluster_has_nothing_wrong() -> None:
 
 def server(facts: Facts, uuid: str = ACTIVE, **columns: Any) -> None:
     facts.servers[uuid] = {**facts.servers[uuid], **columns}
+
+
+def offload(facts: Facts) -> None:
+    """The server has no host; its volumes wait for it."""
+    server(facts, vm_state="shelved_offloaded", host=None)
+    facts.claims.clear()
+    facts.guests.clear()
+    volumes = facts.volumes
+    for name, found in volumes.attachments.items():
+        volumes.attachments[name] = found._replace(status="reserved", host=None)
+        volumes.volumes[found.volume] = volumes.volumes[found.volume]._replace(status="reserved")
+
+
+def test_a_server_without_a_host_has_its_volumes_reserved() -> None:
+    facts = sound()
+    offload(facts)
+    assert check(facts) == []
+
+
+def attachment(facts: Facts, name: str, **columns: Any) -> None:
+    facts.volumes.attachments[name] = facts.volumes.attachments[name]._replace(**columns)
+
+
+def volume(facts: Facts, name: str, status: str) -> None:
+    facts.volumes.volumes[name] = facts.volumes.volumes[name]._replace(status=status)
+
+
+def guest(facts: Facts, **columns: Any) -> None:
+    facts.guests[0] = facts.guests[0]._replace(**columns)
+
+
+def crowd(facts: Facts) -> None:
+    server(facts, BROKEN, host="h1", server_group="g1")
+    facts.claims.append((BROKEN, "h1", "server"))
 
 
 TWICE = Overlap(ACTIVE, 1.0, 2.0, Interval("h1", 1, 0.0, 2.0), Interval("h2", 2, 1.0, 3.0))
@@ -106,6 +158,79 @@ BREAKS: dict[str, tuple[Callable[[Facts], object], list[str]]] = {
         ["image leaked"],
     ),
     "a snapshot of nobody": (lambda f: f.images.update(i1=NOBODY), ["image leaked"]),
+    "an attachment of a server that is gone": (
+        lambda f: f.volumes.attachments.update(x=Attachment("f", NOBODY, "reserved", None)),
+        ["attachment leaked"],
+    ),
+    "a move left its attachment": (
+        lambda f: f.volumes.attachments.update(x=Attachment("b", ACTIVE, "attached", "h2")),
+        ["attachment leaked"],
+    ),
+    "an attachment that a server names is gone": (
+        lambda f: f.volumes.attachments.pop("ab"),
+        ["attachment missing", "stuck"],
+    ),
+    "a disk names the attachment of another volume": (
+        lambda f: attachment(f, "ab", volume="f"),
+        ["attachment missing", "stuck"],
+    ),
+    "a disk has lost its attachment": (
+        lambda f: f.volumes.disks.append(Disk(ACTIVE, "f", None)),
+        ["attachment missing"],
+    ),
+    "a volume is connected to another host": (
+        lambda f: attachment(f, "ab", host="h2"),
+        ["attachment wrong"],
+    ),
+    "a volume is not connected": (
+        lambda f: attachment(f, "ab", host=None, status="reserved"),
+        ["attachment wrong"],
+    ),
+    "a volume is not connected yet": (
+        lambda f: attachment(f, "ab", status="attaching"),
+        ["attachment wrong"],
+    ),
+    "a disk of a server that is gone": (
+        lambda f: f.volumes.disks.append(Disk(NOBODY, "f", None)),
+        ["disk leaked"],
+    ),
+    **{
+        f"a volume is left {status}": (partial(volume, name="f", status=status), ["stuck"])
+        for status in ("creating", "downloading", "deleting", "attaching", "detaching", "in-use")
+    },
+    "a volume of a server with a host is left reserved": (
+        lambda f: volume(f, "b", "reserved"),
+        ["stuck"],
+    ),
+    "a volume that was made is nobody's": (
+        lambda f: f.volumes.volumes.update(x=Volume("available", made=True)),
+        ["volume leaked"],
+    ),
+    "a volume that was brought is gone": (
+        lambda f: (f.volumes.volumes.pop("f"), f.volumes.disks.pop()),
+        ["volume lost"],
+    ),
+    "a volume that was made is gone too early": (
+        lambda f: f.volumes.volumes.pop("m"),
+        ["volume lost"],
+    ),
+    "a guest has a volume too few": (
+        lambda f: guest(f, volumes=frozenset("m")),
+        ["guest differs"],
+    ),
+    "a guest has a volume too many": (
+        lambda f: guest(f, volumes=frozenset("mbf")),
+        ["guest differs"],
+    ),
+    "a guest has a port too many": (
+        lambda f: guest(f, ports=frozenset({"p1", "p2"})),
+        ["guest differs"],
+    ),
+    "a guest has a port too few": (
+        lambda f: guest(f, ports=frozenset()),
+        ["guest differs"],
+    ),
+    "two members of an anti-affinity group on one host": (crowd, ["crowded"]),
     "something was left behind": (
         lambda f: f.leftovers.append("ports of x after 3 attempts: no"),
         ["leftover"],

@@ -33,6 +33,8 @@ def test_twenty_seeds_strike_everything_there_is() -> None:
     assert all(0 <= fault.step < STEPS[fault.kind] for fault in faults)
     asked = {o.kind for plan in plans for life in plan.lives for o in life.operations}
     assert asked == set(OPERATIONS)
+    births = {(life.root, life.grouped) for plan in plans for life in plan.lives}
+    assert births == {(root, apart) for root in ("image", "volume") for apart in (False, True)}
     assert {plan.evacuation.way for plan in plans} == {"kill", "cut"}
 
 
@@ -72,10 +74,15 @@ EXPECTED = {
     "made twice": "twice",
     "lost": "lost",
     "claim missing": "lost",
+    "attachment missing": "lost",
+    "attachment wrong": "lost",
+    "volume lost": "lost",
+    "guest differs": "lost",
     "not shown": "lost",
     "not there": "lost",
     "stuck": "stuck",
     "unexplained": "other",
+    "crowded": "other",
 }
 """Whatever else can be broken is a leak."""
 
