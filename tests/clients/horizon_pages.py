@@ -44,7 +44,7 @@ def sign_in(driver: webdriver.Chrome, url: str, user: str) -> None:
     driver.find_element(By.ID, "id_username").send_keys(user)
     driver.find_element(By.ID, "id_password").send_keys(user)
     driver.find_element(By.CSS_SELECTOR, "#loginBtn, button[type=submit]").click()
-    WebDriverWait(driver, WAIT_S).until(see.presence_of_element_located((By.ID, "sidebar-drawer")))
+    WebDriverWait(driver, WAIT_S).until(see.presence_of_element_located((By.ID, "sidebar")))
 
 
 def main(url: str, screenshots: Path) -> None:
@@ -59,7 +59,7 @@ def main(url: str, screenshots: Path) -> None:
                 WebDriverWait(driver, WAIT_S).until(
                     see.presence_of_element_located((By.ID, "content_body"))
                 )
-                rows = len(driver.find_elements(By.CSS_SELECTOR, "table tbody tr"))
+                rows = len(driver.find_elements(By.CSS_SELECTOR, "table tbody tr:not(.empty)"))
                 errors = [each.text for each in driver.find_elements(By.CSS_SELECTOR, ERRORS)]
                 name = f"{user}{page.rstrip('/').replace('/', '-')}.png"
                 driver.save_screenshot(str(screenshots / name))

@@ -49,6 +49,16 @@ async def test_a_patch_of_version_2_0(cloud: Cloud) -> None:
         (await cloud.call("PATCH", path, [wrong], headers=headers)).want(400)
 
 
+async def test_no_metadata_definitions(cloud: Cloud) -> None:
+    """A dashboard asks for them before it shows where metadata are set."""
+    answer = await cloud.call(
+        "GET", "/image/v2/metadefs/namespaces?resource_types=OS::Nova::Server"
+    )
+    assert answer.want(200)["namespaces"] == []
+    answer = await cloud.call("GET", "/image/v2/metadefs/resource_types")
+    assert answer.want(200)["resource_types"] == []
+
+
 async def test_two_seeded_images_with_real_bytes(cloud: Cloud) -> None:
     await cloud.login("demo")
     images = (await cloud.call("GET", IMAGES, user="demo")).want(200)["images"]
