@@ -40,6 +40,9 @@ update leftovers l
   from due where l.id = due.id
 returning l.*;
 
+-- name: at_rest(server_uuid)$
+select not exists (select from workflows where server_uuid = :server_uuid);
+
 -- name: done(id)!
 delete from leftovers where id = :id;
 

@@ -102,6 +102,12 @@ async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
     return [Row.from_row(row) async for row in rows]
 
 
+async def at_rest(pool: Pool, server_uuid: UUID) -> bool:
+    """Whether no workflow owns the server, or waits for it: one may have come since the row was
+    taken, and what it makes is nobody's leftover."""
+    return bool(await _sql.at_rest(pool, server_uuid=server_uuid))
+
+
 async def listing(pool: Pool) -> list[Row]:
     """All of them, oldest first."""
     return [Row.from_row(row) async for row in _sql.listing(pool)]

@@ -267,10 +267,10 @@ async def begin_with_disk(
         if workflow_id is None:
             return None
         new = disk(await block_devices.of_server(connection, uuid))
-        volume_id, request_id = new.volume_id or "", rest["requester"].request_id
+        volume_id = new.volume_id or ""
         if not await block_devices.add(connection, uuid, new):
             raise InvalidInput(f"Invalid volume: volume {volume_id} already attached")
-        if not await leftovers.redeem(connection, uuid, volume_id, request_id):
+        if not await leftovers.redeem(connection, uuid, volume_id, rest["requester"].request_id):
             raise Conflict(f"The request to attach volume {volume_id} has taken too long.")
     return workflow_id
 

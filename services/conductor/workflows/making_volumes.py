@@ -44,7 +44,7 @@ async def _create(context: Context, device: BlockDevice) -> Volume:
     context.lease.check()
     return await context.deps.volume.create_volume(
         device.size,
-        None,
+        "",
         image_id=device.image_id,
         snapshot_id=device.snapshot_id,
         volume_type=device.volume_type,

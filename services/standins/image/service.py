@@ -32,6 +32,7 @@ SEED_CONTENT_BYTES = 24 << 10
 
 class Image:
     prefix = "/image"
+    needs_role = True
 
     def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids) -> None:
         self.store = Store(settings.state_dir / "image.sqlite")
@@ -64,6 +65,8 @@ class Image:
         yield Route("GET", "/v2/images/{id}/tasks", self._tasks)
         yield Route("GET", "/v2/schemas/{name}", self._schema)
         yield Route("GET", "/v2/info/import", self._import_methods)
+        yield Route("GET", "/v2/metadefs/namespaces", self._namespaces)
+        yield Route("GET", "/v2/metadefs/resource_types", self._resource_types)
 
     def fault(self, fault: Fault) -> tuple[bytes, str]:
         title = f"{fault.status} {HTTPStatus(fault.status).phrase}"
@@ -109,6 +112,15 @@ class Image:
     def _import_methods(self, call: Call) -> Reply:  # noqa: ARG002
         methods = {"description": "Import methods available.", "type": "array", "value": []}
         return Reply(body={"import-methods": methods})
+
+    def _namespaces(self, call: Call) -> Reply:  # noqa: ARG002
+        """None, as in a Glance into which no metadata definitions were loaded."""
+        path = "/v2/metadefs/namespaces"
+        links = {"first": path, "schema": "/v2/schemas/metadefs/namespaces"}
+        return Reply(body={"namespaces": [], **links})
+
+    def _resource_types(self, call: Call) -> Reply:  # noqa: ARG002
+        return Reply(body={"resource_types": []})
 
 
 def _disk_bytes(image: Doc, size_gib: int) -> bytes:

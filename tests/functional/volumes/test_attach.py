@@ -223,7 +223,7 @@ async def test_a_request_that_was_given_up_attaches_nothing(cluster: Cluster) ->
             cluster.pool,
             uuid,
             ATTACH_VOLUME,
-            disk=lambda _has: disk,
+            disk=lambda _present: disk,
             state={},
             requester=requester,
             deadline_s=60,

@@ -55,7 +55,7 @@ async def test_boot_from_a_volume_made_of_an_image_in_the_users_project(cluster:
     volume = await cluster.volumes.show(volume_id)
     row = await cluster.row(server_id)
     assert volume["os-vol-tenant-attr:tenant_id"] == row["project_id"]
-    assert volume["bootable"] == "true"
+    assert (volume["name"], volume["bootable"]) == ("", "true")
     await gone(cluster, server_id)
     await cluster.volumes.becomes(volume_id, None)
 
