@@ -20,7 +20,8 @@ import orjson
 import stamina
 import structlog
 
-from common.config.settings import IdentitySettings, NeighbourSettings
+from common.config.identity import AccountSettings, IdentitySettings
+from common.config.settings import NeighbourSettings
 from common.errors import Timeout, Unavailable
 from common.runtime.ports import Clock
 from common.telemetry.outages import Outages
@@ -88,7 +89,8 @@ class _Call:
 class ServiceSession:
     """Calls neighbours as the service user; safe to share by all tasks of a process.
 
-    `http` is the process's one aiohttp client session and is not closed here.
+    `account` is another user to be, where that one is enough. `http` is the process's one aiohttp
+    client session and is not closed here.
     """
 
     def __init__(
@@ -98,8 +100,11 @@ class ServiceSession:
         http: aiohttp.ClientSession,
         clock: Clock,
         outages: Outages | None = None,
+        *,
+        account: AccountSettings | None = None,
     ) -> None:
         self._identity = identity
+        self._account = account or identity
         self._neighbours = neighbours
         self._http = http
         self._clock = clock
@@ -198,7 +203,7 @@ class ServiceSession:
         return (login.expires_at - self._clock.utcnow()).total_seconds() < RENEW_BEFORE_S
 
     async def _log_in(self) -> Login:
-        who = self._identity
+        who = self._account
         user = {
             "name": who.username,
             "domain": {"name": who.user_domain_name},
@@ -219,7 +224,7 @@ class ServiceSession:
             raise self._away(
                 "login",
                 f"identity service refused the login of {who.username!r} with {status}; "
-                "check MUSTER_IDENTITY__USERNAME, __PASSWORD and __PROJECT_NAME",
+                f"check MUSTER_{who.SECTION}__USERNAME, __PASSWORD and __PROJECT_NAME",
             )
         self._outages.back("login")
         token = answer["token"]

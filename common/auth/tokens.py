@@ -15,7 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from common.auth.session import Json, ServiceSession
-from common.config.settings import IdentitySettings
+from common.config.identity import IdentitySettings
 from common.errors import MusterError, Unauthorized, Unavailable
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks

@@ -18,3 +18,6 @@ class DiskSettings(Section):
     (Nova's max_local_block_devices); -1: any number."""
     most: int = Field(default=-1, ge=-1)
     """Disks of a server in all (Nova's max_disk_devices_to_attach); -1: any number."""
+    request_s: float = Field(default=120.0, gt=0)
+    """A request that attaches or detaches a volume and has not ended after this long has died: what
+    it told the volume service is undone."""

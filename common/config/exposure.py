@@ -41,7 +41,7 @@ class _Secret(NamedTuple):
         return "MUSTER_" + self.setting.replace(".", "__").upper()
 
 
-_WITH_IDENTITY = frozenset({"api", "compute", "conductor", "metadata"})
+_WITH_IDENTITY = frozenset({"api", "conductor", "metadata"})
 _WITH_DATABASE = frozenset({"api", "conductor", "consoles", "metadata", "scheduler"})
 _WITH_BROKER = frozenset({"api", "compute", "conductor", "consoles", "scheduler"})
 _STANDINS = frozenset({"standins"})
@@ -54,6 +54,11 @@ def _text(secret: SecretStr | None, url: str = "") -> str | None:
 
 SECRETS = (
     _Secret("identity.password", _WITH_IDENTITY, lambda s: _text(s.identity.password)),
+    _Secret(
+        "compute.identity.password",
+        frozenset({"compute"}),
+        lambda s: _text(s.compute.identity.password),
+    ),
     _Secret(
         "database.password", _WITH_DATABASE, lambda s: _text(s.database.password, s.database.url)
     ),

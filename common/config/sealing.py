@@ -15,8 +15,7 @@ class SealingSettings(Section):
 
     key: SecretStr | None = None
     """What users give to their guests (passwords, files) is sealed with it on its way from an API
-    to a conductor. Default: identity.password, which hosts know as well unless they
-    log in as a user of their own, as muster-host of the stand-ins."""
+    to a conductor. Default: identity.password."""
 
     @field_validator("key", mode="before")
     @classmethod

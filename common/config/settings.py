@@ -27,6 +27,7 @@ from common.config.consoles import ConsolesSettings, HostConsolesSettings
 from common.config.disks import DiskSettings
 from common.config.exposure import ExposureSettings
 from common.config.guest_data import MetadataSettings
+from common.config.identity import HostAccountSettings, IdentitySettings
 from common.config.network import NetworkSettings
 from common.config.scheduler import SchedulerSettings
 from common.config.sealing import SealingSettings
@@ -106,24 +107,6 @@ class QuotaSettings(Section):
     injected_file_path_bytes: int = 255
 
 
-class IdentitySettings(Section):
-    """The service user with which Muster checks tokens and calls its neighbours."""
-
-    auth_url: str = "http://127.0.0.1:5000/identity"
-    username: str = "muster"
-    password: SecretStr = SecretStr("muster")
-    project_name: str = "service"
-    user_domain_name: str = "Default"
-    project_domain_name: str = "Default"
-    region: str = "RegionOne"
-    interface: Literal["public", "internal", "admin"] = "internal"
-    """Which catalog endpoints Muster itself uses."""
-    token_cache_s: float = Field(default=60.0, ge=0)
-    """How long a checked token is believed without asking again."""
-    www_authenticate_url: str | None = None
-    """Shown to clients with a 401; default is auth_url."""
-
-
 class NeighbourSettings(Section):
     """How image, network and volume services are called."""
 
@@ -194,6 +177,7 @@ class ComputeSettings(Section):
     fault_rules_enabled: bool = False
     """Whether anybody who reaches the bus may make verbs of this host fail, for tests."""
     consoles: HostConsolesSettings = HostConsolesSettings()
+    identity: HostAccountSettings = HostAccountSettings()
     simulated: SimulatedDriverSettings = SimulatedDriverSettings()
 
 

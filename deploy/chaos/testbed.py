@@ -36,6 +36,8 @@ class Timers:
     report_interval_s: float = 1.0
     service_down_time_s: float = 5.0
     spawn_delay_s: float = 0.1
+    request_s: float = 10.0
+    """What an API that dies has told the volume service is undone after this."""
     more: tuple[tuple[str, object], ...] = ()
     """Further settings, named as for `settings_of`."""
 
@@ -44,6 +46,7 @@ class Timers:
             servicegroup__report_interval_s=self.report_interval_s,
             servicegroup__service_down_time_s=self.service_down_time_s,
             compute__simulated__spawn_delay_s=self.spawn_delay_s,
+            disks__request_s=self.request_s,
             **dict(self.more),
             **dict(ROOMY),
         )

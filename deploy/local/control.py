@@ -8,14 +8,13 @@ Crash story: no socket answers means no cluster runs; nothing is remembered here
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from deploy.local.home import Home, LocalClusterError
+from deploy.local.locked import is_locked, read_cluster
+from deploy.local.unix_control import Control, UnixConnection
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
     from common.messages.base import Message
     from deploy.local.embedded import EmbeddedCluster
 
+__all__ = ["ACTIONS", "Control", "EmbeddedControl", "connect", "is_locked", "read_cluster", "serve"]
+
 ACTIONS = ("kill", "stop", "start", "freeze", "thaw", "cut", "mend")
-TIMEOUT_S = 60.0
 
 
 async def serve(cluster: EmbeddedCluster, path: Path, stop: asyncio.Event) -> web.AppRunner:
@@ -73,33 +73,6 @@ async def serve(cluster: EmbeddedCluster, path: Path, stop: asyncio.Event) -> we
     return runner
 
 
-class Control(Protocol):
-    """What the command line can do to a running cluster."""
-
-    def members(self) -> list[dict[str, Any]]:
-        """Dicts with name, kind, state (running, stopped, killed, frozen, ...) and pid."""
-
-    def act(self, action: str, name: str) -> str:
-        """Carry out one of ACTIONS; returns the new state."""
-
-    def ask(self, questions: Mapping[str, Message]) -> dict[str, Message]:
-        """The answers of hosts to messages, over the cluster's bus."""
-
-    def down(self) -> None:
-        """Ask for an orderly end of the whole cluster."""
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class EmbeddedControl(Control):
     def __init__(self, home: Home) -> None:
         self._path = home.control_socket
@@ -134,34 +107,6 @@ class EmbeddedControl(Control):
 
     def down(self) -> None:
         self._ask("POST", "/down")
-
-
-def read_cluster(home: Home) -> dict[str, Any] | None:
-    """cluster.json of the cluster that runs now; None when none does."""
-    if not is_locked(home):
-        return None
-    try:
-        description: dict[str, Any] = json.loads(home.cluster_file.read_text())
-    except (OSError, ValueError):
-        return None
-    return description
-
-
-def is_locked(home: Home) -> bool:
-    """Whether a cluster lives in `home`: the kernel knows, whatever files were left behind."""
-    import fcntl
-
-    try:
-        lock = os.open(home.lock_file, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def connect(home: Home) -> Control:

@@ -29,6 +29,7 @@ from deploy.local.plan import (
     Member,
     Options,
     Plan,
+    common_for,
     describe,
     make_plan,
     merged,
@@ -116,7 +117,7 @@ class EmbeddedCluster:
             url = await preparing
         common = merged(self.plan.common, {"database": {"url": url}})
         for member in self.plan.members:
-            settings = Settings(**merged(common, member.settings))
+            settings = Settings(**merged(common_for(member, common), member.settings))
             if (reason := refusal(settings, member.kind, broker=False)) is not None:
                 raise LocalClusterError(reason)
             self._slots[member.name] = Slot(member, settings)

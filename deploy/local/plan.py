@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LOCAL = "127.0.0.1"
 DOCUMENTED_PASSWORDS = {"admin": "admin", "demo": "demo", "service": "muster", "host": "muster"}
 
+_NOT_FOR_HOSTS = frozenset({"database", "standins"})
+
 
 @dataclass(frozen=True)
 class Options:
@@ -232,25 +234,25 @@ def make_plan(options: Options, home: Home) -> Plan:
             "internal_url": f"http://{local}:{identity_port}",
         },
     }
-    host: dict[str, Any] = {}
     if "identity" in base.standins.serve:
         common["identity"] = {
             "auth_url": f"http://{local}:{identity_port}/identity",
             "password": passwords["service"],
             "www_authenticate_url": identity_url,
         }
-        host["identity"] = {"username": "muster-host", "password": passwords["host"]}
     else:
         # A real identity service: who Muster is there is the user's to say.
         identity_url = base.identity.www_authenticate_url or base.identity.auth_url
     # Only who may use the control socket or the broker's password can set rules.
     common["compute"] = {"fault_rules_enabled": True}
+    if "identity" in base.standins.serve:
+        common["compute"]["identity"] = {"password": passwords["host"]}
     if options.spawn_delay_s is not None:
         common["compute"]["simulated"] = {"spawn_delay_s": options.spawn_delay_s}
     return Plan(
         home=home,
         common=common,
-        members=_members(options, home, host),
+        members=_members(options, home),
         api_url=api_url,
         identity_url=identity_url,
         console_url=f"http://{address}:{console_port}",
@@ -271,8 +273,7 @@ def _console_urls(base: Settings, address: str) -> dict[str, str]:
     return {name: url for name, url in urls.items() if name not in base.consoles.model_fields_set}
 
 
-def _members(options: Options, home: Home, host: dict[str, Any]) -> list[Member]:
-    """`host`: settings of compute processes only."""
+def _members(options: Options, home: Home) -> list[Member]:
     members = [Member(name, name, {}) for name in ("standins", "api", "consoles", "metadata")]
     for kind, count in (("conductor", options.conductors), ("scheduler", options.schedulers)):
         for number in range(1, count + 1):
@@ -288,8 +289,18 @@ def _members(options: Options, home: Home, host: dict[str, Any]) -> list[Member]
         }
     for name, own in agents.items():
         state = str(home.path / "compute" / name)
-        members.append(Member(name, "compute", {**host, "compute": {**own, "state_dir": state}}))
+        members.append(Member(name, "compute", {"compute": {**own, "state_dir": state}}))
     return members
+
+
+def common_for(member: Member, common: dict[str, Any]) -> dict[str, Any]:
+    """What a member's own settings are laid over: a host is not told what it has no use for."""
+    if member.kind != "compute":
+        return common
+    told = {name: section for name, section in common.items() if name not in _NOT_FOR_HOSTS}
+    if "identity" in told:
+        told["identity"] = {k: v for k, v in told["identity"].items() if k != "password"}
+    return told
 
 
 def merged(*layers: dict[str, Any]) -> dict[str, Any]:

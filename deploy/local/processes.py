@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.local import orphans, toml
 from deploy.local.home import ROOT, LocalClusterError
-from deploy.local.plan import Member, Options, Plan, describe, merged, write_clouds, write_private
+from deploy.local.plan import (
+    Member,
+    Options,
+    Plan,
+    common_for,
+    describe,
+    merged,
+    write_clouds,
+    write_private,
+)
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.relay import Line, line_to, write_plan
 from deploy.local.supervisor import (
@@ -147,7 +156,7 @@ class ProcessCluster:
         if member.kind != "standins":
             own = merged(own, {"health": {"listen_port": port, "listen_host": "127.0.0.1"}})
             self._ready_urls[member.name] = f"http://127.0.0.1:{port}/readyz"
-        settings = Settings(**merged(self._common, own))
+        settings = Settings(**merged(common_for(member, self._common), own))
         if member.kind == "standins":
             self._ready_urls[member.name] = f"{self.plan.standins_url}/readyz"
         file = self.plan.home.path / "config" / f"{member.name}.toml"

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from deploy.local.control import UnixConnection
 from deploy.local.home import LocalClusterError
+from deploy.local.unix_control import UnixConnection
 
 ADDRESS = "127.0.0.1"
 CHUNK = 65536

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.local.control import Control, is_locked
 from deploy.local.home import ROOT, Home, LocalClusterError
+from deploy.local.locked import is_locked
+from deploy.local.unix_control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """Sending a guest's disk to the image service: the one verb that needs more than the driver.
 
 Owns: `upload_snapshot`. Nothing of the image crosses the bus; it goes from the driver to the image
-service in chunks, under Muster's own user.
-May not: make or remove an image; the workflow does. Costs nothing until it is first used: the HTTP
-client is imported then, and a session lives as long as one upload.
+service in chunks, as the user of the hosts, who may do nothing else there (nor anywhere).
+May not: make, change or remove an image; the workflow does. Costs nothing until it is first used:
+the HTTP client is imported then, and a session lives as long as one upload.
 
 Crash story: an image is `active` only when all its data has arrived, so a repeated command finds it
 active and is done, or `queued` and starts again. While it is `saving` somebody is uploading: this
@@ -66,15 +66,16 @@ class Uploads:
         if rule and rule.effect is Effect.DONE_BUT_REPORTED_FAILED:
             raise HostCommandFailed(rule.message)
 
+    async def snapshot_format(self) -> str:
+        """What the data will be, as the image service names it; its record must say so before."""
+        return cast(Snapshot, self._driver).snapshot_format
+
     async def _upload(self, images: ImageClient, uuid: str, generation: int, image_id: str) -> None:
         driver = cast(Snapshot, self._driver)
         chunks = driver.snapshot(uuid, generation)
         # The driver refuses before its first chunk. Asked for inside the request, that would look
         # like a broken connection.
         first = await anext(chunks)
-        # The record was made by somebody who cannot know what this host's disks are; a service that
-        # looks into the data refuses what is something else than the record says.
-        await images.set_disk_format(image_id, driver.snapshot_format)
         try:
             await images.upload(image_id, self._paced(first, chunks))
         except Conflict:
@@ -97,9 +98,14 @@ class Uploads:
 
         async with aiohttp.ClientSession() as http:
             settings = self._settings
-            yield ImageClient(
-                ServiceSession(settings.identity, settings.neighbours, http, self._clock)
+            session = ServiceSession(
+                settings.identity,
+                settings.neighbours,
+                http,
+                self._clock,
+                account=settings.compute.identity,
             )
+            yield ImageClient(session)
 
 
 async def _has_its_data(images: ImageClient, image_id: str) -> bool:

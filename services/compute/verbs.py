@@ -100,6 +100,8 @@ VERBS: Mapping[str, Verb] = {
                                needs="admin_password"),
     "inject_nmi": Verb(needs="crash_dump"),
     "upload_snapshot": Verb(actor="uploads", required=_names("image_id"), needs="snapshot"),
+    "snapshot_format": Verb(Target.HOST, actor="uploads", needs="snapshot", aside=True,
+                            result=lambda disk_format: {"disk_format": disk_format}),
     "console_output": Verb(_SERVER, optional=_names("length"), aside=True,
                            result=lambda text: {"output": text}),
     "offers_console": Verb(actor="consoles", required=_names("protocol"), aside=True),

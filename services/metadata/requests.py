@@ -9,6 +9,7 @@ Crash story: a request in progress is lost with its connection; guests ask again
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 MOST_PASSWORD_BYTES = 1024
 """Of a password encrypted with a key of 4096 bits, in base64, with some room."""
+BODY_TIMEOUT_S = 10.0
+"""For all of it: a guest that stops in the middle holds no connection."""
 RETRY_AFTER_S = 2
 _READS = frozenset({"GET", "HEAD"})
 
@@ -50,6 +53,13 @@ class TooLarge(InvalidInput):
 
     code = "too_large"
     http_status = 413
+
+
+class TooSlow(InvalidInput):
+    """The password did not arrive in time."""
+
+    code = "too_slow"
+    http_status = 408
 
 
 class MethodNotAllowed(InvalidInput):
@@ -146,10 +156,14 @@ def _reads_only(request: web.BaseRequest) -> None:
 
 async def _body(request: web.BaseRequest, most: int) -> str:
     body = b""
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise TooLarge
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > most:
+                    raise TooLarge
+    except TimeoutError as error:
+        raise TooSlow from error
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError:
@@ -169,4 +183,7 @@ def _refusal(error: MusterError) -> web.Response:
         log.warning("facts_unavailable", error=text)
         headers["Retry-After"] = str(RETRY_AFTER_S)
         text = "A service that knows the answer is out of reach; ask again."
-    return web.Response(status=error.http_status, text=f"{text}\n", headers=headers)
+    response = web.Response(status=error.http_status, text=f"{text}\n", headers=headers)
+    if isinstance(error, TooSlow):
+        response.force_close()
+    return response

@@ -23,6 +23,7 @@ from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.auth.roles import IMAGE_UPLOADER
 from common.runtime.ports import Ids
 from services.standins.store import Doc, Store
 
@@ -30,10 +31,6 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 1 << 20
 """Largest JSON body. A bulk create of a thousand ports is about 200 KiB."""
-
-
-UPLOADER = "image_uploader"
-"""Role of hosts: gives the images of every project their data, and can do nothing else."""
 
 
 class Fault(Exception):
@@ -63,6 +60,16 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return "admin" in self.roles
+
+    @property
+    def is_host(self) -> bool:
+        """A user of hosts, which is there for one thing."""
+        return IMAGE_UPLOADER in self.roles
+
+    @property
+    def has_a_say(self) -> bool:
+        """Holds a role here that is good for more than that one thing."""
+        return not self.roles <= {IMAGE_UPLOADER}
 
 
 NOBODY = Caller()
@@ -118,6 +125,8 @@ class Route:
     """Instead of `handler`: reads or writes raw bytes, and opens its own transactions."""
     public: bool = False
     """Answers without a token."""
+    for_hosts: bool = False
+    """Answers hosts, too; the handler says which of them may do what."""
     raw_list: bool = False
     """The body is a JSON list (json-patch); the handler finds it under `list`."""
 
@@ -129,6 +138,8 @@ class StandIn(Protocol):
     """Path of the service, e.g. `/identity`."""
     store: Store
     """Its own: no stand-in sees another's documents."""
+    needs_role: bool
+    """A caller must hold a role on what its token is for: a project, say."""
 
     def routes(self) -> Iterable[Route]: ...
 
@@ -168,6 +179,8 @@ def _serve(
             caller = NOBODY
             if not route.public:
                 caller = await authenticate(request.headers.get("X-Auth-Token"))
+                if stand_in.needs_role:
+                    _check_role(route, caller)
             call = Call(request, caller, base_url)
             if not route.public and (own := request.headers.get("X-Service-Token")):
                 call.service = await authenticate(own)
@@ -191,6 +204,11 @@ def _serve(
         return _response(reply, ids)
 
     return serve
+
+
+def _check_role(route: Route, caller: Caller) -> None:
+    if not (caller.has_a_say or (route.for_hosts and caller.is_host)):
+        raise Fault(403, "You are not authorized to perform the requested action.", "Forbidden")
 
 
 def _response(reply: Reply, ids: Ids) -> web.Response:

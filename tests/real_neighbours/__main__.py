@@ -25,7 +25,13 @@ from tests.real_neighbours.cloud import Administrator, public_image
 from tests.real_neighbours.services import LOCAL, NotStarted, Workspace, free_port, glance, keystone
 from tests.real_neighbours.walk import NotSeen, Walk
 
-PASSWORDS = {"admin": "admin", "demo": "demo", "muster": "muster", "glance": "glance"}
+PASSWORDS = {
+    "admin": "admin",
+    "demo": "demo",
+    "muster": "muster",
+    "muster-host": "of hosts",
+    "glance": "glance",
+}
 
 
 def check(workspace: Workspace, ending: ExitStack) -> None:
@@ -56,6 +62,7 @@ def check(workspace: Workspace, ending: ExitStack) -> None:
         MUSTER_STANDINS__SERVE='["network", "volume"]',
         MUSTER_IDENTITY__AUTH_URL=identity.url,
         MUSTER_IDENTITY__PASSWORD=PASSWORDS["muster"],
+        MUSTER_COMPUTE__IDENTITY__PASSWORD=PASSWORDS["muster-host"],
         # What ended is to be seen at once.
         MUSTER_IDENTITY__TOKEN_CACHE_S="0.1",
     )

@@ -18,6 +18,7 @@ GRANTS = (
     ("demo", "demo", "member"),
     ("muster", "service", "admin"),
     ("muster", "service", "service"),
+    ("muster-host", "service", "image_uploader"),
     ("glance", "service", "admin"),
     ("glance", "service", "service"),
 )
@@ -52,7 +53,8 @@ class Administrator:
         """Everybody whom a cluster of `muster up` knows."""
         for project in ("demo", "service"):
             self.make("project", name=project, domain_id="default")
-        for name in ("demo", "muster", "glance"):
+        self.make("role", name="image_uploader")
+        for name in ("demo", "muster", "muster-host", "glance"):
             self.make("user", name=name, domain_id="default", password=self._passwords[name])
         users, projects, roles = self.ids("user"), self.ids("project"), self.ids("role")
         for user, project, role in GRANTS:

@@ -9,7 +9,9 @@ port; the next run takes free ones.
 from __future__ import annotations
 
 import configparser
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -23,6 +25,8 @@ REQUIREMENTS = ("keystone==30.0.0", "glance==33.0.0", "waitress==3.0.2")
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 15.0
 LOCAL = "127.0.0.1"
+_RULE = re.compile(r'^"(.+?)": "(.*)"$', re.MULTILINE)
+_NO_HOST = "not role:image_uploader"
 
 
 class NotStarted(Exception):
@@ -162,6 +166,25 @@ def keystone(workspace: Workspace, password: str) -> Server:
     return server
 
 
+def _policy(workspace: Workspace) -> Path:
+    """Glance's rules with the role of hosts, as docs/real-neighbours.md says."""
+    generator = str(workspace.programs / "oslopolicy-policy-generator")
+    defaults, file = workspace.path / "defaults.yaml", workspace.path / "policy.yaml"
+    # Without a file of ours: what an earlier run has left would be printed.
+    (workspace.path / "none.conf").touch()
+    command = [generator, "--config-file", str(workspace.path / "none.conf")]
+    workspace.run(
+        "glance-policy", [*command, "--namespace", "glance", "--output-file", str(defaults)]
+    )
+    rules = dict(_RULE.findall(defaults.read_text()))
+    for name, check in rules.items():
+        if name not in {"get_image", "upload_image"}:
+            rules[name] = f"({check}) and {_NO_HOST}" if check else _NO_HOST
+    rules["context_is_admin"] = "role:admin or role:image_uploader"
+    file.write_text(json.dumps(rules, indent=1))  # JSON is YAML
+    return file
+
+
 def glance(workspace: Workspace, auth_url: str, password: str) -> Server:
     """Started, as the service user `glance`, which must be registered already."""
     data = workspace.path / "glance"
@@ -189,6 +212,7 @@ def glance(workspace: Workspace, auth_url: str, password: str) -> Server:
                 "service_token_roles_required": "true",
             },
             "oslo_concurrency": {"lock_path": str(data / "locks")},
+            "oslo_policy": {"policy_file": str(_policy(workspace))},
         },
     )
     manage = [str(workspace.programs / "glance-manage"), "--config-file", str(config)]

@@ -167,10 +167,8 @@ class Cluster:
 
     async def start_host(self, host: str) -> Any:
         state = str(self.scratch / "compute")
-        compute_settings = {"host_name": host, "state_dir": state}
-        identity = {"username": "muster-host"}
         return await self.start_member(
-            host, compute.create, compute=compute_settings, identity=identity
+            host, compute.create, compute={"host_name": host, "state_dir": state}
         )
 
     async def kill(self, name: str) -> None:

@@ -35,31 +35,25 @@ def test_elsewhere_published_secrets_are_named(service: str) -> None:
     assert "MUSTER_" in reason
 
 
-def _own(secret_setting: str) -> dict[str, Any]:
-    section, field = secret_setting.split(".")
-    return {section: {field: "of our own"}}
+def _with(settings: dict[str, Any], path: str, value: str) -> dict[str, Any]:
+    """The settings with the one of that path changed."""
+    name, _, rest = path.partition(".")
+    return {**settings, name: _with(settings[name], rest, value) if rest else value}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_with_own_secrets_everything_starts(service: str) -> None:
-    sections: dict[str, Any] = {}
+    settings = _exposed(service).model_dump()
     for secret in SECRETS:
-        for section, fields in _own(secret.setting).items():
-            sections.setdefault(section, {}).update(fields)
-    own = _exposed(service)
-    merged = own.model_dump()
-    for section, fields in sections.items():
-        merged[section] = {**merged[section], **fields}
-    assert refusal(Settings(**merged), service) is None
+        settings = _with(settings, secret.setting, "of our own")
+    assert refusal(Settings(**settings), service) is None
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.setting)
 @pytest.mark.parametrize("word", sorted(PUBLISHED))
 def test_each_secret_counts(secret: Any, word: str) -> None:
-    section, field = secret.setting.split(".")
     service = min(secret.services)
-    settings = _exposed(service).model_dump()
-    settings[section] = {**settings[section], field: word}
+    settings = _with(_exposed(service).model_dump(), secret.setting, word)
     reason = refusal(Settings(**settings), service)
     assert reason is not None
     assert secret.variable in reason

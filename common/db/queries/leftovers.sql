@@ -12,6 +12,13 @@ values (:server_uuid, 'attachments', :detail, :reason, :request_id,
 delete from leftovers
  where server_uuid = :server_uuid and kind = 'attachments' and detail = :detail::jsonb;
 
+-- name: redeem(server_uuid, detail)$
+-- As `intended`, unless somebody has begun to work it off.
+delete from leftovers
+ where server_uuid = :server_uuid and kind = 'attachments' and detail = :detail::jsonb
+   and attempts = 0
+returning true;
+
 -- name: add_new(server_uuid, kind, detail, reason)$
 -- Whether it was not on record.
 insert into leftovers (server_uuid, kind, detail, reason)
@@ -32,6 +39,9 @@ update leftovers l
            secs => least(3600, :retry_s::double precision * 2 ^ least(l.attempts, 20)))
   from due where l.id = due.id
 returning l.*;
+
+-- name: at_rest(server_uuid)$
+select not exists (select from workflows where server_uuid = :server_uuid);
 
 -- name: done(id)!
 delete from leftovers where id = :id;

@@ -10,12 +10,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common.db.loader import load
 from common.db.pool import Pool, Record
 from common.db.stores.commit import Leftover
+
+if TYPE_CHECKING:
+    from common.db.stores.quotas import Executor
 
 _sql = load("leftovers")
 
@@ -52,25 +55,31 @@ async def add(pool: Pool, server_uuid: UUID, request_id: str, found: Sequence[Le
         )
 
 
-_INTENDED_FOR_S = 120.0
-"""Longer than a request can take."""
-
-
 def _intent(volume_id: str, request_id: str) -> dict[str, Any]:
     return {"volume_id": volume_id, "request_id": request_id}
 
 
-async def intend(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
+async def intend(
+    pool: Pool, server_uuid: UUID, volume_id: str, request_id: str, *, due_s: float
+) -> None:
     """Write down, before a request tells the volume service, that it is about to: should it die
-    before the database knows what it has done, the row is left over. End it with `intended`."""
+    before the database knows what it has done, the row is left over, and worked off after `due_s`.
+    End it with `redeem` or `intended`."""
     await _sql.intend(
         pool,
         server_uuid=server_uuid,
         detail=_intent(volume_id, request_id),
         reason="a request has begun to change who is attached to the volume, and did not end",
         request_id=request_id,
-        due_s=_INTENDED_FOR_S,
+        due_s=due_s,
     )
+
+
+async def redeem(db: Executor, server_uuid: UUID, volume_id: str, request_id: str) -> bool:
+    """For the transaction that writes down what the request has done. False: it is too late, what
+    it had reserved is being given back."""
+    redeemed = await _sql.redeem(db, server_uuid=server_uuid, detail=_intent(volume_id, request_id))
+    return bool(redeemed)
 
 
 async def intended(pool: Pool, server_uuid: UUID, volume_id: str, request_id: str) -> None:
@@ -91,6 +100,12 @@ async def take_due(pool: Pool, most: int, retry_s: float) -> list[Row]:
     `retry_s` times a factor that doubles with every attempt, at most an hour."""
     rows = _sql.take_due(pool, most=most, retry_s=retry_s)
     return [Row.from_row(row) async for row in rows]
+
+
+async def at_rest(pool: Pool, server_uuid: UUID) -> bool:
+    """Whether no workflow owns the server, or waits for it: one may have come since the row was
+    taken, and what it makes is nobody's leftover."""
+    return bool(await _sql.at_rest(pool, server_uuid=server_uuid))
 
 
 async def listing(pool: Pool) -> list[Row]:

@@ -19,13 +19,13 @@ import asyncpg
 
 from common.db.loader import load
 from common.db.pool import Pool
-from common.db.stores import block_devices, quotas
+from common.db.stores import block_devices, leftovers, quotas
 from common.db.stores.quotas import UNLIMITED, Caps
 from common.db.stores.servers import UPDATABLE, over_quota, texts
 from common.domain.actions import Action
 from common.domain.block_devices import BlockDevice
 from common.domain.states import TaskState, VmState
-from common.errors import InvalidInput, OverQuota
+from common.errors import Conflict, InvalidInput, OverQuota
 
 if TYPE_CHECKING:
     from common.db.stores.quotas import Executor, InTransaction
@@ -258,16 +258,20 @@ async def begin_with_disk(
     disk: Callable[[Sequence[BlockDevice]], BlockDevice],
     **rest: Any,
 ) -> int | None:
-    """`begin_action` for one that gives the server a disk. `disk` says which, or refuses, by the
-    disks that the server has by then: its row is locked, so requests that come at once see each
-    other's. Raises `InvalidInput` when the server has the volume already."""
+    """`begin_action` for one that gives the server a disk, whose volume its request has reserved.
+    `disk` says which, or refuses, by the disks that the server has by then: its row is locked, so
+    requests that come at once see each other's. Raises `InvalidInput` when the server has the
+    volume already, `Conflict` when the request was given up, and the volume with it."""
     async with pool.acquire() as connection, connection.transaction():
         workflow_id = await begin_action(connection, uuid, action, **rest)
         if workflow_id is None:
             return None
         new = disk(await block_devices.of_server(connection, uuid))
+        volume_id = new.volume_id or ""
         if not await block_devices.add(connection, uuid, new):
-            raise InvalidInput(f"Invalid volume: volume {new.volume_id} already attached")
+            raise InvalidInput(f"Invalid volume: volume {volume_id} already attached")
+        if not await leftovers.redeem(connection, uuid, volume_id, rest["requester"].request_id):
+            raise Conflict(f"The request to attach volume {volume_id} has taken too long.")
     return workflow_id
 
 

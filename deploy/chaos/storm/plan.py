@@ -19,7 +19,7 @@ Deletion = Literal["never", "while it builds", "in the middle", "at the end"]
 Root = Literal["image", "volume"]
 
 SERVERS = 14
-FAULTS = 10
+FAULTS = 16
 BORN_WITHIN_S = 12.0
 
 OPERATIONS: Mapping[str, int] = {

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from common.auth.roles import IMAGE_UPLOADER
 from common.auth.tokens import Identity, TokenChecker
-from common.errors import Unauthorized, Unavailable
+from common.errors import Forbidden, Unauthorized, Unavailable
 from services.api.http.ratelimit import RateLimit
 from services.api.policy import ADMIN_RULE, Policy
 from services.api.request import RequestContext
@@ -31,11 +32,14 @@ class Authenticator:
         self, headers: Mapping[str, str], client: str, request_id: str
     ) -> RequestContext:
         """Raises `Unauthorized` without a good token, `Unavailable` when identity is away, and 429
-        when `client` has shown too many bad ones: before anybody is asked about the next."""
+        when `client` has shown too many bad ones: before anybody is asked about the next.
+        `Forbidden` for the user of the hosts: it may ask for nothing, not even what anybody may."""
         token = headers.get(TOKEN_HEADER, "")
         if not token or not token.isascii() or not token.isprintable():
             raise Unauthorized("The request you have made requires authentication.")
         identity = await self._checked(token, client)
+        if identity.roles == {IMAGE_UPLOADER}:
+            raise Forbidden("Hosts have no business here.")
         context = RequestContext(
             request_id=request_id,
             user_id=identity.user_id,

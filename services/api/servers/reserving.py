@@ -98,8 +98,10 @@ def _invalid(error: InvalidInput) -> InvalidInput:
 
 
 async def _intend(request: Request, server_uuid: UUID, volume_ids: Sequence[str]) -> None:
+    app, request_id = request.app, request.ctx.request_id
+    due_s = app.settings.disks.request_s
     for volume_id in volume_ids:
-        await leftovers.intend(request.app.pool, server_uuid, volume_id, request.ctx.request_id)
+        await leftovers.intend(app.pool, server_uuid, volume_id, request_id, due_s=due_s)
 
 
 async def _intended(request: Request, server_uuid: UUID, volume_ids: Sequence[str]) -> None:

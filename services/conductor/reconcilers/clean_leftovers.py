@@ -19,7 +19,7 @@ from common.db.stores import leftovers as store
 from common.db.stores import servers
 from common.db.stores import services as services_store
 from common.db.stores.leftovers import Row
-from common.domain.actions import ANY_STATE, ATTACH_INTERFACE, DETACH_INTERFACE
+from common.domain.actions import ANY_STATE, ATTACH_INTERFACE, DETACH_INTERFACE, DETACH_VOLUME
 from common.errors import MusterError, NotFound, Unavailable, reason
 from common.messages.compute import HostRecheck
 from services.conductor.engine.context import Deps
@@ -61,11 +61,19 @@ async def clean_leftovers(deps: Deps) -> int:
 
 
 async def _ports(deps: Deps, row: Row) -> bool:
-    """Not over when the server has been moved meanwhile: its ports may have been bound back."""
+    """Not over when the server has been moved meanwhile: its ports may have been bound back. What a
+    workflow makes, that has begun since the row was taken, is not among the ports asked for before
+    it was seen that there is none."""
+    before = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
+    if before is None:
+        return True
+    found = await deps.network.ports_of(before.server)
+    if not await store.at_rest(deps.pool, row.server_uuid):
+        return False
     placed = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
     if placed is None:
         return True
-    await ports.settle(deps.network, placed.server)
+    await ports.settle(deps.network, placed.server, found)
     after = await servers.server_get(deps.pool, row.server_uuid, include_deleted=True)
     return (
         after is not None
@@ -96,6 +104,8 @@ async def _guest(deps: Deps, row: Row) -> bool:
 async def _attachments(deps: Deps, row: Row) -> bool:
     """Of one volume, when a request was about to reserve it or to detach it; else all that are not
     the server's. A volume that stayed `detaching` is in use again."""
+    if volumes.AT_GUEST in row.detail:
+        return await _at_guest(deps, row, row.detail[volumes.AT_GUEST])
     only: str | None = row.detail.get("volume_id")
     if not await volumes.settle(deps.pool, deps.volume, row.server_uuid, only=only):
         return False
@@ -107,6 +117,22 @@ async def _attachments(deps: Deps, row: Row) -> bool:
             if (await deps.volume.volume(device.volume_id)).status == "detaching":
                 await deps.volume.roll_detaching(device.volume_id)
     return True
+
+
+async def _at_guest(deps: Deps, row: Row, volume_id: str) -> bool:
+    """Have a workflow take the volume from the guest, unless it is the server's by now. The end of
+    the workflow ends the row."""
+    placed = await servers.server_get(deps.pool, row.server_uuid)
+    if placed is None or placed.server.host is None:
+        return True
+    if any(device.volume_id == volume_id for device in placed.server.volumes):
+        return True
+    host = placed.server.host
+    if await services_store.host_standing(deps.pool, host) != "up":
+        raise Unavailable(f"host {host} is down")
+    state = {"device": "", volumes.AT_GUEST: volume_id}
+    await begin(deps, row.server_uuid, replace(DETACH_VOLUME, vm_states=ANY_STATE), state)
+    return False
 
 
 async def _volume(deps: Deps, row: Row) -> bool:

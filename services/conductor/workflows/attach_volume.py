@@ -57,8 +57,16 @@ async def attach(context: Context) -> None:
 
 async def attach_undo(context: Context) -> None:
     server, device = context.server, volumes.disk(context.server, context.state["device"])
-    if server.host is not None and device is not None:
-        await volumes.take(context, device, server.host)
+    if server.host is not None and device is not None and device.volume_id is not None:
+        await volumes.take(context, device.volume_id, server.host)
+
+
+def attach_left(context: Context) -> list[Leftover]:
+    """The volume is somebody else's next: a guest that cannot be asked must not keep it."""
+    device = volumes.disk(context.server, context.state["device"])
+    if context.server.host is None or device is None or device.volume_id is None:
+        return []
+    return [volumes.at_guest(device.volume_id)]
 
 
 def left(context: Context) -> list[Leftover]:
@@ -82,7 +90,7 @@ ATTACH_VOLUME = Definition(
     "attach_volume",
     (
         Step("connect", connect, connect_undo, deadline_s=60, left=left),
-        Step("attach", attach, attach_undo, deadline_s=60),
+        Step("attach", attach, attach_undo, deadline_s=60, left=attach_left),
     ),
     failed=failed,
 )

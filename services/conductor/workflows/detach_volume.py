@@ -3,8 +3,9 @@
     detach    the guest gives the disk up          undo: it has it again, and the volume is in use
     release   the attachment goes; with this commit the disk is the server's no more
 
-The request has told the volume service that it begins, so that no other can. Input: state
-{"device": the disk}.
+The request has told the volume service that it begins, so that no other can. For a volume that is
+no disk of the server it makes sure of the guest only: that is how one is removed that a silent host
+may have given it. Input: state {"device": the disk} or {"device": "", "at_guest": the volume}.
 """
 
 from __future__ import annotations
@@ -28,8 +29,17 @@ def _event(context: Context) -> str:
 async def detach(context: Context) -> None:
     server, device = context.server, volumes.disk(context.server, context.state["device"])
     context.event_start(_event(context), server.host)
-    if server.host is not None and device is not None:
-        await volumes.take(context, device, server.host)
+    volume_id = device.volume_id if device is not None else _unknown(context)
+    if server.host is not None and volume_id is not None:
+        await volumes.take(context, volume_id, server.host)
+
+
+def _unknown(context: Context) -> str | None:
+    """The volume that the guest may have unknown to the server; None: it has become the server's
+    meanwhile."""
+    volume_id: str | None = context.state.get(volumes.AT_GUEST)
+    found = context.server.volumes
+    return volume_id if all(device.volume_id != volume_id for device in found) else None
 
 
 async def detach_undo(context: Context) -> None:
@@ -60,6 +70,8 @@ def gone(context: Context) -> None:
     if device is not None:
         context.remove_device(device)
         making_volumes.parted(context, device)
+    elif volumes.AT_GUEST in context.state:
+        context.changes.settled = volumes.at_guest(context.state[volumes.AT_GUEST])
 
 
 def release_otherwise(context: Context) -> None:

@@ -27,9 +27,20 @@ async def begin(context: Context, event: str, task_state: TaskState) -> None:
 
 
 async def upload(context: Context, image_id: str) -> None:
-    """The host sends the guest's disk to the image service."""
-    server = context.server
+    """The host sends the guest's disk to the image service.
+
+    The record was made by somebody who could not know what the host's disks are, and a service that
+    looks into the data refuses what is something else than the record says. A host may change no
+    record, so that it is made to say so here.
+    """
+    server, image = context.server, context.deps.image
     assert server.host is not None, "begin has checked it"
+    found = await image.get(image_id)
+    if found.status == "queued":
+        reply = await context.command("snapshot_format", host=server.host, generation=0)
+        disk_format = reply.result["disk_format"]
+        if found.disk_format != disk_format:
+            await image.set_disk_format(image_id, disk_format)
     await context.command(
         "upload_snapshot", host=server.host, generation=server.generation, image_id=image_id
     )

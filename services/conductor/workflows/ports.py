@@ -169,11 +169,11 @@ def left(_context: Context) -> list[Leftover]:
     return [Leftover("ports", {}, "")]
 
 
-async def settle(network: NetworkClient, server: Server) -> None:
+async def settle(network: NetworkClient, server: Server, found: Sequence[Port]) -> None:
     """Make the network service agree with a server at rest: its ports are those it shows, bound to
-    its host; a deleted one has none."""
+    its host; a deleted one has none. `found` are the ports it had before it was known to be."""
     shown = {vif["port_id"] for vif in server.network_info} if server.deleted_at is None else set()
-    for port in await network.ports_of(server):
+    for port in found:
         if port.id in shown:
             if port.host_id != (server.host or ""):
                 await network.update_port(port.id, host_id=server.host or "")

@@ -84,6 +84,12 @@ async def swap_undo(context: Context) -> None:
         await _put(context, device, away=state["new_volume"], attachment_id=state["old_attachment"])
 
 
+def swap_left(context: Context) -> list[Leftover]:
+    """The new volume is free for others next. A guest that cannot be asked must not keep it; it
+    gets the old one with its next hard reboot."""
+    return [volumes.at_guest(context.state["new_volume"])]
+
+
 async def _put(context: Context, device: BlockDevice, *, away: str, attachment_id: str) -> None:
     """Have the guest use the volume of this attachment instead of `away`."""
     disk = await volumes.for_disk(context, device, attachment_id)
@@ -116,7 +122,15 @@ SWAP_VOLUME = Definition(
     "swap_volume",
     (
         Step("connect", connect, connect_undo, deadline_s=60, left=connect_left),
-        Step("swap", swap, swap_undo, deadline_s=300, pivot=True, undo_deadline_s=120),
+        Step(
+            "swap",
+            swap,
+            swap_undo,
+            deadline_s=300,
+            pivot=True,
+            undo_deadline_s=120,
+            left=swap_left,
+        ),
         Step("release", release, deadline_s=60, left=volumes.left),
     ),
     failed=failed,

@@ -36,6 +36,8 @@ from services.conductor.engine.definition import Step
 
 ATTACHMENTS = "attachments"
 """Key of the state: device to its second attachment."""
+AT_GUEST = "at_guest"
+"""Key of a leftover, and of the state of the detach that clears it up: the volume."""
 
 
 def needed(context: Context) -> bool:
@@ -231,15 +233,20 @@ async def give(context: Context, device: BlockDevice, host: str) -> None:
     )
 
 
-async def take(context: Context, device: BlockDevice, host: str) -> None:
-    """Have the guest give the disk up. A guest that is gone has no disk."""
+async def take(context: Context, volume_id: str, host: str) -> None:
+    """Have the guest give the volume up. A guest that is gone has no disk."""
     with suppress(NotFound):
         await context.command(
             "detach_volume",
             host=host,
             generation=context.server.generation,
-            volume_id=device.volume_id,
+            volume_id=volume_id,
         )
+
+
+def at_guest(volume_id: str) -> Leftover:
+    """A volume that the guest may have though the server has it not."""
+    return Leftover("attachments", {AT_GUEST: volume_id}, "")
 
 
 # Agreement

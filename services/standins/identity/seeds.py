@@ -8,15 +8,15 @@ Crash story: one transaction at start.
 
 from __future__ import annotations
 
+from common.auth.roles import IMAGE_UPLOADER
 from common.config.settings import StandinSettings
 from services.standins.identity.model import DEFAULT_DOMAIN_ID, Model
 from services.standins.identity.passwords import hash_password, verify_password
 from services.standins.seeding import seed_hex
 from services.standins.store import Collection, Doc
-from services.standins.web import UPLOADER
 
 PROJECTS = ("admin", "demo", "service")
-ROLES = ("admin", "manager", "member", "reader", "service", UPLOADER)
+ROLES = ("admin", "manager", "member", "reader", "service", IMAGE_UPLOADER)
 IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 GRANTS = (
     ("admin", "admin", "admin"),
@@ -24,7 +24,7 @@ GRANTS = (
     ("demo", "demo", "member"),
     ("muster", "service", "admin"),
     ("muster", "service", "service"),
-    ("muster-host", "service", UPLOADER),
+    ("muster-host", "service", IMAGE_UPLOADER),
 )
 """(user, project, role)."""
 

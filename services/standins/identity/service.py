@@ -34,6 +34,7 @@ from services.standins.web import Call, Fault, Reply, Route
 
 class Identity:
     prefix = "/identity"
+    needs_role = False  # whoever can log in may ask about itself
 
     def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids) -> None:
         self._settings = settings

@@ -61,7 +61,7 @@ class Files:
     async def upload(self, call: Call) -> web.StreamResponse:
         """`PUT /v2/images/{id}/file`."""
         records = self._records
-        image = records.need(call.caller, call.param("id"), to_change=True, to_fill=True)
+        image = records.need(call.caller, call.param("id"), to_fill=True)
         if image["status"] != "queued":
             raise Fault(409, f"Image {image['id']} has status {image['status']}: it has its data.")
         if image["disk_format"] is None or image["container_format"] is None:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from common.runtime.ports import Clock, Ids
 from services.standins.store import Doc, Store
-from services.standins.web import UPLOADER, Body, Caller, Fault
+from services.standins.web import Body, Caller, Fault
 
 MAX_PROPERTIES = 128
 READ_ONLY = frozenset(
@@ -38,6 +38,9 @@ READ_ONLY = frozenset(
 
 RESERVED_PREFIX = "os_glance"
 """Properties of the image service itself, which nobody sets from outside."""
+
+OF_SERVER = "instance_uuid"
+"""The property by which compute says of which server an image is."""
 
 DiskFormat = Literal[
     "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso", "gpt"
@@ -109,19 +112,21 @@ class Records:
     def need(
         self, caller: Caller, image_id: str, *, to_change: bool = False, to_fill: bool = False
     ) -> Doc:
-        """The image; 404 when the caller may not know of it, 403 when it may only look. `to_fill`:
-        for giving it its data, which hosts do for everybody."""
+        """The image; 404 when the caller may not know of it, 403 when it may only look. To give an
+        image its data is less than to change it: hosts may do that."""
         doc = self.images.get(image_id)
-        if doc is not None and to_fill and UPLOADER in caller.roles:
-            return doc
         if doc is None or not self.visible(caller, doc):
             raise Fault(404, f"No image found with ID {image_id}")
         if to_change and not owns(caller, doc):
             raise Fault(403, "You are not permitted to modify this image.")
+        if to_fill and not (owns(caller, doc) or fills(caller, doc)):
+            raise Fault(403, "You are not permitted to upload data for this image.")
         return doc
 
     def visible(self, caller: Caller, doc: Doc) -> bool:
-        if owns(caller, doc) or doc["visibility"] in {"public", "community"}:
+        if owns(caller, doc) or fills(caller, doc):
+            return True
+        if doc["visibility"] in {"public", "community"}:
             return True
         return doc["visibility"] == "shared" and self.membership(caller, doc) is not None
 
@@ -145,6 +150,11 @@ class Records:
 
 def owns(caller: Caller, doc: Doc) -> bool:
     return caller.is_admin or (bool(caller.project_id) and doc["owner"] == caller.project_id)
+
+
+def fills(caller: Caller, doc: Doc) -> bool:
+    """Whether it is a host, and an image that compute makes of a server."""
+    return caller.is_host and OF_SERVER in doc["_properties"]
 
 
 def view(doc: Doc) -> Doc:

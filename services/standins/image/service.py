@@ -32,6 +32,7 @@ SEED_CONTENT_BYTES = 24 << 10
 
 class Image:
     prefix = "/image"
+    needs_role = True
 
     def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids) -> None:
         self.store = Store(settings.state_dir / "image.sqlite")

@@ -33,6 +33,7 @@ from services.standins.web import Fault, Route
 
 class Network:
     prefix = "/network"
+    needs_role = True
 
     def __init__(self, settings: StandinSettings, clock: Clock, ids: Ids, events: Events) -> None:
         self._events = events

@@ -49,6 +49,7 @@ KINDS = {
 
 class Volume:
     prefix = "/volume"
+    needs_role = True
 
     def __init__(
         self,

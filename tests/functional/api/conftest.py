@@ -61,9 +61,9 @@ class Deployment:
     tokens: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
 
-    async def login(self, user: str, project: str) -> None:
+    async def login(self, user: str, project: str, password: str | None = None) -> None:
         domain = {"name": "Default"}
-        who = {"name": user, "domain": domain, "password": user}
+        who = {"name": user, "domain": domain, "password": password or user}
         body = {
             "auth": {
                 "identity": {"methods": ["password"], "password": {"user": who}},

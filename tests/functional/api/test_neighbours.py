@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.auth.session import ServiceSession
-from common.config.settings import IdentitySettings, NeighbourSettings, Settings
+from common.config.identity import IdentitySettings
+from common.config.settings import NeighbourSettings, Settings
 from common.errors import NotFound, Unavailable
 from common.neighbours.image import ImageClient
 from common.neighbours.network import NetworkClient

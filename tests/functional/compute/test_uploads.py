@@ -20,7 +20,8 @@ VERB = "upload_snapshot"
 
 
 async def queued_image(cloud: Cloud, **fields: Any) -> str:
-    body = {"name": "i", "disk_format": "raw", "container_format": "bare", **fields}
+    of_server = {"instance_uuid": new_uuid()}
+    body = {"name": "i", "disk_format": "raw", "container_format": "bare", **of_server, **fields}
     return str((await cloud.call("POST", IMAGES, body)).want(201)["id"])
 
 
@@ -65,14 +66,19 @@ async def until_done(rig: Rig, server: str, image_id: str, **kwargs: Any) -> Hos
 async def test_the_disk_becomes_the_image_once(rig: Rig, cloud: Cloud) -> None:
     await rig.start()
     server = await rig.conductor.spawn()
-    image_id = await queued_image(cloud, disk_format="qcow2")
+    image_id = await queued_image(cloud)
     reply = await rig.conductor.tell(VERB, server, image_id=image_id)
     assert (reply.error, reply.power_state, reply.result) == (None, 1, {})
     await assert_whole(cloud, image_id, server)
     before = await image(cloud, image_id)
-    assert before["disk_format"] == "raw"
     assert code(await rig.conductor.tell(VERB, server, image_id=image_id)) is None
     assert await image(cloud, image_id) == before
+
+
+async def test_a_host_says_what_its_data_is(rig: Rig) -> None:
+    await rig.start()
+    reply = await rig.conductor.tell("snapshot_format", "", generation=0)
+    assert (reply.error, reply.result) == (None, {"disk_format": "raw"})
 
 
 async def test_an_agent_killed_in_the_middle_begins_again(rig: Rig, cloud: Cloud) -> None:

@@ -8,7 +8,7 @@ import socket
 import time
 
 from deploy.cli.cloud import Cloud
-from deploy.local.control import is_locked
+from deploy.local.locked import is_locked
 from tests.functional.local.conftest import Muster
 
 DEADLINE_S = 30.0

@@ -7,7 +7,7 @@ import os
 import signal
 
 from deploy.cli.cloud import CloudError
-from deploy.local.control import is_locked
+from deploy.local.locked import is_locked
 from deploy.local.memory import tree_pss_mib
 from tests.functional.local.conftest import Muster
 from tests.functional.local.test_embedded import create_server, host_state, status_of, until

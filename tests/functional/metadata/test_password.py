@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from services.metadata import requests
 from tests.functional.metadata.conftest import World
 
 PATH = "/openstack/latest/password"
@@ -56,3 +59,20 @@ async def test_an_address_is_enough(world: World) -> None:
     headers = {"X-Forwarded-For": await world.address(server_id)}
     answer = await world.ask("/openstack/2013-04-04/password", headers, method="POST", body="1")
     assert (answer.status, await shown(world, server_id)) == (200, "1")
+
+
+async def test_one_that_does_not_arrive_holds_no_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_id = await world.created()
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_S", 0.05)
+    host, _, port = world.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = [f"POST {PATH} HTTP/1.1", "Host: m", "Content-Length: 9"]
+    lines += [f"{name}: {value}" for name, value in (await world.proof(server_id)).items()]
+    writer.write("\r\n".join([*lines, "", "half"]).encode())
+    async with asyncio.timeout(5):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.startswith(b"HTTP/1.1 408 ")

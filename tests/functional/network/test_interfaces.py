@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from common.db.stores import leftovers
+from common.db.stores.commit import Leftover
 from services.compute.faults import Effect, FaultRule
+from services.conductor.reconcilers.clean_leftovers import CLEANERS
 from tests.functional.network.conftest import Network
 from tests.support.cluster import Cluster
 from tests.support.wait import wait_for
@@ -180,6 +184,28 @@ async def test_what_a_silent_host_has_done_is_undone_when_it_is_back(
     await wait_for(undone, 15, "the interface to be gone")
     await cluster.settled(server_id)
     await cluster.assert_sound()
+
+
+async def test_cleaning_up_leaves_a_port_alone_that_is_being_attached(
+    cluster: Cluster, network: Network
+) -> None:
+    """The row was taken while the server was at rest; a workflow has come since."""
+    server_id, conductor = await network.server(), cluster.members["conductor"].service
+    left = Leftover("ports", {}, "")
+    await leftovers.add(cluster.pool, UUID(server_id), "req-x", [left])
+    (row,) = await leftovers.listing(cluster.pool)
+    await leftovers.done(cluster.pool, row.id)
+    await network.port(device_id=server_id)
+    await cluster.pool.execute(
+        "insert into workflows (kind, server_uuid, request_id, deadline_at, lease_expires_at)"
+        " values ('attach_interface', $1::uuid, 'req-y', 'infinity', 'infinity')",
+        server_id,
+    )
+    assert not await CLEANERS["ports"](conductor._deps, row)
+    assert len(await network.ports_of(server_id)) == 2
+    await cluster.pool.execute("delete from workflows where request_id = 'req-y'")
+    assert await CLEANERS["ports"](conductor._deps, row)
+    assert len(await network.ports_of(server_id)) == 1
 
 
 async def test_a_port_of_another_project_is_not_its_whatever_it_says(

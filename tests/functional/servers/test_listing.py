@@ -20,6 +20,7 @@ IPS = [
         ],
     }
 ]  # fmt: skip
+IMAGE = "4d7ed0a8-1bbf-4b66-a8a4-5d0d2c1a9f10"
 ROWS: dict[str, dict[str, Any]] = {
     "alpha": {
         "host": "h1", "node": "n1", "key_name": "k1", "tags": ["red", "big"], "locked_by": "owner",
@@ -27,7 +28,7 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "beta": {
         "host": "h2", "node": "n2", "key_name": "k2", "tags": ["red"], "vm_state": "stopped",
-        "power_state": 4, "reservation_id": "r-beta", "image_ref": "img", "config_drive": "True",
+        "power_state": 4, "reservation_id": "r-beta", "image_ref": IMAGE, "config_drive": "True",
     },
     "gamma": {"vm_state": "error", "hostname": "special", "flavorid": "2", "launched_at": None},
     "delta": {"task_state": "rebooting", "host": "h1", "access_ip_v4": "9.9.9.9", "key_name": "k1"},
@@ -78,7 +79,7 @@ class TestFilters:
             ("status=REBOOT", ["delta"]),
             ("flavor=2", ["gamma"]),
             ("flavor=unknown", []),
-            ("image=img", ["beta"]),
+            (f"image={IMAGE}", ["beta"]),
             ("reservation_id=beta", ["beta"]),
             ("ip=10.0", ["alpha"]),
             ("ip=0.0.7", []),

@@ -53,8 +53,9 @@ async def test_so_is_what_was_done_to_it(stack: Stack) -> None:
 
 async def test_so_is_a_migration(stack: Stack) -> None:
     await stack.pool.execute(
-        "insert into migrations (uuid, server_uuid, migration_type, status, created_at, updated_at)"
-        " values (gen_random_uuid(), gen_random_uuid(), 'resize', 'done', $1, $1)",
+        "insert into migrations (uuid, server_uuid, migration_type, status, user_id, project_id, "
+        "created_at, updated_at) "
+        "values (gen_random_uuid(), gen_random_uuid(), 'resize', 'done', 'u', 'p', $1, $1)",
         LATE_IN_A_SECOND,
     )
     query = "changes-since=2026-03-01T12:00:00Z&changes-before=2026-03-01T12:00:00Z"

@@ -50,6 +50,7 @@ async def test_tokens_are_those_of_the_other_service(cloud: Cloud, other: str) -
     body = {"network": {"shared": True}}
     async with cloud.session.post(other + NETWORKS, json=body, headers=headers) as answer:
         assert answer.status == 403, "roles count too"
+    assert await ask(cloud, other, await cloud.login("muster-host", "muster", "service")) == 403
     revoked = {"X-Subject-Token": demo}
     (await cloud.call("DELETE", "/identity/v3/auth/tokens", headers=revoked)).want(204)
     assert await ask(cloud, other, demo) == 401

@@ -331,21 +331,3 @@ async def test_tags_activation_and_schemas(cloud: Cloud) -> None:
         schema = (await cloud.call("GET", f"/image/v2/schemas/{name}")).want(200)
         assert schema["name"] == name
     (await cloud.call("GET", "/image/v2/tasks")).want(404)
-
-
-async def test_hosts_give_images_their_data_and_can_do_nothing_else(cloud: Cloud) -> None:
-    image_id, host = await make(cloud, user="demo"), "muster-host"
-    await cloud.login(host, "muster", "service")
-    path = f"{IMAGES}/{image_id}"
-    assert (await cloud.call("GET", path, user=host)).want(200)["status"] == "queued"
-    for change in (("replace", "/name", "mine"), ("replace", "/owner", "x"), ("add", "/a", "b")):
-        (await patch(cloud, image_id, change, user=host)).want(403)
-    (await patch(cloud, image_id, ("replace", "/disk_format", "qcow2"), user=host)).want(200)
-    (await upload(cloud, image_id, b"bytes", user=host)).want(204)
-    assert (await cloud.call("GET", path, user=host)).want(200)["status"] == "active"
-    (await cloud.call("GET", f"{path}/file", user=host)).want(404)
-    (await cloud.call("DELETE", path, user=host)).want(404)
-    (await upload(cloud, image_id, b"other", user=host)).want(409)
-    for other in ("/network/v2.0/ports", "/identity/v3/users"):
-        answer = await cloud.call("GET", other, user=host)
-        assert answer.status == 403 or answer.body == {"ports": []}, answer.body

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from common.auth.session import ServiceSession
-from common.config.settings import IdentitySettings, NeighbourSettings
+from common.config.identity import IdentitySettings
+from common.config.settings import NeighbourSettings
 from common.errors import InvalidInput, NotFound, OverQuota
 from common.neighbours.volume import VolumeClient
 from common.runtime.ports import Clock

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from common.db.stores import leftovers
+from common.db.stores import leftovers, server_actions
+from common.db.stores.server_actions import Requester
+from common.domain.actions import ATTACH_VOLUME
+from common.domain.block_devices import BlockDevice
+from common.errors import Conflict
 from tests.functional.volumes.support import (
     attach,
     detach,
@@ -204,10 +208,35 @@ async def test_a_failed_attach_leaves_nothing(cluster: Cluster) -> None:
     await cluster.start_conductor()
 
 
+async def test_a_request_that_was_given_up_attaches_nothing(cluster: Cluster) -> None:
+    """It stood still for so long that what it had reserved is being given back."""
+    server_id, volume_id = await running(cluster), await cluster.volumes.make()
+    uuid = UUID(server_id)
+    disk = BlockDevice(
+        uuid=uuid4(), source_type="volume", destination_type="volume", volume_id=volume_id
+    )
+    requester = Requester("req-late", "user", "project")
+    await leftovers.intend(cluster.pool, uuid, volume_id, "req-late", due_s=60)
+    await cluster.pool.execute("update leftovers set attempts = 1")
+    with pytest.raises(Conflict, match="has taken too long"):
+        await server_actions.begin_with_disk(
+            cluster.pool,
+            uuid,
+            ATTACH_VOLUME,
+            disk=lambda _present: disk,
+            state={},
+            requester=requester,
+            deadline_s=60,
+        )
+    await cluster.pool.execute("delete from leftovers")
+    await cluster.assert_sound()
+    assert not await cluster.pool.fetch("select from block_devices where server_uuid = $1", uuid)
+
+
 async def test_a_request_that_dies_reserves_nothing_for_good(cluster: Cluster) -> None:
     """It has told the volume service, and the database does not know."""
     server_id, volume_id = await running(cluster), await cluster.volumes.make()
-    await leftovers.intend(cluster.pool, UUID(server_id), volume_id, "req-dead")
+    await leftovers.intend(cluster.pool, UUID(server_id), volume_id, "req-dead", due_s=60)
     body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": server_id}}
     status, answer = await cluster.volumes.call("POST", "/attachments", body)
     assert status == 200, answer
@@ -216,7 +245,7 @@ async def test_a_request_that_dies_reserves_nothing_for_good(cluster: Cluster) -
     await cluster.assert_sound()
     assert (await attach(cluster, server_id, volume_id))[0] == 200
     await cluster.settled(server_id)
-    await leftovers.intend(cluster.pool, UUID(server_id), volume_id, "req-dead")
+    await leftovers.intend(cluster.pool, UUID(server_id), volume_id, "req-dead", due_s=60)
     path = f"/volumes/{volume_id}/action"
     await cluster.volumes.call("POST", path, {"os-begin_detaching": {}})
     await cluster.pool.execute("update leftovers set due_at = now()")

@@ -6,8 +6,11 @@ import asyncio
 import dataclasses
 from uuid import UUID
 
+import pytest
+
 from common.db.stores import leftovers
 from common.db.stores.commit import Leftover
+from services.compute.faults import Effect, FaultRule
 from services.conductor.engine.context import Context
 from services.conductor.engine.definition import Step
 from services.conductor.reconcilers.clean_leftovers import CLEANERS
@@ -25,8 +28,9 @@ from tests.functional.volumes.support import (
 )
 from tests.functional.volumes.test_images import snapshot
 from tests.functional.volumes.test_swap import put
-from tests.functional.workflows.test_every_step import Fault
+from tests.functional.workflows.test_every_step import Fault, force_down, force_down_ended
 from tests.support.cluster import Cluster
+from tests.support.wait import wait_for
 
 
 async def test_disks_that_come_at_once_have_names_of_their_own(cluster: Cluster) -> None:
@@ -179,3 +183,40 @@ async def test_a_rebuild_goes_on_with_a_volume_that_is_being_written(cluster: Cl
     await cluster.assert_sound()
     await cluster.stop_member("conductor")
     await cluster.start_conductor()
+
+
+@pytest.mark.parametrize("verb", ["attach_volume", "swap_volume"])
+async def test_a_silent_host_does_not_keep_what_it_was_to_attach(
+    cluster: Cluster, verb: str
+) -> None:
+    """The volume is free for others by then; the guest has it until its host is back."""
+    server_id, old = await with_volume(cluster)
+    volume_id, host = await cluster.volumes.make(), (await cluster.row(server_id))["host"]
+
+    async def at_guest() -> bool:
+        driver = cluster.members[host].service.agents[host].driver
+        guests = [guest for guest in await driver.list_guests() if guest.uuid == server_id]
+        return any(found == volume_id for found, _ in guests[0].volumes)
+
+    async def not_at_guest() -> bool:
+        return not await at_guest()
+
+    faults = cluster.members[host].service.agents[host].driver.faults
+    faults.add(FaultRule(effect=Effect.LOST_REPLY, verb=verb))
+    if verb == "swap_volume":
+        assert (await put(cluster, server_id, old, {"volumeId": volume_id}))[0] == 202
+    else:
+        assert (await attach(cluster, server_id, volume_id))[0] == 200
+    await wait_for(at_guest, 5, "the guest to have the volume")
+    await cluster.kill(host)
+    await force_down(cluster, host)
+    await cluster.settled(server_id)
+    await cluster.volumes.becomes(volume_id, "available")
+    await cluster.start_host(host)
+    await force_down_ended(cluster, host)
+    await wait_for(not_at_guest, 15, "the guest to have lost the volume")
+    await cluster.settled(server_id)
+    if verb == "swap_volume":  # it has lost the old one as well, and gets it with its next start
+        await cluster.action(server_id, {"reboot": {"type": "HARD"}})
+        await active(cluster, server_id)
+    await cluster.assert_sound()

@@ -11,7 +11,7 @@ import pytest
 from common.auth import tokens
 from common.auth.session import ServiceSession
 from common.auth.tokens import MAX_CACHED_BAD, TokenChecker
-from common.config.settings import IdentitySettings
+from common.config.identity import IdentitySettings
 from common.errors import Unauthorized, Unavailable
 from common.runtime.ports import Clock
 from common.runtime.tasks import Tasks

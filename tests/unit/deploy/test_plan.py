@@ -18,6 +18,7 @@ from deploy.local import toml
 from deploy.local.home import Home, LocalClusterError
 from deploy.local.plan import (
     Options,
+    common_for,
     make_plan,
     merged,
     write_clouds,
@@ -85,13 +86,14 @@ def test_every_member_gets_valid_settings(home: Home) -> None:
         assert settings.identity.auth_url == plan.identity_url
 
 
-def test_hosts_are_nobody_but_hosts(home: Home) -> None:
-    plan = make_plan(replace(FREE, hosts=1), home)
-    users = {}
-    for member in plan.members:
-        users[member.kind] = Settings(**merged(plan.common, member.settings)).identity.username
-    assert users.pop("compute") == "muster-host"
-    assert set(users.values()) == {"muster"}
+def test_a_host_is_told_its_own_password_and_no_other(home: Home) -> None:
+    plan = make_plan(replace(FREE, hosts=1, listen="0.0.0.0"), home)
+    host = next(member for member in plan.members if member.kind == "compute")
+    settings = _plain(Settings(**merged(common_for(host, plan.common), host.settings)).model_dump())
+    assert settings["compute"]["identity"]["password"] == plan.passwords["host"]
+    text = json.dumps(settings, default=str)
+    told = [name for name, password in plan.passwords.items() if password in text]
+    assert told == ["host"]
 
 
 def test_passwords_of_an_older_cluster_are_kept_and_completed(home: Home) -> None:
