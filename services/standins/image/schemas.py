@@ -53,6 +53,21 @@ def _member() -> Doc:
     return {"name": "member", "properties": properties}
 
 
+def _namespace() -> Doc:
+    """Of metadata definitions, of which there are none."""
+    names = ("namespace", "display_name", "description", "owner", "created_at", "updated_at")
+    properties: Doc = {name: {"type": "string"} for name in (*names, "schema", "self")}
+    properties["visibility"] = {"type": "string", "enum": ["public", "private"]}
+    properties["protected"] = {"type": "boolean"}
+    return {"name": "namespace", "properties": properties, "required": ["namespace"]}
+
+
+def _resource_type() -> Doc:
+    names = ("name", "prefix", "properties_target", "created_at", "updated_at")
+    properties: Doc = {name: {"type": "string"} for name in names}
+    return {"name": "resource_type", "properties": properties, "required": ["name"]}
+
+
 def _several(one: Doc) -> Doc:
     plural = one["name"] + "s"
     texts = {name: {"type": "string"} for name in ("first", "next", "schema")}
@@ -72,4 +87,8 @@ SCHEMAS: dict[str, Doc] = {
     "images": _several(_image()),
     "member": _member(),
     "members": _several(_member()),
+    "metadefs/namespace": _namespace(),
+    "metadefs/namespaces": _several(_namespace()),
+    "metadefs/resource_type": _resource_type(),
+    "metadefs/resource_types": _several(_resource_type()),
 }

@@ -64,6 +64,7 @@ class Image:
         yield from Members(self._records).routes()
         yield Route("GET", "/v2/images/{id}/tasks", self._tasks)
         yield Route("GET", "/v2/schemas/{name}", self._schema)
+        yield Route("GET", "/v2/schemas/metadefs/{name}", self._metadefs_schema)
         yield Route("GET", "/v2/info/import", self._import_methods)
         yield Route("GET", "/v2/metadefs/namespaces", self._namespaces)
         yield Route("GET", "/v2/metadefs/resource_types", self._resource_types)
@@ -104,10 +105,10 @@ class Image:
         return Reply(body={"tasks": []})
 
     def _schema(self, call: Call) -> Reply:
-        schema = SCHEMAS.get(call.param("name"))
-        if schema is None:
-            raise Fault(404, f"There is no schema {call.param('name')}.")
-        return Reply(body=schema)
+        return _schema_called(call.param("name"))
+
+    def _metadefs_schema(self, call: Call) -> Reply:
+        return _schema_called(f"metadefs/{call.param('name')}")
 
     def _import_methods(self, call: Call) -> Reply:  # noqa: ARG002
         methods = {"description": "Import methods available.", "type": "array", "value": []}
@@ -121,6 +122,12 @@ class Image:
 
     def _resource_types(self, call: Call) -> Reply:  # noqa: ARG002
         return Reply(body={"resource_types": []})
+
+
+def _schema_called(name: str) -> Reply:
+    if (schema := SCHEMAS.get(name)) is None:
+        raise Fault(404, f"There is no schema {name}.")
+    return Reply(body=schema)
 
 
 def _disk_bytes(image: Doc, size_gib: int) -> bytes:

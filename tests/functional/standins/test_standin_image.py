@@ -57,6 +57,9 @@ async def test_no_metadata_definitions(cloud: Cloud) -> None:
     assert answer.want(200)["namespaces"] == []
     answer = await cloud.call("GET", "/image/v2/metadefs/resource_types")
     assert answer.want(200)["resource_types"] == []
+    for kind in ("namespace", "namespaces", "resource_type", "resource_types"):
+        schema = await cloud.call("GET", f"/image/v2/schemas/metadefs/{kind}")
+        assert schema.want(200)["name"] == kind
 
 
 async def test_two_seeded_images_with_real_bytes(cloud: Cloud) -> None:
