@@ -37,7 +37,7 @@ _NOVA = (
     "availability-zone-list", "server-group-list", "migration-list", "usage-list",
     "limits", "quota-show", "agent-list --help", "version-list",
 )  # fmt: skip
-RALLY_TIMES, RALLY_CONCURRENCY = 3, 2
+RALLY_TIMES, RALLY_CONCURRENCY, RALLY_DEADLINE_S = 3, 2, 3600.0
 # One of Rally's scenarios needs a filter that neither Nova nor Muster enables by itself.
 _FILTERS = [*SchedulerSettings().enabled_filters, "AggregateInstanceExtraSpecsFilter"]
 SETTINGS = settings_of(**dict(ROOMY), scheduler__enabled_filters=json.dumps(_FILTERS))
@@ -88,7 +88,7 @@ def _rally(environment: Environment, cluster: ThrowAway) -> str:
     base = [program, "--config-file", str(config)]
     environment.run([*base, "db", "create"], variables)
     environment.run([*base, "env", "create", "--name", "muster", "--from-sysenv"], variables)
-    environment.run([*base, "task", "start", str(task)], variables)
+    environment.run([*base, "task", "start", str(task)], variables, deadline_s=RALLY_DEADLINE_S)
     report = environment.folder / "rally.html"
     environment.run([*base, "task", "report", "--out", str(report)], variables)
     environment.run([*base, "task", "sla-check"], variables)

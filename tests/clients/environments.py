@@ -46,7 +46,13 @@ class Environment:
     def log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    def run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> str:
         """What it prints; raises with the place of the log when it fails."""
         done = subprocess.run(
             command,
@@ -55,7 +61,7 @@ class Environment:
             cwd=self.folder,
             env={**os.environ, **(environment or {})},
             check=False,
-            timeout=DEADLINE_S,
+            timeout=deadline_s,
         )
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")

@@ -45,7 +45,16 @@ def run(environment: Environment, identity_url: str, screenshots: Path) -> str:
         url = _start(environment, identity_url, ending)
         program = str(environment.programs / "python")
         pages = str(Path(__file__).with_name("horizon_pages.py"))
-        return environment.run([program, pages, url, str(screenshots)])
+        began = environment.log.stat().st_size
+        said = environment.run([program, pages, url, str(screenshots)])
+        _complaints(environment.log.read_bytes()[began:].decode(errors="replace"))
+        return said
+
+
+def _complaints(log: str) -> None:
+    """Of the dashboard: what it asks for in the background it need not show on a page."""
+    if found := [line for line in log.splitlines() if "Internal Server Error" in line]:
+        raise NotSeen(f"the dashboard complains {len(found)} times, first: {found[0]}")
 
 
 def _start(environment: Environment, identity_url: str, ending: ExitStack) -> str:

@@ -34,7 +34,7 @@ PAGES = {
     ),
 }  # fmt: skip
 ERRORS = ".alert-danger, .toast-error"
-BUSY = "#loader-modal, .loading, .progress-loader"
+BUSY = "#loader-modal, .loading, .progress-loader, .loader-inline"
 SERVER = "of-horizon"
 
 
@@ -101,6 +101,9 @@ class Launch:
             if up := self._shown(f"{there}//button[contains(@class, 'fa-arrow-up')]"):
                 up[0].click()
         self._shot("launch")
+        self._click(By.XPATH, "//wizard//a[contains(normalize-space(.), 'Metadata')]")
+        self._wait.until(lambda _: self._shown("//wizard//*[contains(., 'Existing Metadata')]"))
+        self._shot("metadata")
         self._click(By.CSS_SELECTOR, "wizard button.finish")
 
     def see_it(self) -> None:

@@ -54,7 +54,7 @@ def _member() -> Doc:
 
 
 def _namespace() -> Doc:
-    """Of metadata definitions, of which there are none."""
+    """Of metadata definitions; see definitions.py."""
     names = ("namespace", "display_name", "description", "owner", "created_at", "updated_at")
     properties: Doc = {name: {"type": "string"} for name in (*names, "schema", "self")}
     properties["visibility"] = {"type": "string", "enum": ["public", "private"]}

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from common.config.settings import StandinSettings
 from common.runtime.ports import Clock, Ids
 from services.standins.image import qcow2
+from services.standins.image.definitions import Definitions
 from services.standins.image.files import Files
 from services.standins.image.images import Images
 from services.standins.image.members import Members
@@ -62,12 +63,11 @@ class Image:
             yield Route("GET", path, self._versions, public=True)
         yield from Images(self._records, self._files).routes()
         yield from Members(self._records).routes()
+        yield from Definitions().routes()
         yield Route("GET", "/v2/images/{id}/tasks", self._tasks)
         yield Route("GET", "/v2/schemas/{name}", self._schema)
         yield Route("GET", "/v2/schemas/metadefs/{name}", self._metadefs_schema)
         yield Route("GET", "/v2/info/import", self._import_methods)
-        yield Route("GET", "/v2/metadefs/namespaces", self._namespaces)
-        yield Route("GET", "/v2/metadefs/resource_types", self._resource_types)
 
     def fault(self, fault: Fault) -> tuple[bytes, str]:
         title = f"{fault.status} {HTTPStatus(fault.status).phrase}"
@@ -113,15 +113,6 @@ class Image:
     def _import_methods(self, call: Call) -> Reply:  # noqa: ARG002
         methods = {"description": "Import methods available.", "type": "array", "value": []}
         return Reply(body={"import-methods": methods})
-
-    def _namespaces(self, call: Call) -> Reply:  # noqa: ARG002
-        """None, as in a Glance into which no metadata definitions were loaded."""
-        path = "/v2/metadefs/namespaces"
-        links = {"first": path, "schema": "/v2/schemas/metadefs/namespaces"}
-        return Reply(body={"namespaces": [], **links})
-
-    def _resource_types(self, call: Call) -> Reply:  # noqa: ARG002
-        return Reply(body={"resource_types": []})
 
 
 def _schema_called(name: str) -> Reply:

@@ -49,17 +49,25 @@ async def test_a_patch_of_version_2_0(cloud: Cloud) -> None:
         (await cloud.call("PATCH", path, [wrong], headers=headers)).want(400)
 
 
-async def test_no_metadata_definitions(cloud: Cloud) -> None:
-    """A dashboard asks for them before it shows where metadata are set."""
-    answer = await cloud.call(
-        "GET", "/image/v2/metadefs/namespaces?resource_types=OS::Nova::Server"
-    )
-    assert answer.want(200)["namespaces"] == []
-    answer = await cloud.call("GET", "/image/v2/metadefs/resource_types")
-    assert answer.want(200)["resource_types"] == []
-    for kind in ("namespace", "namespaces", "resource_type", "resource_types"):
-        schema = await cloud.call("GET", f"/image/v2/schemas/metadefs/{kind}")
-        assert schema.want(200)["name"] == kind
+async def test_metadata_definitions(cloud: Cloud) -> None:
+    """What a dashboard asks for before it shows where metadata are set; it needs some of each."""
+    base = "/image/v2/metadefs"
+    kinds = ((await cloud.call("GET", f"{base}/resource_types")).want(200))["resource_types"]
+    assert "OS::Nova::Server" in [kind["name"] for kind in kinds]
+    for kind in kinds:
+        about = f"{base}/namespaces?resource_types={kind['name']}&limit=20&sort_key=namespace"
+        found = (await cloud.call("GET", about)).want(200)["namespaces"]
+        assert found, kind
+        for each in found:
+            path = f"{base}/namespaces/{each['namespace']}"
+            one = (await cloud.call("GET", f"{path}?resource_type={kind['name']}")).want(200)
+            assert one["properties"]
+            targets = (await cloud.call("GET", f"{path}/resource_types")).want(200)
+            assert targets["resource_type_associations"] == each["resource_type_associations"]
+    (await cloud.call("GET", f"{base}/namespaces/nobody")).want(404)
+    for name in ("namespace", "namespaces", "resource_type", "resource_types"):
+        schema = await cloud.call("GET", f"/image/v2/schemas/metadefs/{name}")
+        assert schema.want(200)["name"] == name
 
 
 async def test_two_seeded_images_with_real_bytes(cloud: Cloud) -> None:
