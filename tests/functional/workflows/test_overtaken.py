@@ -94,13 +94,19 @@ async def overtaken(cluster: Cluster, kind: str, step: str, *, dies: bool, by: s
     return server_id
 
 
-@pytest.mark.parametrize("dies", [False, True], ids=["alive", "dies"])
+WHOEVER_RUNS_IT = pytest.mark.parametrize(
+    "dies",
+    [pytest.param(False, id="alive"), pytest.param(True, id="dies", marks=pytest.mark.long)],
+)
+
+
+@WHOEVER_RUNS_IT
 @pytest.mark.parametrize(("kind", "step"), OVERTAKABLE)
 async def test_by_a_delete(cluster: Cluster, kind: str, step: str, dies: bool) -> None:
     await overtaken(cluster, kind, step, dies=dies, by="delete")
 
 
-@pytest.mark.parametrize("dies", [False, True], ids=["alive", "dies"])
+@WHOEVER_RUNS_IT
 @pytest.mark.parametrize(("kind", "step"), OVERTAKABLE)
 async def test_by_a_reset(cluster: Cluster, kind: str, step: str, dies: bool) -> None:
     """Afterwards it can be deleted like any other."""
