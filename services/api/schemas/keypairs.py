@@ -25,7 +25,7 @@ def create(v: int) -> Schema:
     if v >= versions.KEYPAIR_TYPES:
         properties["type"] = {"type": "string", "enum": ["ssh", "x509"]}
     if v >= versions.KEYPAIRS_OF_USERS:
-        properties["user_id"] = {"type": "string", "maxLength": 255}
+        properties["user_id"] = {"type": "string", "maxLength": 255, "pattern": "^[a-zA-Z0-9-]*$"}
     required = ("name", "public_key") if v >= versions.KEYPAIR_IMPORT_ONLY else ("name",)
     return wrapped("keypair", record(properties, required=required))
 

@@ -243,6 +243,7 @@ class Run:
         text = str(error) if isinstance(error, MusterError) else type(error).__name__
         workflow.error = {"code": shown.code, "message": text, "step": step.name}
         self._carried = context.changes = Changes()
+        self._server = self._committed  # what was carried here will not be written
         if isinstance(error, Overtaken):
             self._overtaken = True
         else:

@@ -154,6 +154,25 @@ async def test_a_build_that_fails_keeps_nothing_it_has_made(cluster: Cluster) ->
     await cluster.assert_sound()
 
 
+async def test_a_build_whose_volume_cannot_be_made_is_over(cluster: Cluster) -> None:
+    """What the step before it was to write is not written any more, and is not believed to be."""
+    root = await root_of_image(cluster, delete_on_termination=True)
+    brought = await cluster.volumes.show(await cluster.volumes.make())
+    path = f"/os-quota-sets/{brought['os-vol-tenant-attr:tenant_id']}"
+    status, before = await cluster.volumes.call("GET", path)
+    assert status == 200, before
+    most = before["quota_set"]["volumes"]
+    await cluster.volumes.call("PUT", path, {"quota_set": {"volumes": 0}})
+    try:
+        server_id = await cluster.create_server(imageRef="", block_device_mapping_v2=[root])
+        server = await cluster.settled(server_id)
+    finally:
+        await cluster.volumes.call("PUT", path, {"quota_set": {"volumes": most}})
+    assert server is not None
+    assert (server["status"], server["OS-EXT-STS:task_state"]) == ("ERROR", None)
+    await cluster.assert_sound()
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "fields"),
     [
