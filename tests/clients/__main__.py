@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.config.scheduler import SchedulerSettings
 from deploy.load.throwaway import ROOMY, ThrowAway, settings_of, throw_away
-from tests.clients import horizon, rally
+from tests.clients import horizon, nova, rally
 from tests.clients.command_line import CommandLine
 from tests.clients.environments import Environment, NotSeen
 from tests.real_neighbours import walk
@@ -26,17 +26,12 @@ HERE = Path(__file__).parent
 REQUIREMENTS = {
     "openstack": (),
     "sdk": ("openstacksdk==4.22.0",),
-    "nova": ("python-novaclient==18.13.1", "python-openstackclient==10.5.0"),
+    "nova": nova.REQUIREMENTS,
     # Its collection openstack.cloud 2.5.0 needs `openstack.version`, not imported by later ones.
     "ansible": ("ansible==12.3.0", "openstacksdk==4.14.0"),
     "rally": ("rally-openstack==4.1.0",),
     "horizon": horizon.REQUIREMENTS,
 }
-_NOVA = (
-    "service-list", "hypervisor-list", "list", "flavor-list", "keypair-list", "aggregate-list",
-    "availability-zone-list", "server-group-list", "migration-list", "usage-list",
-    "limits", "quota-show", "agent-list --help", "version-list",
-)  # fmt: skip
 RALLY_TIMES, RALLY_CONCURRENCY, RALLY_DEADLINE_S = 3, 2, 3600.0
 # One of Rally's scenarios needs a filter that neither Nova nor Muster enables by itself.
 _FILTERS = [*SchedulerSettings().enabled_filters, "AggregateInstanceExtraSpecsFilter"]
@@ -54,9 +49,7 @@ def _sdk(environment: Environment, cluster: ThrowAway) -> str:
 
 
 def _nova(environment: Environment, cluster: ThrowAway) -> str:
-    for command in _NOVA:
-        environment.run([str(environment.programs / "nova"), *command.split()], _old_style(cluster))
-    return f"{len(_NOVA)} commands"
+    return nova.Nova(environment, _old_style(cluster)).everything()
 
 
 def _ansible(environment: Environment, cluster: ThrowAway) -> str:

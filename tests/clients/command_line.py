@@ -51,10 +51,13 @@ class CommandLine(Walk):
         self.ask("demo", *_CREATE, "--volume", "root1", "--network", "private", "b1")
         shown = self.server("b1", "ACTIVE")
         self.see("image of b1", "volume" in str(shown["image"]).lower(), True)
-        booting = ("--image", "cirros", "--boot-from-volume", "1", "--network", "private")
-        self.ask("demo", *_CREATE, *booting, "b2")
+        booting = ("--image", "cirros", "--boot-from-volume", "1", "--delete-on-termination")
+        self.ask("demo", *_CREATE, *booting, "--network", "private", "b2")
         self.run("demo", "server", "delete", "--wait", "b1", "b2")
         self.until("root1", "available", "demo", "volume", "show", "root1", key="status")
+        left = {volume["Name"] for volume in self.ask("demo", "volume", "list")}
+        self.see("volumes that stay", left, {"root1"})
+        self.run("demo", "volume", "delete", "root1")
 
     def addresses(self) -> None:
         made = self.ask("demo", "floating", "ip", "create", "public")
@@ -63,16 +66,19 @@ class CommandLine(Walk):
         self._address("w1", address, there=True)
         self.run("demo", "server", "remove", "floating", "ip", "w1", address)
         self._address("w1", address, there=False)
+        self.run("demo", "floating", "ip", "delete", address)
         port = self.ask("demo", "port", "create", "--network", "private", "po1")
         self.run("demo", "server", "add", "port", "w1", "po1")
         fixed = port["fixed_ips"][0]["ip_address"]
         self._address("w1", fixed, there=True)
         self.run("demo", "server", "remove", "port", "w1", "po1")
         self._address("w1", fixed, there=False)
+        self.run("demo", "port", "delete", "po1")
         self.run("demo", "server", "add", "fixed", "ip", "w1", "private")
         self.run("demo", "security", "group", "create", "g1")
         self.run("demo", "server", "add", "security", "group", "w1", "g1")
         self.run("demo", "server", "remove", "security", "group", "w1", "g1")
+        self.run("demo", "security", "group", "delete", "g1")
 
     def _address(self, name: str, address: str, *, there: bool) -> None:
         began = time.monotonic()

@@ -21,7 +21,9 @@ _NO_ZONE = {"availability_zone": None}
 SCENARIOS: dict[str, dict[str, Any]] = {
     "NovaServers.boot_server": {**_BOOT, "auto_assign_nic": True},
     "NovaServers.boot_and_delete_server": _BOOT,
-    "NovaServers.boot_and_delete_multiple_servers": {**_BOOT, "count": 3},
+    "NovaServers.boot_and_delete_multiple_servers": {
+        **_BOOT, "count": 3, "auto_assign_nic": True
+    },
     "NovaServers.boot_and_list_server": _BOOT,
     "NovaServers.boot_and_show_server": _BOOT,
     "NovaServers.boot_and_update_server": _BOOT,
