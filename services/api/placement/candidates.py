@@ -11,31 +11,32 @@ from typing import Any
 from common.db.stores import inventories as store
 from common.db.stores.inventories import Provider
 from services.api.identifiers import parse_number
-from services.api.placement import versions
+from services.api.placement import groups, versions
 from services.api.placement.errors import PlacementError
-from services.api.placement.providers import suits
-from services.api.placement.query import Ask, Wanted, wanted
+from services.api.placement.groups import Groups
+from services.api.placement.query import Ask
 
 
 async def index(ask: Ask) -> Any:
     ask.only(
         "resources",
+        *groups.suffixes(ask),
         limit=versions.LIMIT,
         required=versions.REQUIRED,
         member_of=versions.MEMBER_OF_CANDIDATES,
-        group_policy=versions.GROUP_POLICY,  # between groups of resources, of which there is one
+        group_policy=versions.GROUP_POLICY,
         in_tree=versions.TREE_OF_CANDIDATES,
+        root_required=versions.ROOT_REQUIRED,
+        same_subtree=versions.SAME_SUBTREE,
     )
-    conditions, limit = wanted(ask), ask.one("limit")
-    if not conditions.amounts:
-        raise PlacementError(400, "'resources' is a required property")
+    conditions, limit = groups.read(ask), ask.one("limit")
     most = None if limit is None else parse_number(limit)
     if limit is not None and not most:
         raise PlacementError(400, f"limit must be a positive number, not '{limit}'")
     found = [
         provider
         for provider in await store.providers(ask.pool, ask.ratios)
-        if suits(provider, conditions)
+        if conditions.suits(provider)
     ][:most]
     return {
         "allocation_requests": [_request(ask, provider, conditions) for provider in found],
@@ -45,17 +46,17 @@ async def index(ask: Ask) -> Any:
     }
 
 
-def _request(ask: Ask, provider: Provider, wanted: Wanted) -> dict[str, Any]:
+def _request(ask: Ask, provider: Provider, wanted: Groups) -> dict[str, Any]:
     if ask.v < versions.ALLOCATIONS_BY_PROVIDER:
         named = {"resource_provider": {"uuid": provider.uuid}, "resources": wanted.amounts}
         return {"allocations": [named]}
     shown: dict[str, Any] = {"allocations": {str(provider.uuid): {"resources": wanted.amounts}}}
     if ask.v >= versions.MAPPINGS:
-        shown["mappings"] = {"": [provider.uuid]}
+        shown["mappings"] = {suffix: [provider.uuid] for suffix in wanted.by_suffix}
     return shown
 
 
-def _summary(ask: Ask, provider: Provider, wanted: Wanted) -> dict[str, Any]:
+def _summary(ask: Ask, provider: Provider, wanted: Groups) -> dict[str, Any]:
     names = provider.inventories if ask.v >= versions.ALL_CLASSES else wanted.amounts
     shown: dict[str, Any] = {
         "resources": {

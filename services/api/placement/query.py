@@ -65,13 +65,16 @@ class Wanted:
     in_tree: UUID | None = None
 
 
-def wanted(ask: Ask) -> Wanted:
-    """Raises for what cannot be read, or is newer than the version."""
-    required, forbidden = _traits(ask, ask.query.get("required", []))
-    inside, outside = _aggregates(ask, ask.query.get("member_of", []))
-    in_tree = ask.one("in_tree")
+def wanted(ask: Ask, suffix: str = "", *, of_root: bool = False) -> Wanted:
+    """Of the parameters with that suffix, or of `root_required`. Raises for what cannot be read,
+    or is newer than the version."""
+    if of_root:
+        return Wanted({}, *_traits(ask, ask.query.get("root_required", [])))
+    required, forbidden = _traits(ask, ask.query.get(f"required{suffix}", []))
+    inside, outside = _aggregates(ask, ask.query.get(f"member_of{suffix}", []))
+    in_tree = ask.one(f"in_tree{suffix}")
     return Wanted(
-        _amounts(ask.query.get("resources", [])),
+        _amounts(ask.query.get(f"resources{suffix}", [])),
         required,
         forbidden,
         inside,

@@ -260,8 +260,37 @@ async def test_candidates(deployment: Deployment) -> None:
     assert (await read(deployment, full))["allocation_requests"] == []
     limited = await read(deployment, "/allocation_candidates?resources=VCPU:1&limit=1")
     assert len(limited["allocation_requests"]) == 1
-    for bad in ("", "?resources=VCPU:1&limit=0", "?resources=VCPU:1&resources1=VCPU:1"):
+    for bad in ("", "?resources=VCPU:1&limit=0", "?resources=VCPU:1&resourcesé=VCPU:1"):
         assert (await ask(deployment, f"/allocation_candidates{bad}")).status == 400
+
+
+async def test_groups_of_resources_come_from_one_host_or_none(deployment: Deployment) -> None:
+    await deployment.add_host("grouped-1")
+    uuid = await uuid_of(deployment, "grouped-1")
+    here = f"/allocation_candidates?resources=VCPU:1&in_tree={uuid}"
+    groups = f"{here}&resources1=VCPU:2&required1=COMPUTE_NODE&resources_b=DISK_GB:1"
+    for more in ("", "&same_subtree=1,_b", "&root_required=COMPUTE_NODE,!COMPUTE_STATUS_DISABLED"):
+        (found,) = (await read(deployment, f"{groups}&group_policy=none{more}"))[
+            "allocation_requests"
+        ]
+        assert found["allocations"] == {uuid: {"resources": {"VCPU": 3, "DISK_GB": 1}}}
+        assert found["mappings"] == {"": [uuid], "1": [uuid], "_b": [uuid]}
+    one = f"{here}&resources1=VCPU:2"
+    assert len((await read(deployment, f"{one}&group_policy=isolate"))["allocation_requests"]) == 1
+    for nothing in (
+        f"{groups}&group_policy=isolate",
+        f"{one}&required1=!COMPUTE_NODE",
+        f"{one}&root_required=!COMPUTE_NODE",
+        f"{here}&resources1=MEMORY_MB:16000&resources2=MEMORY_MB:16000&group_policy=none",
+    ):
+        assert (await read(deployment, nothing))["allocation_requests"] == [], nothing
+    for bad in (
+        groups,
+        f"{groups}&group_policy=some",
+        f"{here}&required1=COMPUTE_NODE",
+        f"{one}&same_subtree=2",
+    ):
+        assert (await ask(deployment, bad)).status == 400, bad
 
 
 async def test_classes_and_traits(deployment: Deployment) -> None:
@@ -314,7 +343,12 @@ async def test_endless_versions_are_refused(deployment: Deployment) -> None:
         ("/allocation_candidates?resources=VCPU:1&required=COMPUTE_NODE", 17),
         ("/allocation_candidates?resources=VCPU:1&member_of={uuid}", 21),
         ("/allocation_candidates?resources=VCPU:1&group_policy=none", 25),
+        ("/allocation_candidates?resources1=VCPU:1", 25),
         ("/allocation_candidates?resources=VCPU:1&in_tree={uuid}", 31),
+        ("/allocation_candidates?resources1=VCPU:1&in_tree1={uuid}", 31),
+        ("/allocation_candidates?resources_net=VCPU:1", 33),
+        ("/allocation_candidates?resources=VCPU:1&root_required=COMPUTE_NODE", 35),
+        ("/allocation_candidates?resources1=VCPU:1&same_subtree=1", 36),
         ("/usages?project_id=p&consumer_type=all", 38),
     ],
 )
