@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.config.scheduler import SchedulerSettings
 from deploy.load.throwaway import ROOMY, ThrowAway, settings_of, throw_away
-from tests.clients import horizon, nova, rally
+from tests.clients import horizon, nova, placement, rally
 from tests.clients.command_line import CommandLine
 from tests.clients.environments import Environment, NotSeen
 from tests.real_neighbours import walk
@@ -27,6 +27,7 @@ REQUIREMENTS = {
     "openstack": (),
     "sdk": ("openstacksdk==4.22.0",),
     "nova": nova.REQUIREMENTS,
+    "placement": placement.REQUIREMENTS,
     # Its collection openstack.cloud 2.5.0 needs `openstack.version`, not imported by later ones.
     "ansible": ("ansible==12.3.0", "openstacksdk==4.14.0"),
     "rally": ("rally-openstack==4.1.0",),
@@ -50,6 +51,10 @@ def _sdk(environment: Environment, cluster: ThrowAway) -> str:
 
 def _nova(environment: Environment, cluster: ThrowAway) -> str:
     return nova.Nova(environment, _old_style(cluster)).everything()
+
+
+def _placement(environment: Environment, cluster: ThrowAway) -> str:
+    return placement.Placement(environment, _cloud(cluster)).everything()
 
 
 def _ansible(environment: Environment, cluster: ThrowAway) -> str:
@@ -97,6 +102,7 @@ CLIENTS: dict[str, Callable[[Environment, ThrowAway], str]] = {
     "openstack": _openstack,
     "sdk": _sdk,
     "nova": _nova,
+    "placement": _placement,
     "ansible": _ansible,
     "rally": _rally,
     "horizon": _horizon,
