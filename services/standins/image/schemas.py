@@ -24,8 +24,22 @@ _STATUS = (
 )
 
 
+def _nullable(described: Doc) -> Doc:
+    """Of what may be null clients expect one list of types, and one of values."""
+    parts = described.get("anyOf", ())
+    if {"type": "null"} not in parts:
+        return described
+    one = next(part for part in parts if part != {"type": "null"})
+    rest = {key: value for key, value in described.items() if key != "anyOf"}
+    found = {**rest, **one, "type": ["null", one["type"]]}
+    if "enum" in one:
+        found["enum"] = [None, *one["enum"]]
+    return found
+
+
 def _image() -> Doc:
-    properties: Doc = ImageBody.model_json_schema()["properties"]
+    described = ImageBody.model_json_schema()["properties"]
+    properties: Doc = {name: _nullable(each) for name, each in described.items()}
     nullable_text = {"type": ["null", "string"], "readOnly": True}
     properties |= dict.fromkeys(_TEXTS, nullable_text)
     properties |= {name: {"type": ["null", "integer"], "readOnly": True} for name in _NUMBERS}

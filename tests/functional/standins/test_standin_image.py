@@ -49,6 +49,14 @@ async def test_a_patch_of_version_2_0(cloud: Cloud) -> None:
         (await cloud.call("PATCH", path, [wrong], headers=headers)).want(400)
 
 
+async def test_the_schema_lists_formats_where_clients_look(cloud: Cloud) -> None:
+    schema = (await cloud.call("GET", "/image/v2/schemas/image")).want(200)
+    formats = schema["properties"]["disk_format"]
+    assert formats["type"] == ["null", "string"]
+    assert {None, "qcow2", "raw"} < set(formats["enum"])
+    assert "bare" in schema["properties"]["container_format"]["enum"]
+
+
 async def test_metadata_definitions(cloud: Cloud) -> None:
     """What a dashboard asks for before it shows where metadata are set; it needs some of each."""
     base = "/image/v2/metadefs"
