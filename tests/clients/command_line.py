@@ -21,6 +21,8 @@ class CommandLine(Walk):
         self.addresses()
         self.groups_of_servers()
         self.aggregates_and_zones()
+        self.moves()
+        self.evacuation()
         self.consoles_and_usage()
 
     def until(self, what: str, wanted: Any, cloud: str, *words: str, key: str) -> Any:
@@ -94,10 +96,7 @@ class CommandLine(Walk):
         group = made["id"]
         hint = ("--image", "cirros", "--network", "private", "--hint", f"group={group}")
         ids = [self.ask("demo", *_CREATE, *hint, name)["id"] for name in ("a1", "a2")]
-        hosts = {
-            self.ask("admin", "server", "show", server_id)["OS-EXT-SRV-ATTR:host"]
-            for server_id in ids
-        }
+        hosts = {self._host(server_id) for server_id in ids}
         self.see("hosts of an anti-affinity group", len(hosts), 2)
         members = self.ask("demo", "server", "group", "show", "ag")["members"]
         self.see("members", sorted(members), sorted(ids))
@@ -116,12 +115,50 @@ class CommandLine(Walk):
         self.see("zones", {zone["Zone Name"] for zone in zones} >= {"az1", "nova"}, True)
         there = ("--image", "cirros", "--network", "private", "--availability-zone", "az1")
         server_id = self.ask("demo", *_CREATE, *there, "z1")["id"]
-        shown = self.ask("admin", "server", "show", server_id)
-        self.see("host of z1", shown["OS-EXT-SRV-ATTR:host"], host)
+        self.see("host of z1", self._host(server_id), host)
         self.run("admin", "aggregate", "remove", "host", "agg1", host, refused="409")
         self.run("demo", "server", "delete", "--wait", "z1")
         self.run("admin", "aggregate", "remove", "host", "agg1", host)
         self.run("admin", "aggregate", "delete", "agg1")
+
+    def moves(self) -> None:
+        """Off a host that is disabled, cold; and live."""
+        where = ("--image", "cirros", "--network", "private")
+        server_id = self.ask("demo", *_CREATE, *where, "e1")["id"]
+        first = self._host(server_id)
+        service = ("admin", "compute", "service", "set")
+        self.run(*service, "--disable", "--disable-reason", "upgrade", first, "nova-compute")
+        self.run("admin", "server", "migrate", "--wait", server_id)
+        self.server("e1", "VERIFY_RESIZE")
+        self.run("admin", "server", "migration", "confirm", server_id)
+        self.server("e1", "ACTIVE")
+        second = self._host(server_id)
+        self.see("whether it left a disabled host", second != first, True)
+        self.run(*service, "--enable", first, "nova-compute")
+        self.run("admin", "server", "migrate", "--live-migration", "--wait", server_id)
+        self.see("whether it moved", self._host(server_id) != second, True)
+        self.server("e1", "ACTIVE")
+
+    def evacuation(self) -> None:
+        """From a host that is declared down; the newest versions leave the server stopped."""
+        server_id = self.ask("demo", "server", "show", "e1")["id"]
+        lost = self._host(server_id)
+        self.run("admin", "server", "evacuate", server_id, refused="400")
+        self.run("admin", "compute", "service", "set", "--down", lost, "nova-compute")
+        self.run("admin", "server", "evacuate", server_id)
+        self.server("e1", "SHUTOFF")
+        self.see("whether it left a dead host", self._host(server_id) != lost, True)
+        self.run("demo", "server", "start", "e1")
+        self.server("e1", "ACTIVE")
+        self.run("admin", "compute", "service", "set", "--up", lost, "nova-compute")
+        moved = self.ask("admin", "server", "migration", "list", "--server", server_id)
+        kinds = sorted(migration["Type"] for migration in moved)
+        self.see("migrations", kinds, ["evacuation", "live-migration", "migration"])
+        self.run("demo", "server", "delete", "--wait", "e1")
+
+    def _host(self, server_id: str) -> str:
+        shown = self.ask("admin", "server", "show", server_id)
+        return str(shown["OS-EXT-SRV-ATTR:host"])
 
     def consoles_and_usage(self) -> None:
         self.run("demo", "console", "log", "show", "--lines", "5", "w1")

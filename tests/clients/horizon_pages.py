@@ -24,18 +24,22 @@ PAGES = {
         "/project/", "/project/instances/", "/project/volumes/", "/project/server_groups/",
         "/project/key_pairs", "/project/images", "/project/networks/", "/project/snapshots/",
         "/project/security_groups/", "/project/floating_ips/", "/project/routers/",
-        "/project/network_topology/", "/project/api_access/",
+        "/project/network_topology/", "/project/api_access/", "/project/volumes/create/",
+        "/project/floating_ips/allocate/",
     ),
     "admin": (
         "/admin/", "/admin/instances/", "/admin/hypervisors/", "/admin/aggregates/",
         "/admin/flavors/", "/admin/images", "/admin/info/", "/admin/defaults/",
         "/admin/metadata_defs/", "/admin/volumes/", "/admin/networks/", "/identity/",
-        "/identity/users/",
+        "/identity/users/", "/admin/aggregates/create/", "/admin/flavors/create/",
+        "/admin/routers/", "/admin/volume_types/", "/admin/floating_ips/",
     ),
 }  # fmt: skip
 ERRORS = ".alert-danger, .toast-error"
 BUSY = "#loader-modal, .loading, .progress-loader, .loader-inline"
 SERVER = "of-horizon"
+FORMS = ("resize", "rebuild", "update", "rescue", "attach_interface", "attach_volume")
+"""Of a server; opened, not sent."""
 
 
 def browser() -> webdriver.Chrome:
@@ -81,13 +85,14 @@ class Launch:
     def __init__(self, driver: webdriver.Chrome, url: str, screenshots: Path) -> None:
         self._driver, self._url, self._screenshots = driver, url, screenshots
         self._wait = WebDriverWait(driver, WAIT_S)
+        self._complaints: list[str] = []
 
     def everything(self) -> list[str]:
         self.fill_in()
         self.see_it()
         self.stop()
         self.delete()
-        return errors_on(self._driver)
+        return [*self._complaints, *errors_on(self._driver)]
 
     def fill_in(self) -> None:
         opened(self._driver, f"{self._url}/project/instances/")
@@ -122,6 +127,9 @@ class Launch:
             opened(self._driver, f"{address}?tab=instance_details__{tab}")
             self._wait.until(lambda d, words=words: words in d.page_source)
             self._shot(f"instance-{tab}")
+        for form in FORMS:
+            opened(self._driver, f"{address}{form}")
+            self._complaints += errors_on(self._driver)
 
     def stop(self) -> None:
         opened(self._driver, f"{self._url}/project/instances/")

@@ -25,9 +25,11 @@ class Walk:
     def __init__(self, home: Home) -> None:
         self._environment = {**os.environ, "MUSTER_HOME": str(home.path)}
         self._environment.pop("OS_CLIENT_CONFIG_FILE", None)
+        self.asked = 0
 
     def run(self, cloud: str, *words: str, refused: str = "", **environment: str) -> Any:
         """What a command prints; JSON decoded. `refused`: it must fail, and say this."""
+        self.asked += 1
         command = [str(ROOT / "muster"), "openstack", *words]
         done = subprocess.run(
             command,
